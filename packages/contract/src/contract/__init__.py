@@ -1,0 +1,1 @@
+"""The wire between the services: messages, subjects, codec, errors."""

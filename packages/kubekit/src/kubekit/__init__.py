@@ -1,0 +1,1 @@
+"""Kubernetes client set-up, reflector, election, patches and Events."""

@@ -1,0 +1,1 @@
+"""What every service does alike: settings, logs, bus connection, run loop, admin port."""

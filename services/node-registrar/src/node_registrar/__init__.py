@@ -1,0 +1,1 @@
+"""Node objects, Leases and conditions; grants node names to executors."""

@@ -1,0 +1,1 @@
+"""What each Node should run: watches pods, sends plans, writes status."""

@@ -1,0 +1,1 @@
+"""One Node's containers: pulls, compiles, runs, restarts and stops Wasm modules."""
