@@ -1,0 +1,1 @@
+"""What one container's process does between its fork and its exit."""

@@ -1,0 +1,50 @@
+"""One set of engine settings for everybody.
+
+An AOT artifact loads only into an engine with the settings that it was compiled with. The
+compile job and the container process are different processes, so both take their engine from
+here, and the fingerprint names these settings in the key of the AOT cache.
+"""
+
+import hashlib
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from wasmtime import Config, Engine
+
+type Setting = bool | str
+
+SETTINGS: Final[dict[str, Setting]] = {
+    # Winch has had sandbox escapes.
+    "strategy": "cranelift",
+    "cranelift_opt_level": "speed",
+    # Guests are stopped by ending their process: an epoch does not wake a blocked host call.
+    "epoch_interruption": False,
+    "consume_fuel": False,
+    # Only debuggers read it; without it artifacts are smaller and load faster.
+    "native_unwind_info": False,
+    # Data segments are mapped from the artifact file: pods of one image share them.
+    "memory_init_cow": True,
+}
+
+
+def new_engine() -> Engine:
+    """Make an engine; it starts no thread before something is compiled with it."""
+    config = Config()
+    for name, value in SETTINGS.items():
+        setattr(config, name, value)
+    return Engine(config)
+
+
+def engine_fingerprint() -> str:
+    """Name this engine for the AOT cache: two equal names load one another's artifacts."""
+    named = repr((sorted(SETTINGS.items()), cpu_features())).encode()
+    digest = hashlib.sha256(named).hexdigest()[:12]
+    return f"wasmtime-{version('wasmtime')}-{platform.machine()}-{digest}"
+
+
+def cpu_features() -> str:
+    """Cranelift uses what this CPU has; a data directory may move to another machine."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")

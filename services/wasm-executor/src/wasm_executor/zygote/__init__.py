@@ -1,0 +1,1 @@
+"""The process that container processes are forked from."""
