@@ -1,0 +1,1 @@
+"""Every message of the bus, by topic: nodes, pods, reports, logs, blobs."""

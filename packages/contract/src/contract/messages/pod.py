@@ -1,0 +1,130 @@
+"""What a node should run: plans, and the commands that carry them."""
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from contract.ids import ContainerName, PodUid
+from contract.messages.form import Command, Done, Incarnation, Message, Term
+from contract.messages.report import ContainerReport
+
+
+class RestartPolicy(StrEnum):
+    """`spec.restartPolicy`."""
+
+    ALWAYS = "Always"
+    ON_FAILURE = "OnFailure"
+    NEVER = "Never"
+
+
+class PullPolicy(StrEnum):
+    """`imagePullPolicy`."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
+class Drain(StrEnum):
+    """How a guest learns that it should end, set by the annotation `wasmlet.dev/drain`."""
+
+    NONE = "none"
+    """SIGTERM has its plain effect: the process ends at once with 143."""
+    STDIN_EOF = "stdin-eof"
+    """Its stdin is closed, and it has the rest of the grace period."""
+
+
+class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One container, resolved: no reference to an API object is left in it.
+
+    `command` replaces the module as argv[0] the way an entrypoint does; where it is empty, argv[0]
+    is the module's name. `env` is in order; a later name wins.
+    """
+
+    name: ContainerName
+    image: str
+    pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    memory_limit_bytes: int | None = None
+    stdin: bool = False
+
+
+class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The API shows the pod's deletion. `grace_s` may only shrink later."""
+
+    requested_at: datetime
+    grace_s: float
+
+
+class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """All that an executor needs to run one pod, and nothing else."""
+
+    uid: PodUid
+    namespace: str
+    name: str
+    generation: int = 0
+    restart_policy: RestartPolicy = RestartPolicy.ALWAYS
+    termination_grace_s: float = 30.0
+    runtime_handler: str = ""
+    drain: Drain = Drain.NONE
+    containers: tuple[ContainerPlan, ...]
+    deletion: Deletion | None = None
+
+
+class PodAck(Message, frozen=True, kw_only=True, omit_defaults=True, tag="pod_ack"):
+    """The executor has this plan now, or had it already."""
+
+    uid: PodUid
+    plan_digest: str
+    changed: bool
+
+
+class PodApply(Command[PodAck], frozen=True, kw_only=True, omit_defaults=True, tag="pod_apply"):
+    """Run this plan. Ordered by (term, revision), compared by digest.
+
+    Applying one twice is the same as once; a lower term or revision is refused with 409. A plan too
+    large for one message is left out (`plan` is None) and read as the blob named by its digest.
+    `last_status` is what the API server last held, for an executor that lost its disk.
+    """
+
+    uid: PodUid
+    incarnation: Incarnation
+    term: Term
+    revision: int
+    plan_digest: str
+    plan: PodPlan | None = None
+    last_status: tuple[ContainerReport, ...] = ()
+
+    def subject_id(self) -> str:
+        return self.uid
+
+
+class PodForget(Command[Done], frozen=True, kw_only=True, omit_defaults=True, tag="pod_forget"):
+    """The API object is gone, shown by a deletion event or a GET: stop what still runs, forget it.
+
+    Sent again until the pod is missing from the executor's inventory.
+    """
+
+    uid: PodUid
+    incarnation: Incarnation
+    term: Term
+    grace_s: float = 2.0
+
+    def subject_id(self) -> str:
+        return self.uid
+
+
+class PodsListed(Message, frozen=True, kw_only=True, omit_defaults=True, tag="pods_listed"):
+    """One page of pods as the API server wrote them. `after` is empty on the last page."""
+
+    pods: tuple[msgspec.Raw, ...] = ()
+    after: str = ""
+
+
+class PodsList(Command[PodsListed], frozen=True, kw_only=True, omit_defaults=True, tag="pods_list"):
+    """The log-server asks the reconciler for a node's pods (`/pods`), unresolved, page by page."""
+
+    after: str = ""
