@@ -1,0 +1,145 @@
+"""One NATS connection: opened with patience, watched, drained with a time limit."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import nats.errors
+import structlog
+from nats.aio.client import Client
+from prometheus_client import Counter
+
+from servicekit.errors import BusClosedError
+from servicekit.settings import ServiceSettings
+
+log = structlog.get_logger()
+
+RECONNECT_WAIT_S = 0.25
+DRAIN_TIMEOUT_S = 2
+
+SLOW_CONSUMER = Counter(
+    "wasmlet_bus_slow_consumer", "Messages dropped because a subscription's queue was full."
+)
+
+
+class Connection:
+    """A NATS client with its life as awaitable events."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.client = Client()
+        self._closed = asyncio.Event()
+        self._refused = asyncio.Event()
+        self._reconnected = asyncio.Event()
+        self._draining = False
+
+    async def wait_closed(self) -> None:
+        """Raise `BusClosedError` when the client has given up."""
+        await self._closed.wait()
+        raise BusClosedError(f"the {self.name} connection to NATS is closed for good")
+
+    async def wait_reconnected(self) -> None:
+        """Return at the next reconnect."""
+        self._reconnected.clear()
+        await self._reconnected.wait()
+
+    async def open(
+        self, settings: ServiceSettings, user: str, password: str | None, inbox: str
+    ) -> None:
+        """Connect once; raises what nats-py raises, `BusClosedError` for a refused user.
+
+        nats-py would go on trying a wrong password for ever.
+        """
+        tls = None
+        if settings.nats_ca_file is not None:
+            tls = ssl.create_default_context(cafile=str(settings.nats_ca_file))
+        async with asyncio.TaskGroup() as tasks:
+            refusal = tasks.create_task(self._raise_when_refused(user), name="bus-refusal")
+            await self._connect(settings, user, password, inbox, tls)
+            refusal.cancel()
+
+    async def _raise_when_refused(self, user: str) -> None:
+        await self._refused.wait()
+        raise BusClosedError(f"NATS refuses user {user}")
+
+    async def _connect(
+        self,
+        settings: ServiceSettings,
+        user: str,
+        password: str | None,
+        inbox: str,
+        tls: ssl.SSLContext | None,
+    ) -> None:
+        await self.client.connect(
+            settings.nats_url,
+            name=f"{user}/{self.name}",
+            user=user if password is not None else None,
+            password=password,
+            inbox_prefix=inbox,
+            tls=tls,
+            connect_timeout=2,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # used as a float
+            ping_interval=10,
+            drain_timeout=DRAIN_TIMEOUT_S,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnected,
+            reconnected_cb=self._on_reconnected,
+            closed_cb=self._on_closed,
+        )
+
+    async def close(self) -> None:
+        """Send what is buffered, if the server is there, and close."""
+        self._draining = True
+        with suppress(nats.errors.Error, TimeoutError, OSError):
+            async with asyncio.timeout(DRAIN_TIMEOUT_S):
+                await self.client.drain()
+        if not self.client.is_closed:
+            with suppress(nats.errors.Error, TimeoutError, OSError):
+                await self.client.close()
+
+    async def _on_error(self, error: Exception) -> None:
+        if isinstance(error, nats.errors.SlowConsumerError):
+            SLOW_CONSUMER.inc()
+        if "authorization violation" in str(error).lower():
+            self._refused.set()
+        log.warning("bus.failed", connection=self.name, reason=str(error) or repr(error))
+
+    async def _on_disconnected(self) -> None:
+        if not self._draining:
+            log.warning("bus.disconnected", connection=self.name)
+
+    async def _on_reconnected(self) -> None:
+        log.info("bus.reconnected", connection=self.name)
+        self._reconnected.set()
+
+    async def _on_closed(self) -> None:
+        if not self._draining:
+            self._closed.set()
+
+
+@asynccontextmanager
+async def connect(
+    settings: ServiceSettings, user: str, password: str | None, inbox: str, name: str
+) -> AsyncIterator[Connection]:
+    """Open one connection, trying until the server is there; drain it at the end.
+
+    Raises `BusClosedError` where the server is there and refuses the user.
+    """
+    connection = Connection(name)
+    while True:
+        try:
+            await connection.open(settings, user, password, inbox)
+            break
+        except* BusClosedError as group:
+            await connection.close()
+            raise group.exceptions[0] from None
+        except* (nats.errors.Error, OSError, TimeoutError) as group:
+            log.warning("bus.unreachable", connection=name, reason=repr(group.exceptions[0]))
+        await asyncio.sleep(RECONNECT_WAIT_S)
+        connection = Connection(name)
+    try:
+        yield connection
+    finally:
+        await connection.close()

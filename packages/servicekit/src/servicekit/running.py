@@ -1,0 +1,81 @@
+"""The frame of a service's life: read settings, run until told to stop, say why it ended.
+
+Exit code 0 after SIGTERM or SIGINT, 2 for a setting that is wrong, 1 for everything else.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import NoReturn
+
+import structlog
+import uvloop
+
+from servicekit.errors import ServiceError, SettingsError, StopRequested
+from servicekit.logs import configure_logging
+from servicekit.settings import ServiceSettings, read_settings
+
+log = structlog.get_logger()
+
+
+async def raise_on_signal() -> NoReturn:
+    """Raise `StopRequested` when SIGTERM or SIGINT arrives: the one way out of the task group."""
+    loop = asyncio.get_running_loop()
+    arrived = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, arrived.set)
+    await arrived.wait()
+    raise StopRequested
+
+
+@contextmanager
+def stop_absorbed() -> Iterator[None]:
+    """Let a requested stop end the body as if it had returned."""
+    try:
+        yield
+    except* StopRequested:
+        log.info("service.stopped")
+
+
+def run_service[S: ServiceSettings](
+    name: str, kind: type[S], service: Callable[[S], Awaitable[None]]
+) -> NoReturn:
+    """Run a service with the settings of its environment, and leave the process."""
+    try:
+        settings = read_settings(kind)
+    except SettingsError as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        sys.exit(2)
+    configure_logging(name, settings.log_level, settings.log_format)
+
+    async def life() -> None:
+        await service(settings)
+
+    try:
+        uvloop.run(life())
+    except ServiceError as error:
+        log.error("service.failed", reason=str(error))  # noqa: TRY400 - one line for the user; no traceback for a known reason
+        sys.exit(1)
+    except BaseExceptionGroup as group:
+        _report(group)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _report(group: BaseExceptionGroup[BaseException]) -> None:
+    """Say each known reason in one line; a surprise keeps its traceback."""
+    known, surprise = group.split(ServiceError)
+    for error in _leaves(known):
+        log.error("service.failed", reason=str(error))
+    if surprise is not None:
+        log.error("service.crashed", exc_info=surprise)
+
+
+def _leaves(group: BaseException | None) -> Iterator[BaseException]:
+    if isinstance(group, BaseExceptionGroup):
+        for error in group.exceptions:
+            yield from _leaves(error)
+    elif group is not None:
+        yield group
