@@ -1,0 +1,65 @@
+"""The few things that list, watch, GET and Events need to know of any object: names, UID, version.
+
+Views are for reading; nothing here is ever written back to the API server.
+"""
+
+from typing import Final, NewType
+
+import msgspec
+
+ObjectUid = NewType("ObjectUid", str)
+
+
+class ObjectMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """metadata, as far as identity goes."""
+
+    uid: ObjectUid
+    name: str
+    namespace: str = ""
+    resource_version: str = ""
+
+
+class Identified(msgspec.Struct, frozen=True):
+    """Any object, seen only by its metadata."""
+
+    metadata: ObjectMeta
+
+
+class ListMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """The metadata of a list: where to watch from, and where the next page starts."""
+
+    resource_version: str
+    continue_: str = msgspec.field(default="", name="continue")
+
+
+class ObjectList(msgspec.Struct, frozen=True):
+    """One page of a list. Items stay bytes: a bad one must not spoil the page."""
+
+    metadata: ListMeta
+    items: tuple[msgspec.Raw, ...] | None = None
+
+
+class WatchEvent(msgspec.Struct, frozen=True):
+    """One line of a watch."""
+
+    type: str
+    object: msgspec.Raw
+
+
+_META: Final = msgspec.json.Decoder(Identified)
+
+
+def meta_of(raw: bytes | msgspec.Raw) -> ObjectMeta:
+    """The identity of any object; raises msgspec.DecodeError when it has none."""
+    return _META.decode(raw).metadata
+
+
+def object_path(collection: str, namespace: str, name: str) -> str:
+    """The path of one object of a collection, be that one of all namespaces, of one, or of none.
+
+    `/api/v1/pods` and (ns, name) give `/api/v1/namespaces/ns/pods/name`.
+    """
+    if not namespace or "/namespaces/" in collection:
+        return f"{collection}/{name}"
+    prefix, _, plural = collection.rpartition("/")
+    return f"{prefix}/namespaces/{namespace}/{plural}/{name}"
