@@ -1,0 +1,74 @@
+# Everything that people and CI do with this project. `make help` lists it.
+# Paths are relative throughout, so that the checkout may lie in a folder whose name has a space.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+UV_VERSION := 0.13.8
+UV := .tools/uv/bin/uv
+PYTHON := .venv/bin/python
+WASMLET := $(PYTHON) -m wasmlet
+PYTEST := $(PYTHON) -m pytest
+REGISTRY ?=
+NODES ?= 1
+PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
+SOURCES := packages services tests benchmarks
+
+.PHONY: help
+help: ## List the targets
+	@grep -E '^[a-z-]+:.*## ' Makefile | sort | awk -F ':.*## ' '{printf "%-16s %s\n", $$1, $$2}'
+
+$(UV):
+	@python3 -m venv .tools/uv
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.synced: pyproject.toml uv.lock $(PROJECTS) | $(UV)
+	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --quiet
+	@touch .venv/.synced
+
+.PHONY: setup
+setup: .venv/.synced ## Install everything that the project needs into .venv
+
+.PHONY: run
+run: setup ## Run the hello example without a cluster, until it has ended
+	@$(WASMLET) up --manifests examples/hello --until-complete
+
+.PHONY: control-plane
+control-plane: setup ## Build etcd, Kubernetes and the registry; the last line is their folder
+	@$(PYTHON) -m controlplane build
+
+.PHONY: cluster
+cluster: setup ## Run a real control plane in the foreground; writes .dev/kubeconfig
+	@$(PYTHON) -m controlplane build >/dev/null
+	@exec $(PYTHON) -m controlplane cluster
+
+.PHONY: join
+join: setup ## Join that control plane as a node; REGISTRY=host:port allows plain HTTP, NODES=n
+	@exec $(WASMLET) up --kubeconfig .dev/kubeconfig --kubelet-port 0 --nodes $(NODES) \
+		$(if $(REGISTRY),--insecure-registry $(REGISTRY))
+
+.PHONY: test
+test: setup ## All tests: units, services, and end to end on a real control plane
+	@$(PYTHON) -m controlplane build >/dev/null
+	@$(PYTEST) -m "not slow"
+
+.PHONY: test-slow
+test-slow: setup ## What takes long by nature; DEADLINE=epoch seconds stops starting new ones
+	@$(PYTHON) -m controlplane build >/dev/null
+	@$(PYTEST) -m slow $(if $(DEADLINE),--deadline $(DEADLINE))
+
+.PHONY: lint
+lint: setup ## Lint, format, types and layers
+	@$(PYTHON) -m ruff check .
+	@$(PYTHON) -m ruff format --check .
+	@$(PYTHON) -m mypy $(wildcard $(SOURCES))
+	@.venv/bin/lint-imports
+
+.PHONY: format
+format: setup ## Format the code and mend what ruff can mend
+	@$(PYTHON) -m ruff check --fix .
+	@$(PYTHON) -m ruff format .
+
+.PHONY: clean
+clean: ## Remove what the other targets made in this folder
+	rm -rf .venv .tools .dev .mypy_cache .ruff_cache .pytest_cache
