@@ -1,0 +1,134 @@
+"""Events, sent in the background: they never hold up a status, and never flood the API server.
+
+`emit` only puts into a bounded queue. One task correlates (see `correlation`) and sends in order
+within a budget; what does not fit is dropped and counted, as any kubelet does.
+"""
+
+import asyncio
+import random
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import msgspec
+import structlog
+
+from kubekit.backoff import Backoff
+from kubekit.client import Api
+from kubekit.correlation import Correlator, EventWrite, ObjectRef, Occurrence, TokenBucket
+from kubekit.errors import AlreadyExistsError, ApiError, NotFoundError
+from kubekit.patches import STRATEGIC_MERGE
+
+__all__ = ["EventRecorder", "EventSender", "EventTally", "ObjectRef"]
+
+QUEUE_SIZE: Final = 1000
+QPS: Final = 50.0
+BURST: Final = 100
+# With the back-off's delays this is some four minutes of an absent API server.
+MAX_TRIES: Final = 12
+
+log = structlog.get_logger(__name__)
+
+
+class EventTally(msgspec.Struct):
+    """What became of the Events so far, for metrics."""
+
+    sent: int = 0
+    dropped_full: int = 0
+    dropped_spam: int = 0
+    failed: int = 0
+
+
+class EventSender:
+    """The one queue, budget and task for all recorders of a process. Needs create and patch."""
+
+    def __init__(self, api: Api, *, qps: float = QPS, burst: int = BURST) -> None:
+        self._api = api
+        self._queue: asyncio.Queue[Occurrence] = asyncio.Queue(QUEUE_SIZE)
+        self._correlator = Correlator()
+        self._budget = TokenBucket(qps, burst, time.monotonic())
+        self.tally: Final = EventTally()
+
+    def put(self, what: Occurrence) -> None:
+        """Queue it, or drop and count it; never waits."""
+        try:
+            self._queue.put_nowait(what)
+        except asyncio.QueueFull:
+            self.tally.dropped_full += 1
+
+    async def run(self) -> None:
+        """Send until cancelled; what is queued then is lost."""
+        while True:
+            what = await self._queue.get()
+            write = self._correlator.correlate(what, time.monotonic())
+            if write is None:
+                self.tally.dropped_spam += 1
+                continue
+            if await self._delivered(write):
+                self.tally.sent += 1
+            else:
+                self.tally.failed += 1
+                self._correlator.forget(write)
+
+    async def _delivered(self, write: EventWrite) -> bool:
+        backoff = Backoff(random.random)
+        for _ in range(MAX_TRIES):
+            while (wait_s := self._budget.take(time.monotonic())) > 0:
+                await asyncio.sleep(wait_s)
+            try:
+                await self._send(write)
+            except ApiError as error:
+                if not error.retryable:
+                    log.warning("event.refused", reason=write.occurrence.reason, error=str(error))
+                    return False
+                await asyncio.sleep(
+                    backoff.delay_s(time.monotonic(), retry_after_s=error.retry_after_s)
+                )
+            else:
+                return True
+        log.warning("event.given_up", reason=write.occurrence.reason, name=write.name)
+        return False
+
+    async def _send(self, write: EventWrite) -> None:
+        collection = f"/api/v1/namespaces/{write.namespace}/events"
+        if not write.is_new:
+            try:
+                await self._api.request(
+                    "PATCH",
+                    f"{collection}/{write.name}",
+                    body=write.recount(),
+                    content_type=STRATEGIC_MERGE,
+                )
+            except NotFoundError:
+                pass  # it has expired (an hour, by default): it starts over under its name
+            else:
+                return
+        try:
+            await self._api.request("POST", collection, body=write.creation())
+        except AlreadyExistsError:
+            pass  # an earlier try whose answer was lost
+
+
+class EventRecorder:
+    """Emits Events under one source; cheap, so a process has one for each Node it speaks for."""
+
+    def __init__(self, sender: EventSender, *, host: str, component: str = "kubelet") -> None:
+        self._sender = sender
+        self._host = host
+        self._component = component
+
+    def emit(
+        self, ref: ObjectRef, type_: str, reason: str, message: str, at: datetime | None = None
+    ) -> None:
+        """Say that something happened to `ref`; never blocks, never raises for a full queue."""
+        self._sender.put(
+            Occurrence(
+                ref=ref,
+                component=self._component,
+                host=self._host,
+                type=type_,
+                reason=reason,
+                message=message,
+                at=at or datetime.now(UTC),
+            )
+        )
