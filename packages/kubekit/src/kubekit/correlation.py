@@ -95,14 +95,23 @@ class TokenBucket:
         self._tokens = float(burst)
         self._at = now
 
-    def take(self, now: float) -> float:
-        """Take one and give 0, or take none and give the seconds until there is one."""
+    def take(self, now: float) -> bool:
+        """Take one if there is one."""
+        self._fill(now)
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    def reserve(self, now: float) -> float:
+        """Take one, on credit if need be, and give the seconds to wait before using it."""
+        self._fill(now)
+        self._tokens -= 1
+        return max(0.0, -self._tokens / self._qps)
+
+    def _fill(self, now: float) -> None:
         self._tokens = min(self._burst, self._tokens + (now - self._at) * self._qps)
         self._at = now
-        if self._tokens >= 1:
-            self._tokens -= 1
-            return 0.0
-        return (1 - self._tokens) / self._qps
 
 
 class _Similar(msgspec.Struct):
@@ -141,7 +150,7 @@ class Correlator:
         what, key = self._combined(what, now)
         source = (what.component, what.host, what.ref.kind, what.ref.namespace, what.ref.uid)
         budget = self._budgets.use(source, TokenBucket(SPAM_QPS, SPAM_BURST, now))
-        if budget.take(now) > 0:
+        if not budget.take(now):
             return None
         is_new = key not in self._seen
         seen = self._seen.use(key, _Seen(self._name(what), 0, what.at))
@@ -162,7 +171,9 @@ class Correlator:
 
     def _combined(self, what: Occurrence, now: float) -> tuple[Occurrence, tuple[object, ...]]:
         """The occurrence and its key, without the message once too many messages came."""
-        alike = (what.ref, what.component, what.host, what.type, what.reason)
+        # The version changes with every status; it must not make the same Event another one.
+        ref = msgspec.structs.replace(what.ref, resource_version="")
+        alike = (ref, what.component, what.host, what.type, what.reason)
         similar = self._similar.use(alike, _Similar(set(), now))
         if now - similar.last_at > SIMILAR_WINDOW_S:
             similar.messages.clear()

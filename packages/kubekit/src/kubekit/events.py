@@ -5,6 +5,7 @@ within a budget; what does not fit is dropped and counted, as any kubelet does.
 """
 
 import asyncio
+import contextlib
 import random
 import time
 from datetime import UTC, datetime
@@ -73,8 +74,7 @@ class EventSender:
     async def _delivered(self, write: EventWrite) -> bool:
         backoff = Backoff(random.random)
         for _ in range(MAX_TRIES):
-            while (wait_s := self._budget.take(time.monotonic())) > 0:
-                await asyncio.sleep(wait_s)
+            await asyncio.sleep(self._budget.reserve(time.monotonic()))
             try:
                 await self._send(write)
             except ApiError as error:
@@ -103,10 +103,8 @@ class EventSender:
                 pass  # it has expired (an hour, by default): it starts over under its name
             else:
                 return
-        try:
+        with contextlib.suppress(AlreadyExistsError):  # an earlier try whose answer was lost
             await self._api.request("POST", collection, body=write.creation())
-        except AlreadyExistsError:
-            pass  # an earlier try whose answer was lost
 
 
 class EventRecorder:
