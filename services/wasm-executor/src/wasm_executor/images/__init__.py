@@ -1,0 +1,1 @@
+"""Images: from a name in a plan to a compiled artifact on disk."""

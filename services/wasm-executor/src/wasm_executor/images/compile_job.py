@@ -1,0 +1,125 @@
+"""Compile one artifact: `python -m wasm_executor.images.compile_job`, a CompileJob on stdin.
+
+The compiler reads untrusted code before any sandbox exists, and small inputs can ask for hours
+and gigabytes. So it runs in a process with hard limits, and what it makes is named by the digest
+of what it read and by the engine's fingerprint. An EngineJob asks for that fingerprint alone.
+"""
+
+import os
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wasm_executor.images.errors import CompileError
+from wasm_executor.images.jobprocess import (
+    failure_of,
+    leave,
+    limit_cpu,
+    limit_memory,
+    read_job,
+    take_stdout,
+    tie_to_parent,
+    write_result,
+)
+from wasm_executor.images.jobs import Compiled, CompileJob, EngineJob, EngineNamed, JobResult
+from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.records import ArtifactFacts, ArtifactKind, CompiledObject
+from wasm_executor.images.store import ContentStore
+from wasm_executor.images.wasmfile import check_wasm
+
+if TYPE_CHECKING:
+    from wasm_executor.images.inspection import Inspection
+
+
+def run(job: CompileJob) -> JobResult:
+    try:
+        return Compiled(compiled=_compile(job))
+    except CompileError as error:
+        return failure_of(error)
+
+
+def _compile(job: CompileJob) -> CompiledObject:
+    content = _read(job)
+    kind = check_wasm(content)
+    started_at = time.monotonic()
+    from wasm_executor.runtimes.engine import engine_fingerprint
+
+    code, seen = _compiled(kind, content)
+    compiled = CompiledObject(
+        digest=job.digest,
+        engine=engine_fingerprint(),
+        facts=ArtifactFacts(
+            kind=kind,
+            world=seen.world,
+            wasi=seen.wasi,
+            problems=seen.problems,
+            imports=seen.imports,
+            exports=seen.exports,
+            wasm_bytes=len(content),
+            object_bytes=len(code),
+            compile_s=time.monotonic() - started_at,
+        ),
+    )
+    ContentStore(Path(job.store)).write_object(compiled, code)
+    return compiled
+
+
+def _read(job: CompileJob) -> bytes:
+    """A local file may have changed since it was hashed: then ask again."""
+    try:
+        content = Path(job.wasm_path).read_bytes()
+    except OSError as error:
+        message = f"cannot read {job.wasm_path}: {error.strerror}"
+        raise CompileError(message, retry=True) from error
+    found = digest_of(content, job.digest.split(":", 1)[0])
+    if found != job.digest:
+        # A blob that a disk has spoilt goes, so that the next attempt pulls it again.
+        ContentStore(Path(job.store)).remove_blob(job.digest)
+        raise CompileError(f"the file has digest {found}, expected {job.digest}", retry=True)
+    return content
+
+
+def _compiled(kind: ArtifactKind, content: bytes) -> "tuple[bytearray, Inspection]":
+    from wasmtime import Module, WasmtimeError
+    from wasmtime.component import Component
+
+    from wasm_executor.images.inspection import inspect_component, inspect_module
+    from wasm_executor.runtimes.engine import new_engine
+
+    engine = new_engine()
+    try:
+        if kind is ArtifactKind.COMPONENT:
+            component = Component(engine, content)
+            return component.serialize(), inspect_component(engine, component)
+        module = Module(engine, content)
+        return module.serialize(), inspect_module(engine, module)
+    except WasmtimeError as error:
+        raise CompileError(f"invalid WebAssembly {kind}: {_one_line(error)}") from error
+
+
+def _one_line(error: Exception) -> str:
+    """The compiler prints causes as an indented list."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    return "; ".join(line for line in lines if line and line != "Caused by:")[:1000]
+
+
+def main() -> None:
+    stdout = take_stdout()
+    job = read_job()
+    tie_to_parent(job.parent_pid)
+    if isinstance(job, EngineJob):
+        from wasm_executor.runtimes.engine import engine_fingerprint
+
+        write_result(EngineNamed(engine=engine_fingerprint()), stdout)
+        leave(0)
+    if not isinstance(job, CompileJob):
+        leave(2)
+    os.nice(job.limits.nice)
+    limit_cpu(job.limits.cpu_s)
+    limit_memory(job.limits.memory_bytes)
+    write_result(run(job), stdout)
+    leave(0)
+
+
+if __name__ == "__main__":
+    main()

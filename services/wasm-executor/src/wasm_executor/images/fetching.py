@@ -1,0 +1,182 @@
+"""One pull: resolve the name, fetch the manifest and the layer, write them down.
+
+Nothing that a registry says is taken for true. The manifest's bytes are hashed, the layer is
+hashed while it streams, its size is the one that the manifest declares, and a name is written
+down only after the content is complete on disk.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import requests
+
+from wasm_executor.images import faults
+from wasm_executor.images.errors import ImagePullError
+from wasm_executor.images.jobs import Pulled, PullJob
+from wasm_executor.images.manifest import Descriptor, ManifestError, digest_of, parse_manifest
+from wasm_executor.images.policy import pull_failed, registry_unavailable
+from wasm_executor.images.records import ImageRecord, NameRecord
+from wasm_executor.images.reference import ImageReference, InvalidDigestError, check_digest
+from wasm_executor.images.registry import PullRegistry
+from wasm_executor.images.store import ContentStore
+from wasm_executor.images.streaming import (
+    BodyError,
+    BrokenBodyError,
+    copy_layer,
+    read_manifest,
+    wrong_digest,
+)
+from wasm_executor.images.transport import BUSY, Deadline
+
+_OK: Final = 200
+_DENIED: Final = frozenset({401, 403})
+_NOT_FOUND: Final = 404
+_REFUSALS: Final = _DENIED | {_NOT_FOUND} | BUSY
+
+
+class Pull:
+    """The steps of one pull, in their order."""
+
+    def __init__(self, job: PullJob, reference: ImageReference, store: ContentStore) -> None:
+        self._reference = reference
+        self._limits = job.limits
+        self._store = store
+        self._deadline = Deadline(job.limits.total_timeout_s)
+        self._registry = PullRegistry(job, reference, self._deadline)
+
+    def run(self) -> Pulled:
+        started_at = time.monotonic()
+        downloaded_bytes = 0
+        image = self._known_image()
+        if image is None:
+            image, downloaded_bytes = self._fetch_image()
+        self._write_names(image.manifest_digest)
+        duration_s = time.monotonic() - started_at
+        return Pulled(image=image, duration_s=duration_s, downloaded_bytes=downloaded_bytes)
+
+    def _known_image(self) -> ImageRecord | None:
+        """Ask where the name points to; most starts with policy Always find nothing new."""
+        response = self._resolve(self._registry.head_manifest)
+        if response.status_code in _REFUSALS:
+            raise self._refused(response)
+        if response.status_code != _OK:
+            return None  # a registry may know no HEAD: the GET tells
+        digest = self._reference.digest or response.headers.get("Docker-Content-Digest", "")
+        image = self._store.read_image(digest) if _is_digest(digest) else None
+        if image is None or not self._store.has_blob(image.layer_digest, image.layer_bytes):
+            return None
+        return image
+
+    def _fetch_image(self) -> tuple[ImageRecord, int]:
+        manifest_digest, layer = self._fetch_manifest()
+        downloaded_bytes = 0
+        if not self._store.has_blob(layer.digest, layer.size):
+            self._fetch_layer(layer)
+            downloaded_bytes = layer.size
+        image = ImageRecord(
+            manifest_digest=manifest_digest,
+            layer_digest=layer.digest,
+            layer_bytes=layer.size,
+            media_type=layer.media_type,
+        )
+        self._store.write_image(image)
+        return image, downloaded_bytes
+
+    def _fetch_manifest(self) -> tuple[str, Descriptor]:
+        with self._resolve(self._registry.get_manifest_stream) as response:
+            if response.status_code != _OK:
+                raise self._refused(response)
+            headers = response.headers
+            try:
+                content = read_manifest(response, self._limits, self._deadline)
+                digest = self._verify(content, headers.get("Docker-Content-Digest", ""))
+                layer = parse_manifest(content, headers.get("Content-Type", ""))
+            except (BodyError, ManifestError) as error:
+                raise self._failed(str(error)) from error
+        if layer.size > self._limits.max_layer_bytes:
+            limit = self._limits.max_layer_bytes
+            raise self._failed(f"layer {layer.digest} has {layer.size} bytes, the limit is {limit}")
+        self._store.write_blob(digest, content)
+        return digest, layer
+
+    def _verify(self, content: bytes, said: str) -> str:
+        """Compare with the digest that was asked for, else with the one that came along."""
+        expected = self._reference.digest or said
+        if not _is_digest(expected):
+            return digest_of(content)
+        found = digest_of(content, expected.split(":", 1)[0])
+        if found != expected:
+            raise BodyError(wrong_digest(f"manifest-{expected}", found, expected))
+        return found
+
+    def _fetch_layer(self, layer: Descriptor) -> None:
+        """Begin anew when the connection breaks."""
+        for left in reversed(range(self._limits.attempts)):
+            try:
+                self._copy_layer(layer)
+                return
+            except BrokenBodyError as error:
+                if not left:
+                    raise self._failed(str(error)) from error
+            except BodyError as error:
+                raise self._failed(str(error)) from error
+
+    def _copy_layer(self, layer: Descriptor) -> None:
+        url = self._registry.blob_url(layer.digest)
+        try:
+            response = self._registry.get_blob_stream(layer.digest)
+        except requests.exceptions.RequestException as error:
+            raise self._failed(f"failed to copy: {faults.request_failed(error, url)}") from error
+        with response:
+            if response.status_code in BUSY:
+                raise self._unavailable(response)
+            if response.status_code == _NOT_FOUND:
+                raise self._failed(f"failed to copy: content at {response.url} not found")
+            if response.status_code != _OK:
+                raise self._failed(f"failed to copy: {faults.unexpected_status(response)}")
+            with self._store.writing(self._store.blob_path(layer.digest)) as file:
+                copy_layer(response, layer, file, self._limits, self._deadline)
+
+    def _resolve(self, ask: Callable[[], requests.Response]) -> requests.Response:
+        try:
+            return ask()
+        except requests.exceptions.RequestException as error:
+            detail = faults.request_failed(error, self._registry.manifest_url())
+            raise self._unresolved(detail) from error
+
+    def _write_names(self, manifest_digest: str) -> None:
+        for name in {str(self._reference), self._reference.with_digest(manifest_digest)}:
+            self._store.write_name(
+                NameRecord(name=name, manifest_digest=manifest_digest, resolved_at=time.time())
+            )
+
+    def _refused(self, response: requests.Response) -> ImagePullError:
+        if response.status_code in BUSY:
+            return self._unavailable(response)
+        if response.status_code == _NOT_FOUND:
+            return self._unresolved(f"{self._reference}: not found")
+        status = faults.unexpected_status(response)
+        if response.status_code in _DENIED:
+            return self._unresolved(
+                "pull access denied, repository does not exist or may require authorization: "
+                f"authorization failed: {status}"
+            )
+        return self._unresolved(status)
+
+    def _unavailable(self, response: requests.Response) -> ImagePullError:
+        return registry_unavailable(str(self._reference), faults.unexpected_status(response))
+
+    def _unresolved(self, detail: str) -> ImagePullError:
+        return self._failed(f'failed to resolve reference "{self._reference}": {detail}')
+
+    def _failed(self, detail: str) -> ImagePullError:
+        return pull_failed(str(self._reference), detail)
+
+
+def _is_digest(text: str) -> bool:
+    try:
+        check_digest(text)
+    except InvalidDigestError:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""What is on disk, kept in memory: a start of a present image costs a stat, not a search."""
+
+from wasm_executor.images.records import CompiledObject, ImageRecord, NameRecord
+from wasm_executor.images.reference import ImageReference
+from wasm_executor.images.store import ContentStore
+
+
+class ImageIndex:
+    """Loaded once from the store, then told of every change by the one who makes them."""
+
+    def __init__(self, store: ContentStore, engine: str) -> None:
+        self.engine = engine
+        self._store = store
+        self._names: dict[str, NameRecord] = {}
+        self._images: dict[str, ImageRecord] = {}
+        self._objects: dict[str, CompiledObject] = {}
+
+    def load(self) -> None:
+        """Read the store. Blocks for as long as the disk takes."""
+        self._names = {name.name: name for name in self._store.read_names()}
+        self._images = {image.manifest_digest: image for image in self._store.read_images()}
+        objects = self._store.read_objects(self.engine)
+        self._objects = {compiled.digest: compiled for compiled in objects}
+
+    def find(self, reference: ImageReference) -> ImageRecord | None:
+        """Return the image under this name, if its content is still there."""
+        name = self._names.get(str(reference))
+        image = self._images.get(name.manifest_digest) if name else None
+        if image is None or not self._is_here(image):
+            return None
+        return image
+
+    def find_object(self, digest: str) -> CompiledObject | None:
+        """Return what was compiled from this content, if the file is still there."""
+        compiled = self._objects.get(digest)
+        if compiled is None or not self._store.has_object(compiled):
+            return None
+        return compiled
+
+    def add_image(self, reference: ImageReference, image: ImageRecord, resolved_at: float) -> None:
+        self._images[image.manifest_digest] = image
+        for name in (str(reference), reference.with_digest(image.manifest_digest)):
+            self._names[name] = NameRecord(
+                name=name, manifest_digest=image.manifest_digest, resolved_at=resolved_at
+            )
+
+    def add_object(self, compiled: CompiledObject) -> None:
+        self._objects[compiled.digest] = compiled
+
+    def _is_here(self, image: ImageRecord) -> bool:
+        return self.find_object(image.layer_digest) is not None or self._store.has_blob(
+            image.layer_digest, image.layer_bytes
+        )

@@ -1,0 +1,25 @@
+"""What an operator may set about images."""
+
+from pathlib import Path
+
+import msgspec
+
+from wasm_executor.images.jobs import CompileLimits, PullLimits
+
+
+class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """`root` holds the content store; it belongs to one executor."""
+
+    root: Path
+    insecure_registries: tuple[str, ...] = ()
+    """`host:port` of registries that are reached over plain HTTP; all others need TLS."""
+    ca_file: Path | None = None
+    """Certificates that are trusted beside the public ones."""
+    local_folders: tuple[Path, ...] = ()
+    """Where the files of `file:` images may lie; none means that there are no such images."""
+    pulls_per_registry: int = 5
+    compile_jobs: int = 2
+    broken_for_s: float = 300.0
+    """How long the verdict on an artifact that cannot be compiled is repeated, not renewed."""
+    pull_limits: PullLimits = PullLimits()
+    compile_limits: CompileLimits = CompileLimits()
