@@ -5,9 +5,6 @@ compile job and the container process are different processes, so both take thei
 here, and the fingerprint names these settings in the key of the AOT cache.
 """
 
-import hashlib
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
@@ -38,7 +35,14 @@ def new_engine() -> Engine:
 
 
 def engine_fingerprint() -> str:
-    """Name this engine for the AOT cache: two equal names load one another's artifacts."""
+    """Name this engine for the AOT cache: two equal names load one another's artifacts.
+
+    Imports late: the zygote, which every container is a fork of, never calls it.
+    """
+    import hashlib
+    import platform
+    from importlib.metadata import version
+
     named = repr((sorted(SETTINGS.items()), cpu_features())).encode()
     digest = hashlib.sha256(named).hexdigest()[:12]
     return f"wasmtime-{version('wasmtime')}-{platform.machine()}-{digest}"

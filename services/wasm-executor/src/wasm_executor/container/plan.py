@@ -1,0 +1,109 @@
+"""What a container's process is told, and what it says back.
+
+The plan holds secrets (the environment). It goes from the supervisor to the container's process
+over a socket of its own, so neither keeper nor zygote ever has it in memory.
+"""
+
+import struct
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+_LENGTH: Final = struct.Struct(">I")
+
+
+class ArtifactKind(StrEnum):
+    MODULE = "module"
+    COMPONENT = "component"
+
+
+class Artifact(msgspec.Struct, frozen=True, kw_only=True):
+    """Code compiled ahead of time by `new_engine()`."""
+
+    path: str
+    kind: ArtifactKind
+
+
+class Preopen(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder of the host that the guest sees."""
+
+    host_path: str
+    guest_path: str
+    read_only: bool = False
+
+
+class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one container's process needs to run its guest."""
+
+    runtime: str
+    artifact: Artifact
+    args: tuple[str, ...] = ()
+    """The whole argv: the first one is the program's name."""
+    env: tuple[tuple[str, str], ...] = ()
+    memory_limit_bytes: int | None = None
+    preopens: tuple[Preopen, ...] = ()
+
+
+class StartFailureReason(StrEnum):
+    """Why a guest never ran. Kubernetes calls all of them StartError."""
+
+    ARTIFACT_UNUSABLE = "ArtifactUnusable"
+    """The artifact does not load into this engine: it wants compiling again."""
+    NOT_A_COMMAND = "NotACommand"
+    """There is nothing to call, or an import that nobody provides."""
+    INSTANTIATION_FAILED = "InstantiationFailed"
+    INVALID_PLAN = "InvalidPlan"
+    PLAN_LOST = "PlanLost"
+    """The supervisor ended before it had sent the whole plan: the container never existed."""
+
+
+class StartFailure(msgspec.Struct, frozen=True, kw_only=True):
+    reason: StartFailureReason
+    message: str
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an exit code cannot say, left in a file that outlives the process."""
+
+    trap: str | None = None
+    failure: StartFailure | None = None
+
+
+class StartReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The one message on the plan's socket: started, unless it holds a failure."""
+
+    failure: StartFailure | None = None
+
+
+plan_encoder: Final = msgspec.msgpack.Encoder()
+_plan_decoder: Final = msgspec.msgpack.Decoder(ProcessPlan)
+report_decoder: Final = msgspec.msgpack.Decoder(StartReport)
+outcome_decoder: Final = msgspec.msgpack.Decoder(Outcome)
+
+
+def framed(plan: ProcessPlan) -> bytes:
+    """Return the plan's bytes with their length before them."""
+    encoded = plan_encoder.encode(plan)
+    return _LENGTH.pack(len(encoded)) + encoded
+
+
+def read_plan(receive: Callable[[int], bytes]) -> ProcessPlan | None:
+    """Read one framed plan; None means that the sender ended before it was whole."""
+    head = _read_exactly(receive, _LENGTH.size)
+    if head is None:
+        return None
+    body = _read_exactly(receive, _LENGTH.unpack(head)[0])
+    return None if body is None else _plan_decoder.decode(body)
+
+
+def _read_exactly(receive: Callable[[int], bytes], size: int) -> bytes | None:
+    parts: list[bytes] = []
+    while size > 0:
+        part = receive(size)
+        if not part:
+            return None
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)

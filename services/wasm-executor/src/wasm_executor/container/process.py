@@ -1,0 +1,148 @@
+"""One container's process, from its fork to its exit.
+
+It starts as a copy of the zygote. It first binds its life to the keeper's, gives up what it does
+not need and tells the keeper that it is there; only when the keeper has recorded it does it read
+its plan, so that no guest ever runs that a next keeper could not find. It leaves by `os._exit`:
+the interpreter's own way out would run the zygote's cleanups.
+"""
+
+import os
+import resource
+import signal
+import socket
+from collections.abc import Mapping
+from typing import Final, NoReturn
+
+import msgspec
+
+from wasm_executor.container.plan import (
+    Outcome,
+    ProcessPlan,
+    StartFailure,
+    StartFailureReason,
+    StartReport,
+    plan_encoder,
+    read_plan,
+)
+from wasm_executor.keeper.linux import die_with_parent, renounce_privileges
+from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
+from wasm_executor.runtimes.interface import Runtime
+
+START_ERROR_CODE: Final = 128
+TRAP_CODE: Final = 134
+BROKEN_CODE: Final = 70
+"""sysexits' EX_SOFTWARE: this program is wrong, not the guest."""
+HELLO: Final = b"hello"
+GO: Final = b"go"
+MAX_TEXT: Final = 4096
+"""What a termination message may hold."""
+
+
+class Descriptors(msgspec.Struct, frozen=True, kw_only=True):
+    """What the keeper made for one container, in the order in which it is sent."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+    plan: int
+    outcome: int
+    gate: int
+
+
+def live_and_exit(fds: Descriptors, keeper_pid: int, runtimes: Mapping[str, Runtime]) -> NoReturn:
+    """Be the container. Call it in the final child, once its parent is the keeper."""
+    code = BROKEN_CODE
+    try:
+        if _is_bound_to(keeper_pid):
+            _shed(fds)
+            if _is_let_in(fds.gate):
+                code = _run(fds, runtimes)
+    except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
+        os.write(2, f"wasmlet: the container's process failed: {error!r}\n".encode())
+    finally:
+        os._exit(code)
+
+
+def _is_bound_to(keeper_pid: int) -> bool:
+    """Set earlier, the death signal would have come with the reparenting itself."""
+    die_with_parent()
+    return os.getppid() == keeper_pid
+
+
+def _shed(fds: Descriptors) -> None:
+    """Become a process of its own: session, signals, limits, descriptors."""
+    os.setsid()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    renounce_privileges()
+    for target, source in enumerate((fds.stdin, fds.stdout, fds.stderr)):
+        os.dup2(source, target)
+    keep = sorted((fds.plan, fds.outcome, fds.gate))
+    first = 3
+    for kept in keep:
+        os.closerange(first, kept)
+        first = kept + 1
+    os.closerange(first, 2**31 - 1)
+
+
+def _is_let_in(gate_fd: int) -> bool:
+    with socket.socket(fileno=gate_fd) as gate:
+        gate.sendall(HELLO)
+        return gate.recv(len(GO)) == GO
+
+
+def _run(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
+    with socket.socket(fileno=fds.plan) as supervisor:
+        try:
+            plan = _plan(supervisor)
+            return _runtime_of(plan, runtimes).run(plan, lambda: _report(supervisor, None))
+        except msgspec.DecodeError as error:
+            failure = StartFailure(reason=StartFailureReason.INVALID_PLAN, message=str(error))
+        except GuestNotStartedError as error:
+            failure = error.failure
+        except GuestTrappedError as error:
+            return _trapped(str(error), fds.outcome)
+        _leave(Outcome(failure=failure), fds.outcome)
+        _report(supervisor, failure)
+    return START_ERROR_CODE
+
+
+def _plan(supervisor: socket.socket) -> ProcessPlan:
+    plan = read_plan(supervisor.recv)
+    if plan is None:
+        raise GuestNotStartedError(StartFailureReason.PLAN_LOST, "the plan did not come whole")
+    return plan
+
+
+def _runtime_of(plan: ProcessPlan, runtimes: Mapping[str, Runtime]) -> Runtime:
+    runtime = runtimes.get(plan.runtime)
+    if runtime is None:
+        known = ", ".join(sorted(runtimes))
+        message = f"there is no runtime {plan.runtime!r} here; there is {known}"
+        raise GuestNotStartedError(StartFailureReason.INVALID_PLAN, message)
+    return runtime
+
+
+def _trapped(text: str, outcome: int) -> int:
+    _leave(Outcome(trap=text[:MAX_TEXT]), outcome)
+    write_whole(2, f"Error: {text}\n".encode())
+    return TRAP_CODE
+
+
+def _report(supervisor: socket.socket, failure: StartFailure | None) -> None:
+    """Tell the supervisor, if it is still there; the next one reads the keeper's table."""
+    try:
+        supervisor.sendall(plan_encoder.encode(StartReport(failure=failure)))
+        supervisor.close()
+    except OSError:
+        supervisor.close()
+
+
+def _leave(outcome: Outcome, descriptor: int) -> None:
+    os.pwrite(descriptor, plan_encoder.encode(outcome), 0)
+
+
+def write_whole(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]

@@ -1,0 +1,256 @@
+"""The supervisor's way to its keeper.
+
+Any number of calls may be under way at once. An exit is told in `exits`, and again by
+`containers()` until it is forgotten, so that a restarted supervisor misses none: whoever reads
+both may see an exit twice and takes it by key.
+"""
+
+import asyncio
+import itertools
+import socket
+from collections import deque
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Final, Self
+
+import msgspec
+
+from wasm_executor.container.plan import ProcessPlan, StartReport, framed, report_decoder
+from wasm_executor.keeper.errors import (
+    ContainerInUseError,
+    KeeperError,
+    KeeperGoneError,
+    SpawnFailedError,
+    StartFailedError,
+    UnknownContainerError,
+)
+from wasm_executor.keeper.protocol import (
+    Answer,
+    CloseStdin,
+    ContainerProcess,
+    Exit,
+    Exited,
+    Forget,
+    FromKeeper,
+    ListContainers,
+    Listed,
+    Refusal,
+    Refused,
+    Request,
+    SendSignal,
+    Spawn,
+    SpawnSpec,
+    encoder,
+    from_keeper_decoder,
+    receive,
+)
+from wasm_executor.keeper.protocol import Spawned as SpawnedAnswer
+
+TURN: Final = 64
+"""Messages taken before other tasks get a turn."""
+UNANSWERED: Final = 128
+"""Spawns that wait for an answer; each holds a descriptor in flight."""
+_REFUSALS: Final[dict[Refusal, type[KeeperError]]] = {
+    Refusal.UNKNOWN_KEY: UnknownContainerError,
+    Refusal.KEY_IN_USE: ContainerInUseError,
+    Refusal.STILL_RUNNING: ContainerInUseError,
+    Refusal.SPAWN_FAILED: SpawnFailedError,
+}
+
+
+class Spawned(msgspec.Struct, frozen=True, kw_only=True):
+    """A container whose guest has begun."""
+
+    pid: int
+    started_at: datetime
+
+
+class KeeperClient:
+    """One connection; made with `connect`, in the event loop that uses it."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._calls: dict[int, asyncio.Future[Answer]] = {}
+        self._pages: dict[int, list[ContainerProcess]] = {}
+        self._starting: dict[str, asyncio.Future[Exit]] = {}
+        self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._window = asyncio.Semaphore(UNANSWERED)
+        self._gone = False
+        self.exits: asyncio.Queue[Exit] = asyncio.Queue()
+        """Ends of started containers; shut down when the keeper is gone."""
+
+    @classmethod
+    async def connect(cls, fd: int) -> Self:
+        """Take over the descriptor that the keeper gave by `--keeper-fd`."""
+        connection = socket.socket(fileno=fd)
+        connection.setblocking(False)
+        client = cls(connection)
+        client._loop.add_reader(fd, client._hear)
+        return client
+
+    def close(self) -> None:
+        """Leave; containers go on."""
+        if not self._gone:
+            self._lose()
+
+    async def spawn(self, spec: SpawnSpec, plan: ProcessPlan) -> Spawned:
+        """Start a container; returns when its guest runs.
+
+        `StartFailedError`: the guest cannot run. `SpawnFailedError`: retry. After either the key
+        is free. Cancelled, it may still start: look it up in `containers()`, or kill and forget.
+        """
+        if spec.key in self._starting:
+            raise ContainerInUseError(spec.key)
+        self._starting[spec.key] = self._loop.create_future()
+        ours, theirs = socket.socketpair()
+        try:
+            with ours:
+                ours.setblocking(False)
+                rest = _send_what_fits(ours, framed(plan))
+                with theirs:
+                    spawned = await self._ask_to_spawn(spec, theirs.fileno())
+                report = await self._started(ours, rest)
+            if report is None or report.failure is not None:
+                raise await self._not_started(spec.key, report)
+            return spawned
+        finally:
+            last = self._starting.pop(spec.key)
+            if last.done() and last.exception() is None:
+                self._deliver(last.result())
+
+    async def containers(self) -> tuple[ContainerProcess, ...]:
+        """Return the keeper's table, those that ended and are not forgotten included."""
+        number = next(self._numbers)
+        self._pages[number] = []
+        try:
+            await self._call(ListContainers(id=number))
+            return tuple(self._pages[number])
+        finally:
+            del self._pages[number]
+
+    async def signal(self, key: str, signum: int) -> None:
+        """Send a signal; one to a container that has just ended does nothing."""
+        await self._call(SendSignal(id=next(self._numbers), key=key, signum=signum))
+
+    async def close_stdin(self, key: str) -> None:
+        """Give end-of-file to a guest whose stdin was held."""
+        await self._call(CloseStdin(id=next(self._numbers), key=key))
+
+    async def forget(self, key: str) -> None:
+        """Drop an ended container from the table; its exit is told no more."""
+        await self._call(Forget(id=next(self._numbers), key=key))
+
+    # Starting
+
+    async def _ask_to_spawn(self, spec: SpawnSpec, plan_fd: int) -> Spawned:
+        async with self._window:
+            answer = await self._call(Spawn(id=next(self._numbers), spec=spec), plan_fd)
+        assert isinstance(answer, SpawnedAnswer)
+        return Spawned(pid=answer.pid, started_at=answer.started_at)
+
+    async def _started(self, ours: socket.socket, rest: bytes) -> StartReport | None:
+        """Hear how the start went; None if the process ended without a word."""
+        report = b""
+        with suppress(BrokenPipeError, ConnectionResetError):
+            await self._loop.sock_sendall(ours, rest)
+        with suppress(ConnectionResetError):
+            while part := await self._loop.sock_recv(ours, 16 * 1024):
+                report += part
+        return report_decoder.decode(report) if report else None
+
+    async def _not_started(self, key: str, report: StartReport | None) -> KeeperError:
+        """Free the key and return why there is no guest."""
+        await asyncio.wait((self._starting[key],))
+        code = self._starting[key].result().code
+        self._starting[key] = self._loop.create_future()  # this exit is not for `exits`
+        await self.forget(key)
+        if report is not None and report.failure is not None:
+            return StartFailedError(report.failure.reason, report.failure.message)
+        return SpawnFailedError(f"the process ended with {code} before its guest started")
+
+    # The connection
+
+    async def _call(self, request: Request, *fds: int) -> Answer:
+        if self._gone:
+            raise KeeperGoneError("the keeper closed its end")
+        answered: asyncio.Future[Answer] = self._loop.create_future()
+        self._calls[request.id] = answered
+        try:
+            self._unsent.append((encoder.encode(request), fds))
+            self._flush()
+            return await answered
+        finally:
+            del self._calls[request.id]
+
+    def _flush(self) -> None:
+        while self._unsent:
+            message, fds = self._unsent[0]
+            try:
+                socket.send_fds(self._connection, [message], fds)
+            except BlockingIOError:
+                self._loop.add_writer(self._connection.fileno(), self._flush)
+                return
+            except (BrokenPipeError, ConnectionResetError):
+                return  # what is still to read comes first; its end says that the keeper is gone
+            self._unsent.popleft()
+        self._loop.remove_writer(self._connection.fileno())
+
+    def _hear(self) -> None:
+        for _ in range(TURN):
+            try:
+                data, _fds = receive(self._connection)
+            except BlockingIOError:
+                return
+            except ConnectionResetError:
+                data = b""
+            if not data:
+                self._lose()
+                return
+            self._take(from_keeper_decoder.decode(data))
+
+    def _take(self, message: FromKeeper) -> None:
+        if isinstance(message, Exited):
+            starting = self._starting.get(message.exit.key)
+            if starting is not None and not starting.done():
+                starting.set_result(message.exit)  # told after the start that it belongs to
+            else:
+                self._deliver(message.exit)
+            return
+        if isinstance(message, Listed):
+            self._pages.get(message.id, []).extend(message.containers)
+            if message.more:
+                return
+        self._answer(message)
+
+    def _answer(self, message: Answer) -> None:
+        answered = self._calls.get(message.id)
+        if answered is None or answered.done():
+            return  # its caller was cancelled
+        if isinstance(message, Refused):
+            answered.set_exception(_REFUSALS[message.reason](message.message))
+        else:
+            answered.set_result(message)
+
+    def _deliver(self, exit_: Exit) -> None:
+        with suppress(asyncio.QueueShutDown):
+            self.exits.put_nowait(exit_)
+
+    def _lose(self) -> None:
+        self._gone = True
+        self._loop.remove_reader(self._connection.fileno())
+        self._loop.remove_writer(self._connection.fileno())
+        self._connection.close()
+        self.exits.shutdown()
+        waiting: list[asyncio.Future[Any]] = [*self._calls.values(), *self._starting.values()]
+        for future in waiting:
+            if not future.done():
+                future.set_exception(KeeperGoneError("the keeper closed its end"))
+
+
+def _send_what_fits(connection: socket.socket, data: bytes) -> bytes:
+    try:
+        return data[connection.send(data) :]
+    except BlockingIOError:
+        return data

@@ -1,0 +1,40 @@
+"""What can go wrong between supervisor and keeper."""
+
+from wasm_executor.container.plan import StartFailureReason
+
+
+class KeeperError(Exception):
+    """Base; `retryable` says whether the same call may work later."""
+
+    retryable = False
+
+
+class KeeperGoneError(KeeperError):
+    """The keeper closed its end: this supervisor is about to be killed with it."""
+
+
+class SpawnFailedError(KeeperError):
+    """No guest came of a spawn and none is left over: try again."""
+
+    retryable = True
+
+
+class StartFailedError(KeeperError):
+    """The runtime refused the artifact or the plan; the key is free again."""
+
+    def __init__(self, reason: StartFailureReason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+class UnknownContainerError(KeeperError):
+    """The keeper's table has no such key."""
+
+
+class ContainerInUseError(KeeperError):
+    """The key exists already, or its process still runs."""
+
+
+class DataDirectoryInUseError(KeeperError):
+    """Another keeper holds the lock of this data directory."""

@@ -1,0 +1,60 @@
+"""Who this executor is: a random id and a start count in the data directory, under a lock.
+
+Together they are the incarnation. The lock proves that a lower count of the same id is dead, so
+the count is on disk before anything is started.
+"""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+import msgspec
+
+from wasm_executor.keeper.errors import DataDirectoryInUseError
+
+LOCK_FILE = "keeper.lock"
+IDENTITY_FILE = "identity.json"
+
+
+class Identity(msgspec.Struct, frozen=True, kw_only=True):
+    executor_id: str
+    start_count: int
+
+
+def lock_data_directory(directory: Path) -> int:
+    """Take the lock; the descriptor holds it and must stay open and out of every child."""
+    directory.mkdir(parents=True, exist_ok=True)
+    fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(fd)
+        raise DataDirectoryInUseError(f"another executor runs in {directory}") from error
+    return fd
+
+
+def next_identity(directory: Path) -> Identity:
+    """Raise the start count, or make a new id; on disk when this returns."""
+    path = directory / IDENTITY_FILE
+    try:
+        last = msgspec.json.decode(path.read_bytes(), type=Identity)
+    except FileNotFoundError:
+        last = Identity(executor_id=secrets.token_hex(16), start_count=0)
+    identity = msgspec.structs.replace(last, start_count=last.start_count + 1)
+    _write_durably(path, msgspec.json.encode(identity))
+    return identity
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
