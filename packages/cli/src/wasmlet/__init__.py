@@ -1,1 +1,1 @@
-"""The command line: up, push."""
+"""The command line: `wasmlet up` runs a node, `wasmlet push` puts a module into a registry."""

@@ -1,0 +1,3 @@
+module wasmlet.dev/examples/hello-go
+
+go 1.22

@@ -1,0 +1,30 @@
+"""`wasmlet`: parse the command line, run one command, end with its exit code."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from wasmlet import push
+from wasmlet.errors import CommandLineError
+from wasmlet.up import arguments as up
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run `wasmlet` and return its exit code: 0, 1 for a failure, 2 for a wrong usage."""
+    parser = argparse.ArgumentParser(prog="wasmlet", description="A kubelet for WebAssembly.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command, text in ((up, "run a node of this machine"), (push, "put a module in a registry")):
+        name = command.__name__.split(".")[1]
+        below = commands.add_parser(name, help=text, description=command.__doc__)
+        command.add_arguments(below)
+        below.set_defaults(run=command.run)
+    chosen = parser.parse_args(arguments)
+    try:
+        return int(chosen.run(chosen))
+    except CommandLineError as error:
+        sys.stderr.write(f"wasmlet: {error}\n")
+        return error.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""Run wasm pods on this machine, as a node of a cluster or from a folder of manifests."""
+
+import argparse
+import re
+import socket
+from pathlib import Path
+
+import msgspec
+
+from contract.errors import InvalidTokenError
+from contract.ids import NodeName, node_token
+from wasmlet.errors import UsageError
+
+KUBELET_PORT = 10250
+_LABEL = re.compile(
+    r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?=([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
+)
+_HOST_PORT = re.compile(r"[^\s/@]+")
+
+
+class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for, checked."""
+
+    nodes: tuple[NodeName, ...]
+    kubeconfig: Path | None = None
+    manifests: Path | None = None
+    until_complete: bool = False
+    data_dir: Path | None = None
+    kubelet_port: int = KUBELET_PORT
+    node_labels: tuple[str, ...] = ()
+    taints: bool = True
+    insecure_registries: tuple[str, ...] = ()
+    registry_ca_file: Path | None = None
+    nats_url: str | None = None
+    nats_passwords: Path | None = None
+    log_level: str = "info"
+    settings: tuple[tuple[str, str, str], ...] = ()
+    """(service, variable, value), from `--set`."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of `wasmlet up`."""
+    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="join this cluster")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes (1)")
+    parser.add_argument(
+        "--node-name",
+        metavar="NAME",
+        help="wasmlet-<host name>; with several nodes NAME-1, NAME-2, ...",
+    )
+    parser.add_argument(
+        "--manifests",
+        type=Path,
+        metavar="DIR",
+        help="without a cluster: run the pods of this folder",
+    )
+    parser.add_argument(
+        "--until-complete",
+        action="store_true",
+        help="end when the pods of --manifests have: 0 if all succeeded, else 1",
+    )
+    parser.add_argument(
+        "--data-dir",
+        type=Path,
+        metavar="DIR",
+        help="modules, logs, restart counts; default: below ~/.local/state/wasmlet, or a "
+        "temporary folder with --manifests",
+    )
+    parser.add_argument(
+        "--kubelet-port",
+        type=int,
+        default=KUBELET_PORT,
+        metavar="PORT",
+        help="of the first node, the others follow; 0 takes free ones (10250)",
+    )
+    parser.add_argument(
+        "--node-label",
+        action="append",
+        default=[],
+        metavar="K=V",
+        help="one more label of the nodes",
+    )
+    parser.add_argument(
+        "--no-taints", action="store_true", help="register the nodes without taints"
+    )
+    parser.add_argument(
+        "--insecure-registry",
+        action="append",
+        default=[],
+        metavar="HOST:PORT",
+        help="a registry that is spoken to in plain HTTP",
+    )
+    parser.add_argument(
+        "--registry-ca",
+        type=Path,
+        metavar="FILE",
+        help="CA of a registry with a private certificate",
+    )
+    parser.add_argument("--nats", metavar="URL", help="use this NATS instead of an embedded one")
+    parser.add_argument(
+        "--nats-passwords",
+        type=Path,
+        metavar="DIR",
+        help="with --nats: a file USER.password per service",
+    )
+    parser.add_argument(
+        "--log-level",
+        default="info",
+        choices=["debug", "info", "warning", "error"],
+        help="of the services (info)",
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="SERVICE:NAME=VALUE",
+        help="a setting of one service, by its variable's name without WASMLET_",
+    )
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Run `wasmlet up` and return its exit code."""
+    from wasmlet.up.running import run_up
+
+    return run_up(options_of(chosen))
+
+
+def options_of(chosen: argparse.Namespace) -> UpOptions:
+    """Return the options, or raise `UsageError` with what is wrong."""
+    _check_mode(chosen)
+    return UpOptions(
+        nodes=_node_names(chosen.node_name, chosen.nodes),
+        kubeconfig=_file(chosen.kubeconfig, "--kubeconfig"),
+        manifests=_folder(chosen.manifests),
+        until_complete=chosen.until_complete,
+        data_dir=chosen.data_dir.absolute() if chosen.data_dir else None,
+        kubelet_port=_port(chosen.kubelet_port),
+        node_labels=tuple(
+            _matching(each, _LABEL, "--node-label K=V") for each in chosen.node_label
+        ),
+        taints=not chosen.no_taints,
+        insecure_registries=tuple(
+            _matching(each, _HOST_PORT, "--insecure-registry HOST:PORT")
+            for each in chosen.insecure_registry
+        ),
+        registry_ca_file=_file(chosen.registry_ca, "--registry-ca"),
+        nats_url=chosen.nats,
+        nats_passwords=chosen.nats_passwords,
+        log_level=chosen.log_level,
+        settings=tuple(_setting(each) for each in chosen.set),
+    )
+
+
+def _check_mode(chosen: argparse.Namespace) -> None:
+    if (chosen.kubeconfig is None) == (chosen.manifests is None):
+        raise UsageError("give either --kubeconfig FILE (join a cluster) or --manifests DIR")
+    if chosen.until_complete and chosen.manifests is None:
+        raise UsageError("--until-complete goes with --manifests")
+    if chosen.manifests is not None and chosen.nodes != 1:
+        raise UsageError("--manifests runs on one node")
+    if (chosen.nats is None) != (chosen.nats_passwords is None):
+        raise UsageError("--nats URL and --nats-passwords DIR go together")
+
+
+def _node_names(name: str | None, count: int) -> tuple[NodeName, ...]:
+    if count < 1:
+        raise UsageError("--nodes must be 1 or more")
+    stem = name or f"wasmlet-{socket.gethostname().split('.')[0].lower()}"
+    names = [stem] if count == 1 else [f"{stem}-{number}" for number in range(1, count + 1)]
+    try:
+        for each in names:
+            node_token(NodeName(each))
+    except InvalidTokenError as error:
+        raise UsageError(f"--node-name: {error}") from error
+    return tuple(NodeName(each) for each in names)
+
+
+def _file(path: Path | None, option: str) -> Path | None:
+    if path is not None and not path.is_file():
+        raise UsageError(f"{option}: there is no file {path}")
+    return path.absolute() if path else None
+
+
+def _folder(path: Path | None) -> Path | None:
+    if path is not None and not path.is_dir():
+        raise UsageError(f"--manifests: there is no folder {path}")
+    return path.absolute() if path else None
+
+
+def _port(port: int) -> int:
+    if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of ports
+        raise UsageError(f"--kubelet-port: {port} is no port")
+    return port
+
+
+def _matching(value: str, form: re.Pattern[str], option: str) -> str:
+    if not form.fullmatch(value):
+        raise UsageError(f"{option}: got {value!r}")
+    return value
+
+
+def _setting(text: str) -> tuple[str, str, str]:
+    service, colon, rest = text.partition(":")
+    name, equals, value = rest.partition("=")
+    if not colon or not equals:
+        raise UsageError(f"--set SERVICE:NAME=VALUE: got {text!r}")
+    return service, f"WASMLET_{name.upper()}", value

@@ -1,0 +1,69 @@
+"""What static pods print, shown on the terminal as it comes, from their log files."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from wasmlet.up.status import ContainerStatus, PodStatus
+
+POLL_S: Final = 0.1
+_CONTENT_FIELD: Final = 3
+"""A line in CRI format: time, stream, tag, content."""
+
+
+class OutputFollower:
+    """Shows each new line of the pods' containers once, with the pod's name before it."""
+
+    def __init__(self, logs: Path, writer: Callable[[str], Callable[[str], None]]) -> None:
+        self._logs = logs
+        self._writer = writer
+        self._offsets: dict[Path, int] = {}
+        self._partial: dict[Path, str] = {}
+
+    async def follow(self, pods: Callable[[], tuple[PodStatus, ...]]) -> None:
+        """Show what comes, until cancelled."""
+        while True:
+            self.show(pods())
+            await asyncio.sleep(POLL_S)
+
+    def show(self, pods: tuple[PodStatus, ...]) -> None:
+        """Show what has come since the last time."""
+        for pod in pods:
+            for container in pod.containers:
+                self._show_container(pod, container)
+
+    def _show_container(self, pod: PodStatus, container: ContainerStatus) -> None:
+        name = pod.name if len(pod.containers) == 1 else f"{pod.name}/{container.name}"
+        folder = self._logs / "pods" / f"{pod.namespace}_{pod.name}_{pod.uid}" / container.name
+        for file in sorted(folder.glob("*.log"), key=_run_number):
+            for line in self._new_lines(file):
+                self._writer(name)(line)
+
+    def _new_lines(self, file: Path) -> list[str]:
+        with file.open("rb") as source:
+            size = source.seek(0, 2)
+            # A file that has shrunk is a new one: the log was rotated.
+            start = self._offsets.get(file, 0)
+            source.seek(start if start <= size else 0)
+            data = source.read()
+            whole = data.rfind(b"\n") + 1
+            self._offsets[file] = source.tell() - len(data) + whole
+        return [
+            text
+            for raw in data[:whole].decode(errors="replace").splitlines()
+            if (text := self._joined(file, raw)) is not None
+        ]
+
+    def _joined(self, file: Path, raw: str) -> str | None:
+        """Return a whole line, joined from its parts; None while parts are missing."""
+        _, _, tag, content = raw.split(" ", _CONTENT_FIELD)
+        text = self._partial.pop(file, "") + content
+        if tag.startswith("P"):
+            self._partial[file] = text
+            return None
+        return text
+
+
+def _run_number(file: Path) -> int:
+    return int(file.stem) if file.stem.isdigit() else -1
