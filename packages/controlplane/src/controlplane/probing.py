@@ -1,0 +1,33 @@
+"""Asks a component on this machine whether it is ready, as the kubelet's httpGet probe would."""
+
+import http.client
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+
+from controlplane.certificates import KeyPair
+
+ANSWER_WITHIN_S = 5.0
+
+
+def answers_ok(
+    port: int, path: str, authority: Path, client: KeyPair | None = None
+) -> Callable[[], bool]:
+    """A question that is true once https://127.0.0.1:port/path answers 200."""
+
+    def ask() -> bool:
+        context = ssl.create_default_context(cafile=str(authority))
+        if client is not None:
+            context.load_cert_chain(client.certificate, client.key)
+        connection = http.client.HTTPSConnection(
+            "127.0.0.1", port, context=context, timeout=ANSWER_WITHIN_S
+        )
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+    return ask
