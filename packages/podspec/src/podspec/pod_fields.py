@@ -1,0 +1,103 @@
+"""Rows for the pod level of a Pod's spec."""
+
+from typing import Final
+
+from podspec.rows import Row, honoured, ignored, refused
+
+_SCHEDULER: Final = "by the scheduler"
+_NO_USERS: Final = "a guest has no users or groups"
+_NO_KERNEL: Final = "a guest makes no system calls"
+
+_PLACEMENT: Final = (
+    honoured("spec.nodeName"),
+    honoured("spec.nodeSelector"),
+    honoured("spec.affinity", _SCHEDULER),
+    honoured("spec.tolerations"),
+    honoured("spec.topologySpreadConstraints", _SCHEDULER),
+    honoured("spec.schedulerName", _SCHEDULER),
+    honoured("spec.schedulingGates", _SCHEDULER),
+    honoured("spec.schedulingGroup", _SCHEDULER),
+    honoured("spec.priority", _SCHEDULER),
+    honoured("spec.priorityClassName", _SCHEDULER),
+    honoured("spec.preemptionPolicy", _SCHEDULER),
+    honoured("spec.os.name"),
+    honoured("spec.overhead"),
+    honoured("spec.runtimeClassName"),
+    honoured("spec.evictionResponders", "by the eviction controllers"),
+)
+
+_LIFE: Final = (
+    honoured("spec.restartPolicy", pattern="Always|OnFailure|Never"),
+    honoured("spec.terminationGracePeriodSeconds"),
+    refused("spec.activeDeadlineSeconds", "deadlines are not enforced yet"),
+    refused("spec.readinessGates", "readiness gates are not evaluated yet"),
+    refused("spec.initContainers", "init containers are not run yet"),
+    refused("spec.ephemeralContainers", "ephemeral containers are not run"),
+)
+
+_IDENTITY: Final = (
+    honoured("spec.serviceAccountName"),
+    honoured("spec.serviceAccount", "an older name of serviceAccountName"),
+    honoured("spec.automountServiceAccountToken", "by the API server, which adds the volume"),
+    refused("spec.imagePullSecrets", "images are not pulled with secrets yet"),
+)
+
+_NETWORK: Final = (
+    honoured("spec.hostNetwork", "every pod shares its node's network"),
+    ignored(
+        "spec.dnsPolicy",
+        "a guest has no resolver of its own",
+        defaults=("ClusterFirst", "ClusterFirstWithHostNet", "Default"),
+    ),
+    refused("spec.dnsConfig", "a guest has no resolver of its own"),
+    refused("spec.hostAliases", "a guest has no hosts file yet"),
+    ignored("spec.hostname", "a guest has no host name"),
+    ignored("spec.subdomain", "a guest has no host name"),
+    refused("spec.hostnameOverride", "a guest has no host name"),
+    refused("spec.setHostnameAsFQDN", "a guest has no host name", defaults=(False,)),
+    ignored(
+        "spec.enableServiceLinks",
+        "variables of Services are not set yet",
+        defaults=(True, False),
+    ),
+)
+
+_ISOLATION: Final = (
+    refused("spec.hostPID", "a guest sees no processes", defaults=(False,)),
+    refused("spec.hostIPC", "a guest has no inter-process communication", defaults=(False,)),
+    refused("spec.hostUsers", "user namespaces are not used", defaults=(True,)),
+    refused("spec.shareProcessNamespace", "a guest sees no processes", defaults=(False,)),
+)
+
+_SECURITY: Final = (
+    ignored("spec.securityContext.runAsUser", _NO_USERS),
+    ignored("spec.securityContext.runAsGroup", _NO_USERS),
+    ignored("spec.securityContext.runAsNonRoot", _NO_USERS),
+    ignored("spec.securityContext.fsGroup", _NO_USERS),
+    ignored("spec.securityContext.fsGroupChangePolicy", _NO_USERS),
+    ignored("spec.securityContext.supplementalGroups", _NO_USERS),
+    ignored("spec.securityContext.supplementalGroupsPolicy", _NO_USERS),
+    ignored("spec.securityContext.seLinuxOptions", _NO_KERNEL),
+    ignored("spec.securityContext.seLinuxChangePolicy", _NO_KERNEL),
+    ignored("spec.securityContext.seccompProfile", _NO_KERNEL),
+    ignored("spec.securityContext.appArmorProfile", _NO_KERNEL),
+    refused("spec.securityContext.sysctls", "a guest has no kernel parameters"),
+    refused("spec.securityContext.windowsOptions", "this is no Windows node"),
+)
+
+_RESOURCES: Final = (
+    refused("spec.resources", "limits of a whole pod are not enforced yet"),
+    refused("spec.resourceClaims", "devices are not allocated"),
+    # The kube-api-access volume that the API server adds is taken out before (see `automatic`).
+    refused("spec.volumes", "volumes are not mounted yet"),
+)
+
+POD_FIELDS: Final[tuple[Row, ...]] = (
+    *_PLACEMENT,
+    *_LIFE,
+    *_IDENTITY,
+    *_NETWORK,
+    *_ISOLATION,
+    *_SECURITY,
+    *_RESOURCES,
+)

@@ -1,0 +1,120 @@
+"""Walk a pod along the field table and say what is refused and what is ignored. Pure."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from podspec.automatic import token_volumes, without_automatic
+from podspec.fields import ITEM, TREE, Node
+from podspec.rows import Row, Verdict
+
+_UNMOUNTED_TOKEN = "the service account's volume is not mounted yet"  # noqa: S105 -- a reason
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """A field that a pod uses, by its path (`spec.containers[0].env[2].value`), and the reason."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class Review(msgspec.Struct, frozen=True):
+    """Everything a pod uses that it will not get."""
+
+    refused: tuple[Finding, ...] = ()
+    ignored: tuple[Finding, ...] = ()
+
+
+class _Met(msgspec.Struct, frozen=True):
+    path: str
+    row: Row | None
+    value: Any
+    fault: str = ""
+
+
+def review(pod: Mapping[str, Any]) -> Review:
+    """Judge every field of a pod; what the API server puts in by itself is no use of a field."""
+    spec = pod.get("spec")
+    if not isinstance(spec, Mapping):
+        return Review(refused=(Finding("spec", "it is required"),))
+    written = {"metadata": pod.get("metadata"), "spec": without_automatic(spec)}
+    refused: list[Finding] = []
+    if not written["spec"]["containers"]:
+        refused.append(Finding("spec.containers", "at least one is required"))
+    ignored = [
+        Finding(f"spec.volumes[{place}]", f"{_UNMOUNTED_TOKEN} ({name})")
+        for name, place in token_volumes(spec).items()
+    ]
+    for met in _walk(TREE, written, ""):
+        if fault := met.fault or _fault(met):
+            refused.append(Finding(met.path, fault))
+        elif met.row is not None and _is_told(met):
+            ignored.append(Finding(met.path, met.row.note))
+    return Review(tuple(refused), tuple(ignored))
+
+
+def _walk(place: Node, value: Any, path: str) -> Iterator[_Met]:
+    """The decided places of a value, in its own order. What says nothing is no use."""
+    if value is None or value in ({}, []):
+        return
+    if place.row is not None:
+        yield _Met(path, place.row, value)
+    elif ITEM in place.below:
+        yield from _walk_items(place, value, path)
+    elif isinstance(value, Mapping):
+        yield from _walk_keys(place, value, path)
+    else:
+        yield _Met(path, None, value, "it is no mapping")
+
+
+def _walk_items(place: Node, value: Any, path: str) -> Iterator[_Met]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        yield _Met(path, None, value, "it is no list")
+        return
+    for position, item in enumerate(value):
+        yield from _walk(place.below[ITEM], item, f"{path}[{position}]")
+
+
+def _walk_keys(place: Node, value: Mapping[str, Any], path: str) -> Iterator[_Met]:
+    for key, inner in value.items():
+        below = place.child(key)
+        inner_path = _joined(path, key)
+        if below is None:
+            yield _Met(inner_path, None, inner, "this field is not known")
+        else:
+            yield from _walk(below, inner, inner_path)
+
+
+def _joined(path: str, key: str) -> str:
+    if "." in key or "/" in key:
+        return f"{path}['{key}']"
+    return f"{path}.{key}" if path else key
+
+
+def _fault(met: _Met) -> str:
+    """Why this use is refused, or nothing."""
+    row = met.row
+    if row is None:
+        return ""
+    if row.verdict is Verdict.REFUSED and not _is_default(row, met.value):
+        return row.note
+    if row.pattern and not (
+        isinstance(met.value, str) and re.fullmatch(row.pattern, met.value) is not None
+    ):
+        return f"{met.value!r} is not supported"
+    return ""
+
+
+def _is_told(met: _Met) -> bool:
+    row = met.row
+    return row is not None and row.verdict is Verdict.IGNORED and not _is_default(row, met.value)
+
+
+def _is_default(row: Row, value: Any) -> bool:
+    # 1 == True in Python; a wrong type is no default.
+    return any(value == default and type(value) is type(default) for default in row.defaults)
