@@ -42,15 +42,15 @@ def review(pod: Mapping[str, Any]) -> Review:
     spec = pod.get("spec")
     if not isinstance(spec, Mapping):
         return Review(refused=(Finding("spec", "it is required"),))
-    written = {"metadata": pod.get("metadata"), "spec": without_automatic(spec)}
+    written = without_automatic(spec)
     refused: list[Finding] = []
-    if not written["spec"]["containers"]:
+    if not written["containers"]:
         refused.append(Finding("spec.containers", "at least one is required"))
     ignored = [
         Finding(f"spec.volumes[{place}]", f"{_UNMOUNTED_TOKEN} ({name})")
         for name, place in token_volumes(spec).items()
     ]
-    for met in _walk(TREE, written, ""):
+    for met in _walk(TREE, {"metadata": pod.get("metadata"), "spec": written}, ""):
         if fault := met.fault or _fault(met):
             refused.append(Finding(met.path, fault))
         elif met.row is not None and _is_told(met):
