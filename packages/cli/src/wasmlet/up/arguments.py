@@ -155,6 +155,8 @@ def _check_mode(chosen: argparse.Namespace) -> None:
         raise UsageError("give either --kubeconfig FILE (join a cluster) or --manifests DIR")
     if chosen.until_complete and chosen.manifests is None:
         raise UsageError("--until-complete goes with --manifests")
+    if chosen.nodes < 1:
+        raise UsageError("--nodes must be 1 or more")
     if chosen.manifests is not None and chosen.nodes != 1:
         raise UsageError("--manifests runs on one node")
     if (chosen.nats is None) != (chosen.nats_passwords is None):
@@ -162,8 +164,6 @@ def _check_mode(chosen: argparse.Namespace) -> None:
 
 
 def _node_names(name: str | None, count: int) -> tuple[NodeName, ...]:
-    if count < 1:
-        raise UsageError("--nodes must be 1 or more")
     stem = name or f"wasmlet-{socket.gethostname().split('.')[0].lower()}"
     names = [stem] if count == 1 else [f"{stem}-{number}" for number in range(1, count + 1)]
     try:

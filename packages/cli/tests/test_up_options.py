@@ -1,0 +1,77 @@
+"""What `wasmlet up` accepts, and the one line that it says about the rest."""
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from wasmlet.__main__ import main
+from wasmlet.errors import UsageError
+from wasmlet.up.arguments import UpOptions, add_arguments, options_of
+
+
+def options(*arguments: str) -> UpOptions:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return options_of(parser.parse_args(arguments))
+
+
+def test_several_nodes_are_numbered_and_one_keeps_its_name(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.touch()
+    of = ("--kubeconfig", str(kubeconfig), "--node-name", "edge.a")
+    assert options(*of).nodes == ("edge.a",)
+    assert options(*of, "--nodes", "2").nodes == ("edge.a-1", "edge.a-2")
+
+
+def test_options_are_checked_and_kept(tmp_path: Path) -> None:
+    chosen = options(
+        "--manifests",
+        str(tmp_path),
+        "--until-complete",
+        "--node-label",
+        "pool=a",
+        "--no-taints",
+        "--insecure-registry",
+        "127.0.0.1:5000",
+        "--set",
+        "wasm-executor:beat_interval_s=1",
+    )
+    assert chosen.manifests == tmp_path
+    assert (chosen.node_labels, chosen.taints) == (("pool=a",), False)
+    assert chosen.insecure_registries == ("127.0.0.1:5000",)
+    assert chosen.settings == (("wasm-executor", "WASMLET_BEAT_INTERVAL_S", "1"),)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        ((), "give either --kubeconfig FILE"),
+        (("--kubeconfig", "/nowhere"), "--kubeconfig: there is no file /nowhere"),
+        (("--manifests", "/nowhere"), "--manifests: there is no folder /nowhere"),
+        (("--manifests", "/", "--nodes", "2"), "--manifests runs on one node"),
+        (("--manifests", "/", "--kubeconfig", "x"), "give either"),
+        (("--kubeconfig", "/etc/passwd", "--until-complete"), "goes with --manifests"),
+        (("--manifests", "/", "--node-name", "Bad_Name"), "'Bad_Name' is not a node name"),
+        (("--manifests", "/", "--nodes", "0"), "--nodes must be 1 or more"),
+        (("--manifests", "/", "--node-label", "nonsense"), "--node-label K=V: got 'nonsense'"),
+        (("--manifests", "/", "--insecure-registry", "http://x/"), "--insecure-registry"),
+        (("--manifests", "/", "--kubelet-port", "70000"), "70000 is no port"),
+        (("--manifests", "/", "--nats", "nats://x"), "go together"),
+        (("--manifests", "/", "--set", "x"), "--set SERVICE:NAME=VALUE: got 'x'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(arguments: tuple[str, ...], line: str) -> None:
+    with pytest.raises(UsageError) as error:
+        options(*arguments)
+    assert line in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["up", "--manifests", "/nowhere"]) == 2
+    assert capsys.readouterr().err == "wasmlet: --manifests: there is no folder /nowhere\n"
+
+
+def test_a_setting_of_no_service_is_refused(tmp_path: Path) -> None:
+    assert main(["up", "--manifests", str(tmp_path), "--set", "executor:x=1"]) == 2

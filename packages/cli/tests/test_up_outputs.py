@@ -1,0 +1,40 @@
+"""What static pods print reaches the terminal once, whole lines only."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from wasmlet.up.outputs import OutputFollower
+from wasmlet.up.status import ContainerStatus, PodStatus, StaticStatus, read_status
+
+POD = PodStatus(
+    namespace="default",
+    name="hello",
+    uid="u",
+    phase="Running",
+    containers=(ContainerStatus(name="app", state="running"),),
+)
+STAMP = "2026-01-02T03:04:05.000000000Z stdout"
+
+
+def test_each_line_is_shown_once_and_parts_are_joined(tmp_path: Path) -> None:
+    shown: list[tuple[str, str]] = []
+
+    def writer(name: str) -> Callable[[str], None]:
+        return lambda line: shown.append((name, line))
+
+    folder = tmp_path / "pods" / "default_hello_u" / "app"
+    folder.mkdir(parents=True)
+    log = folder / "0.log"
+    follower = OutputFollower(tmp_path, writer)
+    log.write_text(f"{STAMP} F one\n{STAMP} P tw")
+    follower.show((POD,))
+    assert shown == [("hello", "one")]
+    with log.open("a") as out:
+        out.write(f"o\n{STAMP} F  and a half\n{STAMP} F \n")
+    follower.show((POD,))
+    follower.show((POD,))
+    assert shown == [("hello", "one"), ("hello", "two and a half"), ("hello", "")]
+
+
+def test_a_status_file_that_is_not_there_yet_says_nothing(tmp_path: Path) -> None:
+    assert read_status(tmp_path / "status.json") == StaticStatus()
