@@ -40,11 +40,17 @@ def misfit(
     `admitted` are the other pods on the Node that have not ended. Raises QuantityError for a
     quantity that is none.
     """
-    requested = pod_requests(pod)
     used: Amounts = {}
     for other in admitted:
         for resource, amount in pod_requests(other).items():
             used[resource] = used.get(resource, Fraction(0)) + amount
+    return shortage(pod_requests(pod), used, node)
+
+
+def shortage(requested: Amounts, used: Amounts, node: NodeFacts) -> Rejection | None:
+    """The same for who keeps the sum of what is in use, because adding up all pods of a Node for
+    each new one is quadratic.
+    """
     for resource, unit in _COUNTED:
         if resource not in node.allocatable:
             continue
