@@ -47,6 +47,9 @@ class ImageIndex:
     def add_object(self, compiled: CompiledObject) -> None:
         self._objects[compiled.digest] = compiled
 
+    def forget_object(self, digest: str) -> CompiledObject | None:
+        return self._objects.pop(digest, None)
+
     def _is_here(self, image: ImageRecord) -> bool:
         return self.find_object(image.layer_digest) is not None or self._store.has_blob(
             image.layer_digest, image.layer_bytes

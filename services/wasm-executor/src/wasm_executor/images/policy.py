@@ -17,7 +17,6 @@ from wasm_executor.images.errors import (
 )
 
 ERR_IMAGE_PULL: Final = "ErrImagePull"
-IMAGE_PULL_BACK_OFF: Final = "ImagePullBackOff"
 REGISTRY_UNAVAILABLE: Final = "RegistryUnavailable"
 
 _SECOND_MS: Final = 1000
@@ -96,11 +95,6 @@ def _failed(what: str) -> ImageEvent:
 def back_off_message(image: str, error: ImageError) -> str:
     """The waiting message between two attempts; the reason is `ImagePullBackOff`."""
     return f'Back-off pulling image "{image}": {error.reason}: {error.message}'
-
-
-def back_off_events(image: str) -> tuple[ImageEvent, ...]:
-    message = f'Back-off pulling image "{image}"'
-    return (ImageEvent(reason="BackOff", message=message), _failed(IMAGE_PULL_BACK_OFF))
 
 
 def pull_failed(reference: str, detail: str, *, retry: bool = True) -> ImagePullError:

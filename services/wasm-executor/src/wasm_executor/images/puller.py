@@ -107,6 +107,12 @@ class ImageService:
                 on_event(event)
             raise
 
+    async def forget_compiled(self, prepared: PreparedImage) -> None:
+        """Drop an object that does not load: the next `ensure` compiles again."""
+        compiled = self._index.forget_object(prepared.layer_digest)
+        if compiled is not None:
+            await asyncio.to_thread(self._store.remove_object, compiled)
+
     async def _ensure_pulled(
         self,
         image: str,

@@ -39,8 +39,10 @@ class ContentStore:
     def prepare(self) -> None:
         """Make the folders, and remove what interrupted writers left. Once, before any job."""
         shutil.rmtree(self._partial, ignore_errors=True)
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.root.chmod(0o700)
         for folder in ("blobs", "images", "names", "objects", "partial"):
-            (self.root / folder).mkdir(mode=0o700, parents=True, exist_ok=True)
+            (self.root / folder).mkdir(mode=0o700, exist_ok=True)
 
     def remove_partials_of(self, pid: int) -> None:
         """A job that was killed could not clean up."""
@@ -95,6 +97,12 @@ class ContentStore:
         with self.writing(path) as file:
             file.write(code)
         self._write_record(path.with_suffix(".json"), compiled)
+
+    def remove_object(self, compiled: CompiledObject) -> None:
+        """The metadata first: without it the object does not count."""
+        path = self.object_path(compiled.digest, compiled.engine)
+        path.with_suffix(".json").unlink(missing_ok=True)
+        path.unlink(missing_ok=True)
 
     def read_image(self, manifest_digest: str) -> ImageRecord | None:
         return _read(self._image_path(manifest_digest), ImageRecord)

@@ -1,0 +1,107 @@
+"""Manifests and files: what is refused before it is fetched or compiled, and how it is said."""
+
+import json
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from wasm_executor.images.errors import CompileError
+from wasm_executor.images.manifest import ManifestError, parse_manifest
+from wasm_executor.images.records import ArtifactKind
+from wasm_executor.images.wasmfile import check_wasm
+
+OCI = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+DIGEST = "sha256:" + "a" * 64
+HEADER = b"\0asm\x01\0\0\0"
+
+
+def layer(media_type: str = "application/wasm", **changes: Any) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": DIGEST, "size": 8, **changes}
+
+
+def manifest(*layers: dict[str, Any], **changes: Any) -> bytes:
+    return json.dumps({"schemaVersion": 2, "mediaType": OCI, "layers": layers, **changes}).encode()
+
+
+@pytest.mark.parametrize(
+    "media_type", ["application/wasm", "application/vnd.wasm.content.layer.v1+wasm"]
+)
+def test_the_one_wasm_layer_is_found(media_type: str) -> None:
+    found = parse_manifest(manifest(layer(media_type)), OCI)
+    assert (found.media_type, found.digest, found.size) == (media_type, DIGEST, 8)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<html>", "failed to unmarshal manifest"),
+        (b"", "failed to unmarshal manifest"),
+        (b"\xff\xfe", "failed to unmarshal manifest"),
+        (b"[1]", "failed to unmarshal manifest"),
+        (manifest(), "the manifest has no layers"),
+        (manifest(layer(), layer()), "has 2 WebAssembly layers, want one"),
+        (manifest(layer(digest="sha256:../../etc")), "invalid checksum digest format"),
+        (manifest(layer(digest="sha256:abc")), "invalid checksum digest length"),
+        (manifest(layer(size=-1)), "invalid size -1"),
+        (manifest(layer(size="8")), "failed to unmarshal manifest"),
+        (
+            manifest(layer("application/vnd.docker.image.rootfs.diff.tar.gzip")),
+            'unsupported media type "application/vnd.docker.image.rootfs.diff.tar.gzip"',
+        ),
+        (json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode(), INDEX),
+        (json.dumps({"schemaVersion": 1, "fsLayers": []}).encode(), "schema version 1"),
+    ],
+)
+def test_a_manifest_without_a_module_says_what_it_is_instead(content: bytes, words: str) -> None:
+    with pytest.raises(ManifestError) as caught:
+        parse_manifest(content, "application/json" if b"Version" not in content else "")
+    assert words in str(caught.value)
+
+
+def test_the_header_names_the_type_where_the_document_does_not() -> None:
+    content = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
+    with pytest.raises(ManifestError, match=r"docker\.distribution\.manifest\.list"):
+        parse_manifest(content, "application/vnd.docker.distribution.manifest.list.v2+json")
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_at_all_break_the_manifest_parser(content: bytes) -> None:
+    with pytest.raises(ManifestError):
+        parse_manifest(content, OCI)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [(HEADER, ArtifactKind.MODULE), (b"\0asm\x0d\0\x01\0", ArtifactKind.COMPONENT)],
+)
+def test_the_header_tells_module_from_component(content: bytes, kind: ArtifactKind) -> None:
+    assert check_wasm(content) is kind
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty"),
+        (b"#!/bin/sh\n", "not WebAssembly: the file begins with 23 21 2f 62"),
+        (b"\0as", "truncated: the file ends after 3 bytes"),
+        (HEADER[:6], "truncated: the file ends after 6 bytes"),
+        (b"\0asm\x02\0\0\0", "unknown WebAssembly version 02 00 00 00"),
+        (HEADER + b"\x01", "ends inside the size of a section"),
+        (HEADER + b"\x01\x7fabc", "section at byte 8 is 127 bytes long, and 124 of them"),
+        (HEADER + b"\x01\xff\xff\xff\xff\xff\x01", "has no end"),
+    ],
+)
+def test_half_a_file_is_called_half_a_file(content: bytes, words: str) -> None:
+    with pytest.raises(CompileError) as caught:
+        check_wasm(content)
+    assert words in caught.value.message
+
+
+@given(st.binary(max_size=64))
+def test_no_bytes_at_all_break_the_header_check(content: bytes) -> None:
+    with suppress(CompileError):
+        assert check_wasm(HEADER + content) is ArtifactKind.MODULE
