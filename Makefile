@@ -31,7 +31,7 @@ setup: .venv/.synced ## Install everything that the project needs into .venv
 
 .PHONY: run
 run: setup ## Run the hello example without a cluster, until it has ended
-	@$(WASMLET) up --manifests examples/hello --until-complete
+	@$(WASMLET) up --manifests examples/hello --until-complete --log-level warning
 
 .PHONY: control-plane
 control-plane: setup ## Build etcd, Kubernetes and the registry; the last line is their folder
@@ -44,7 +44,7 @@ cluster: setup ## Run a real control plane in the foreground; writes .dev/kubeco
 
 .PHONY: join
 join: setup ## Join that control plane as a node; REGISTRY=host:port allows plain HTTP, NODES=n
-	@exec $(WASMLET) up --kubeconfig .dev/kubeconfig --kubelet-port 0 --nodes $(NODES) \
+	@exec $(WASMLET) up --kubeconfig .dev/kubeconfig --data-dir .dev/node --kubelet-port 0 --nodes $(NODES) \
 		$(if $(REGISTRY),--insecure-registry $(REGISTRY))
 
 .PHONY: test
@@ -63,6 +63,20 @@ lint: setup ## Lint, format, types and layers
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy $(wildcard $(SOURCES))
 	@.venv/bin/lint-imports
+
+.PHONY: bench
+bench: setup ## Measure start, burst, status writes, memory and logs on a real control plane
+	@$(PYTHON) -m controlplane build >/dev/null
+	@$(PYTHON) -m benchmarks
+
+.PHONY: examples
+examples: setup ## Build the example guests into .dev/guests (C by ziglang, Go, and text)
+	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --group guests --quiet
+	@mkdir -p .dev/guests
+	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c
+	@cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .
+	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
+	@ls .dev/guests
 
 .PHONY: format
 format: setup ## Format the code and mend what ruff can mend

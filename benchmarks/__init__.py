@@ -1,0 +1,1 @@
+"""What `make bench` measures, on a real control plane: start, burst, writes, memory, logs."""

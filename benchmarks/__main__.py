@@ -1,0 +1,192 @@
+"""Run every measure on a real control plane, beside a bare client in the same run.
+
+Prints a table and writes the figures as JSON. The scheduler and the controller-manager get
+`--kube-api-qps 1000`, because their default of 50 would be what is measured.
+"""
+
+import argparse
+import asyncio
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import wasmtime
+
+from benchmarks.bare import LABEL
+from benchmarks.cluster import PodWatch, watching
+from benchmarks.logs import log_throughput
+from benchmarks.measures import Subject, delete_burst, start_burst, start_one_by_one
+from benchmarks.memory import Weights, weigh
+from controlplane import ControlPlane, Registry, Tuning
+from kubekit.client import Api, api_client
+
+READY_TIMEOUT_S: Final = 60
+REST_S: Final = 3.0
+NODE: Final = "bench"
+BARE_NODE: Final = "bare"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--singles", type=int, default=100, help="pods started one by one")
+    parser.add_argument("--burst", type=int, default=500, help="pods started at once")
+    parser.add_argument("--no-bare", action="store_true", help="leave the bare client out")
+    parser.add_argument("--out", type=Path, default=Path(".dev/bench.json"))
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="wasmlet-bench-") as folder:
+        figures = run(Path(folder), chosen)
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    chosen.out.write_bytes(msgspec.json.format(msgspec.json.encode(figures)))
+    print_table(figures)
+    print(f"written to {chosen.out}")
+
+
+def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Linux {platform.release()}",
+        "python": platform.python_version(),
+    }
+    tuning = Tuning(kube_api_qps=1000)
+    plane = ControlPlane(folder / "control-plane", tuning=tuning)
+    with plane, Registry(folder / "registry") as registry:
+        plane.deploy()
+        images = push_guests(registry, folder)
+        if not chosen.no_bare:
+            with bare_client(plane):
+                bare = Subject(label="bare", node=BARE_NODE, image=images["idle"], selector=LABEL)
+                figures["bare"] = asyncio.run(measure_starts(plane, bare, chosen))
+            plane.kubectl("delete", "node", BARE_NODE)
+        with wasmlet_up(plane, registry, folder) as pid:
+            figures["wasmlet"] = asyncio.run(measure_wasmlet(plane, images, folder, chosen, pid))
+    return figures
+
+
+async def measure_starts(
+    plane: ControlPlane, subject: Subject, chosen: argparse.Namespace
+) -> dict[str, Any]:
+    async with connected(plane) as (api, watch):
+        singles = await start_one_by_one(api, watch, subject, chosen.singles)
+        burst = await start_burst(api, watch, subject, chosen.burst)
+        seconds = await delete_burst(api, watch, subject, chosen.burst)
+        return {"one_by_one": singles, "burst": burst, "burst_deleted_s": seconds}
+
+
+async def measure_wasmlet(
+    plane: ControlPlane,
+    images: dict[str, str],
+    folder: Path,
+    chosen: argparse.Namespace,
+    pid: int,
+) -> dict[str, Any]:
+    target = {"kubernetes.io/hostname": NODE}
+    subject = Subject(label="wasm", node=NODE, image=images["idle"], selector=target)
+    talker = Subject(label="wasm", node=NODE, image=images["talker"], selector=target)
+    async with connected(plane) as (api, watch):
+        figures: dict[str, Any] = {}
+        await asyncio.sleep(REST_S)
+        figures["memory_at_rest"] = weights_of(weigh(pid))
+        figures["one_by_one"] = await start_one_by_one(api, watch, subject, chosen.singles)
+        logs = folder / "data" / "nodes" / NODE / "logs"
+        figures["logs"] = await log_throughput(api, watch, talker, plane.kubectl, logs)
+        figures["burst"] = await start_burst(api, watch, subject, chosen.burst)
+        await asyncio.sleep(REST_S)
+        figures["memory_with_burst"] = weights_of(weigh(pid))
+        figures["burst_deleted_s"] = await delete_burst(api, watch, subject, chosen.burst)
+        await asyncio.sleep(REST_S)
+        figures["memory_afterwards"] = weights_of(weigh(pid))
+        return figures
+
+
+def weights_of(weights: Weights) -> dict[str, Any]:
+    figures: dict[str, Any] = msgspec.to_builtins(weights)
+    figures["services_total_pss_kb"] = weights.services_total_pss_kb
+    if weights.containers:
+        figures["pss_per_pod_kb"] = round(weights.containers_pss_kb / weights.containers)
+    return figures
+
+
+@asynccontextmanager
+async def connected(plane: ControlPlane) -> AsyncIterator[tuple[Api, PodWatch]]:
+    async with (
+        api_client(plane.admin_kubeconfig, user_agent="bench") as api,
+        watching(api) as watch,
+    ):
+        yield api, watch
+
+
+def push_guests(registry: Registry, folder: Path) -> dict[str, str]:
+    images = {}
+    for source in sorted((Path(__file__).parent / "guests").glob("*.wat")):
+        module = folder / f"{source.stem}.wasm"
+        module.write_bytes(wasmtime.wat2wasm(source.read_text()))
+        images[source.stem] = f"{registry.host}/bench/{source.stem}:1"
+        command = [sys.executable, "-m", "wasmlet", "push", str(module), images[source.stem]]
+        subprocess.run([*command, "--insecure"], check=True, stdout=subprocess.DEVNULL)
+    return images
+
+
+@contextmanager
+def bare_client(plane: ControlPlane) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.bare", "--node", BARE_NODE]
+    command += ["--kubeconfig", str(plane.admin_kubeconfig)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        if process.stdout.readline().strip() != "ready":
+            raise RuntimeError("the bare client did not start")
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+@contextmanager
+def wasmlet_up(plane: ControlPlane, registry: Registry, folder: Path) -> Iterator[int]:
+    command = [sys.executable, "-m", "wasmlet", "up", "--node-name", NODE, "--kubelet-port", "0"]
+    command += ["--kubeconfig", str(plane.admin_kubeconfig), "--data-dir", str(folder / "data")]
+    command += ["--insecure-registry", registry.host, "--log-level", "warning"]
+    command += [
+        "--set",
+        "wasm-executor:max_pods=2000",
+        "--set",
+        "wasm-executor:log_max_bytes=100000000",
+    ]
+    command += ["--set", "node-registrar:max_pods=2000"]
+    log = folder / "up.log"
+    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
+        try:
+            await_ready(log, process)
+            yield process.pid
+        except BaseException:
+            print(log.read_text()[-4000:], file=sys.stderr)
+            raise
+        finally:
+            process.terminate()
+
+
+def await_ready(log: Path, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while f"node {NODE} is Ready" not in log.read_text():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise RuntimeError("the node did not become Ready")
+        time.sleep(0.05)
+
+
+def print_table(figures: dict[str, Any]) -> None:
+    plain = msgspec.to_builtins(figures)
+    for who in ("bare", "wasmlet"):
+        for measure, value in plain.get(who, {}).items():
+            print(f"{who:<8} {measure:<18} {msgspec.json.encode(value).decode()}")
+
+
+if __name__ == "__main__":
+    main()
