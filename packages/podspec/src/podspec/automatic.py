@@ -56,13 +56,13 @@ def _written_container(container: Any, tokens: Mapping[str, int], *, host_networ
     if not isinstance(container, Mapping):
         return container
     written = dict(container)
-    if "volumeMounts" in container:
+    # Where the list is no list, it is left for the walk to name.
+    if tokens and (mounts := _sequence(container.get("volumeMounts"))):
         written["volumeMounts"] = [
-            None if _is_token_mount(mount, tokens) else mount
-            for mount in _sequence(container["volumeMounts"])
+            None if _is_token_mount(mount, tokens) else mount for mount in mounts
         ]
-    if host_network and "ports" in container:
-        written["ports"] = [_written_port(port) for port in _sequence(container["ports"])]
+    if host_network and (ports := _sequence(container.get("ports"))):
+        written["ports"] = [_written_port(port) for port in ports]
     return written
 
 

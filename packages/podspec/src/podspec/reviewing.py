@@ -60,7 +60,7 @@ def review(pod: Mapping[str, Any]) -> Review:
 
 def _walk(place: Node, value: Any, path: str) -> Iterator[_Met]:
     """The decided places of a value, in its own order. What says nothing is no use."""
-    if value is None or value in ({}, []):
+    if _says_nothing(value):
         return
     if place.row is not None:
         yield _Met(path, place.row, value)
@@ -70,6 +70,13 @@ def _walk(place: Node, value: Any, path: str) -> Iterator[_Met]:
         yield from _walk_keys(place, value, path)
     else:
         yield _Met(path, None, value, "it is no mapping")
+
+
+def _says_nothing(value: Any) -> bool:
+    """Null, empty, or a list of which everything was automatic."""
+    if isinstance(value, list):
+        return all(item is None for item in value)
+    return value is None or value == {}
 
 
 def _walk_items(place: Node, value: Any, path: str) -> Iterator[_Met]:

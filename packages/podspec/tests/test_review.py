@@ -1,0 +1,195 @@
+"""Pods against the table: defaults pass, each refused field is named, nothing unknown slips by."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from podspec.admission import Finding, Review, review
+from podspec.fields import TABLE, segments
+from podspec.rows import Row, Verdict
+
+type Pod = dict[str, Any]
+type MakePod = Callable[..., Pod]
+
+USE = "a value that is no default"
+
+
+def pod_using(row: Row, value: Any = USE) -> tuple[Pod, str]:
+    """A pod that uses one field, and the path by which a message has to name it."""
+    pod: Pod = {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "main"}]}}
+    place: Any = pod
+    path = ""
+    steps = segments(row.path)
+    for step, following in zip(steps, (*steps[1:], None), strict=True):
+        key: Any = 0 if step == "[]" else "example.com/x" if step == "*" else step
+        path += f"[{key}]" if step == "[]" else f"['{key}']" if "/" in key else f".{key}"
+        fresh: Any = value if following is None else [] if following == "[]" else {}
+        if isinstance(place, list):
+            if not place:
+                place.append(fresh)
+        elif following is None:
+            place[key] = fresh
+        else:
+            place.setdefault(key, fresh)
+        place = place[key]
+    return pod, path.removeprefix(".")
+
+
+def rows(verdict: Verdict) -> list[Row]:
+    return [row for row in TABLE if row.verdict is verdict]
+
+
+def test_what_a_real_api_server_fills_in_is_accepted(recorded_pod: Pod) -> None:
+    found = review(recorded_pod)
+
+    assert found.refused == ()
+    assert [finding.path for finding in found.ignored] == [
+        "spec.volumes[0]",
+        "spec.containers[0].resources.limits.cpu",
+    ]
+    assert "kube-api-access-" in found.ignored[0].reason
+
+
+def test_the_pod_is_left_as_it_was(recorded_pod: Pod) -> None:
+    before = json.dumps(recorded_pod)
+    review(recorded_pod)
+    assert json.dumps(recorded_pod) == before
+
+
+@pytest.mark.parametrize("row", rows(Verdict.REFUSED), ids=lambda row: row.path)
+def test_a_refused_field_is_refused_and_named(row: Row) -> None:
+    pod, path = pod_using(row)
+    assert Finding(path, row.note) in review(pod).refused
+
+
+@pytest.mark.parametrize("row", rows(Verdict.IGNORED), ids=lambda row: row.path)
+def test_an_ignored_field_is_told_and_refuses_nothing(row: Row) -> None:
+    pod, path = pod_using(row)
+    assert review(pod) == Review(ignored=(Finding(path, row.note),))
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in rows(Verdict.HONOURED) if not row.pattern], ids=lambda row: row.path
+)
+def test_an_honoured_field_passes_in_silence(row: Row) -> None:
+    assert review(pod_using(row)[0]) == Review()
+
+
+@pytest.mark.parametrize("row", [row for row in TABLE if row.pattern], ids=lambda row: row.path)
+def test_an_unknown_word_is_refused_where_only_some_are_honoured(row: Row) -> None:
+    pod, path = pod_using(row)
+    assert review(pod).refused == (Finding(path, f"{USE!r} is not supported"),)
+
+
+@pytest.mark.parametrize(
+    ("row", "default"),
+    [(row, default) for row in TABLE for default in row.defaults],
+    ids=lambda value: getattr(value, "path", str(value)),
+)
+def test_a_default_is_no_use(row: Row, default: Any) -> None:
+    assert review(pod_using(row, default)[0]) == Review()
+
+
+@pytest.mark.parametrize("empty", [None, {}, []], ids=str)
+@pytest.mark.parametrize("row", rows(Verdict.REFUSED), ids=lambda row: row.path)
+def test_an_empty_value_is_no_use(row: Row, empty: Any) -> None:
+    assert review(pod_using(row, empty)[0]) == Review()
+
+
+@pytest.mark.parametrize(
+    ("extra", "path"),
+    [
+        ({"container": {"image2": "x"}}, "spec.containers[0].image2"),
+        ({"fooBar": 1}, "spec.fooBar"),
+        ({"container": {"env": [{"name": "A"}, {"nam": "B"}]}}, "spec.containers[0].env[1].nam"),
+        ({"securityContext": {"runAsRobot": True}}, "spec.securityContext.runAsRobot"),
+        ({"container": {"ports": "80"}}, "spec.containers[0].ports"),
+        ({"os": "linux"}, "spec.os"),
+    ],
+)
+def test_an_unknown_field_is_refused_with_its_path(
+    make_pod: MakePod, extra: Pod, path: str
+) -> None:
+    assert [finding.path for finding in review(make_pod(**extra)).refused] == [path]
+
+
+@pytest.mark.parametrize(
+    ("value", "is_refused"), [("true", True), (1, True), (0, True), (True, True), (False, False)]
+)
+def test_only_the_default_of_the_right_type_passes(
+    make_pod: MakePod, value: Any, *, is_refused: bool
+) -> None:
+    assert bool(review(make_pod(hostPID=value)).refused) is is_refused
+
+
+@pytest.mark.parametrize(
+    ("field_path", "is_supported"),
+    [
+        ("metadata.name", True),
+        ("metadata.labels['app.kubernetes.io/name']", True),
+        ("status.podIPs", True),
+        ("spec.nodeName", True),
+        ("metadata.labels", False),
+        ("status.phase", False),
+        ("xmetadata.name", False),
+    ],
+)
+def test_only_field_paths_of_the_downward_api_are_resolved(
+    make_pod: MakePod, field_path: str, *, is_supported: bool
+) -> None:
+    variable = {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": field_path}}}
+    assert (not review(make_pod(container={"env": [variable]})).refused) is is_supported
+
+
+def token_volume(name: str = "kube-api-access-x7k2p", **source: Any) -> Pod:
+    sources = [{"serviceAccountToken": {"path": "token"}}, *([source] if source else [])]
+    return {"name": name, "projected": {"sources": sources}}
+
+
+TOKEN_MOUNT = {
+    "name": "kube-api-access-x7k2p",
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+}
+
+
+@pytest.mark.parametrize(
+    "volume",
+    [
+        token_volume("my-kube-api-access-x7k2p"),
+        token_volume(secret={"name": "s"}),
+        {"name": "kube-api-access-x7k2p", "emptyDir": {"medium": "Memory"}},
+    ],
+)
+def test_only_the_automatic_volume_is_exempt(make_pod: MakePod, volume: Pod) -> None:
+    found = review(make_pod(volumes=[volume]))
+    assert [finding.path for finding in found.refused] == ["spec.volumes"]
+
+
+def test_a_volume_beside_the_automatic_one_is_refused(make_pod: MakePod) -> None:
+    volumes = [token_volume(), {"name": "v", "emptyDir": {}}]
+    assert [f.path for f in review(make_pod(volumes=volumes)).refused] == ["spec.volumes"]
+
+
+@pytest.mark.parametrize(
+    "mount", [TOKEN_MOUNT | {"mountPath": "/elsewhere"}, TOKEN_MOUNT | {"name": "v"}]
+)
+def test_only_the_automatic_mount_is_exempt(make_pod: MakePod, mount: Pod) -> None:
+    pod = make_pod(volumes=[token_volume()], container={"volumeMounts": [TOKEN_MOUNT, mount]})
+    assert [f.path for f in review(pod).refused] == ["spec.containers[0].volumeMounts"]
+
+
+def test_a_host_port_is_a_default_only_with_the_host_network(make_pod: MakePod) -> None:
+    copied = {"ports": [{"containerPort": 80, "hostPort": 80}]}
+    other = {"ports": [{"containerPort": 80, "hostPort": 8080}]}
+    path = "spec.containers[0].ports[0].hostPort"
+
+    assert review(make_pod(container=copied, hostNetwork=True)) == Review()
+    for pod in (make_pod(container=copied), make_pod(container=other, hostNetwork=True)):
+        assert [finding.path for finding in review(pod).refused] == [path]
+
+
+@pytest.mark.parametrize("pod", [{}, {"spec": None}, {"spec": {}}, {"spec": {"containers": "x"}}])
+def test_a_pod_without_containers_is_refused(pod: Pod) -> None:
+    assert review(pod).refused
