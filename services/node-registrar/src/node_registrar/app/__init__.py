@@ -1,0 +1,1 @@
+"""What the registrar does with its decisions: tasks and their state."""

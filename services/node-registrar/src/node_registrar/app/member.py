@@ -1,0 +1,105 @@
+"""One node of the pool: what has been heard of it, and what is written about it.
+
+Mutable and owned by one event loop. Whoever grants or creates holds `lock`; everyone else only
+notes what arrived and wakes the tasks that act on it.
+"""
+
+import asyncio
+from typing import Final
+
+from contract.ids import NodeName
+from contract.messages.node import NodeBeat, NodeFacts, NodeGranted
+from node_registrar.domain import liveness
+from node_registrar.domain.addresses import Endpoint
+from node_registrar.domain.conditions import Pressures
+from node_registrar.domain.granting import VACANT_GRANT, Grant
+from node_registrar.domain.liveness import Beat, Health, Verdict
+from node_registrar.domain.node_view import NodeView
+
+
+class Member:
+    """The state of one node."""
+
+    def __init__(self, name: NodeName, *, fresh_s: float) -> None:
+        self.name: Final = name
+        self.lock: Final = asyncio.Lock()
+        self.status_wake: Final = asyncio.Event()
+        self.lease_wake: Final = asyncio.Event()
+        self.opened = False
+        self.grant: Grant = VACANT_GRANT
+        self.facts: NodeFacts | None = None
+        self.pressures = Pressures()
+        self.heard_at: float | None = None
+        self.health = Health.UNASKED
+        self.endpoint: Endpoint | None = None
+        self.endpoint_heard_at: float | None = None
+        self.endpoint_refusal: str | None = None
+        self.host_ip = ""
+        self.node: NodeView | None = None
+        self.adopted = False
+        self.report_due_at = 0.0
+        self.published: NodeGranted | None = None
+        self._fresh_s = fresh_s
+
+    @property
+    def node_uid(self) -> str:
+        """The UID of the Node object, empty while there is none."""
+        return self.node.metadata.uid if self.node is not None else ""
+
+    def wake(self) -> None:
+        """Let the tasks of this node look again, now."""
+        self.status_wake.set()
+        self.lease_wake.set()
+
+    def hear(self, now: float) -> None:
+        """Note a sign of life of the holder."""
+        returned = self.beat_age(now) is Beat.STALE
+        self.heard_at = now
+        self.health = Health.UNASKED
+        if returned:
+            self.wake()
+
+    def take_beat(self, beat: NodeBeat, now: float) -> None:
+        """Note a beat of the holder."""
+        pressures = Pressures(
+            memory=beat.memory_pressure, disk=beat.disk_pressure, pid=beat.pid_pressure
+        )
+        if pressures != self.pressures:
+            self.pressures = pressures
+            self.status_wake.set()
+        self.hear(now)
+
+    def take_node(self, view: NodeView) -> None:
+        """Note a version of the Node object, unless a later one is known."""
+        if self.node is not None and view.is_older_than(self.node):
+            return
+        if self.node_uid != view.metadata.uid:
+            self.lease_wake.set()
+        self.node = view
+        self.status_wake.set()
+
+    def lose_node(self, uid: str) -> None:
+        """Note that the Node object of this UID is gone."""
+        if uid and self.node_uid == uid:
+            self.node = None
+            self.status_wake.set()
+
+    def beat_age(self, now: float) -> Beat:
+        """Return how old the last sign of life is."""
+        return liveness.beat_of(self.heard_at, now, self._fresh_s)
+
+    def alive(self, now: float) -> bool:
+        """Say whether the holder is known to live, by its beat or by the last `/healthz`."""
+        return liveness.verdict(self.beat_age(now), self.health) is Verdict.RENEW
+
+    def granted_event(self) -> NodeGranted | None:
+        """Return what the other services hear of this node, None while nobody holds it."""
+        if not self.grant.in_force or self.grant.holder is None:
+            return None
+        return NodeGranted(
+            node=self.name,
+            holder=self.grant.holder,
+            host_ip=self.host_ip,
+            node_uid=self.node_uid,
+            facts=self.facts,
+        )

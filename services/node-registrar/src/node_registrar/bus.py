@@ -1,0 +1,98 @@
+"""The bus edge: what the registrar hears, serves and says."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Final, Protocol
+
+import nats.errors
+import structlog
+from nats.aio.subscription import Subscription
+
+from contract.errors import CommandError, ContractError
+from contract.ids import EVERY_NODE, NO_NODE, NodeName
+from contract.messages.form import Done, Incarnation
+from contract.messages.node import (
+    GrantsList,
+    GrantsListed,
+    NodeBeat,
+    NodeGrant,
+    NodeGranted,
+    NodeRegister,
+    NodeRelease,
+    NodeRevoke,
+    ServerAnnounced,
+)
+from servicekit.bus import Bus
+from servicekit.errors import BusUnavailableError
+
+REVOKE_TIMEOUT_S: Final = 2.0
+
+log = structlog.get_logger()
+
+
+class Hearer(Protocol):
+    """Who acts on what the bus brings."""
+
+    async def register(self, node: NodeName, command: NodeRegister) -> NodeGrant:
+        """Answer who holds the name."""
+        ...
+
+    async def release(self, node: NodeName, command: NodeRelease) -> Done:
+        """Take the name back."""
+        ...
+
+    async def list_grants(self, node: NodeName, command: GrantsList) -> GrantsListed:
+        """Answer with all grants in force."""
+        ...
+
+    def beat(self, node: NodeName, event: NodeBeat) -> None:
+        """Hear a sign of life."""
+        ...
+
+    def announced(self, node: NodeName, event: ServerAnnounced) -> None:
+        """Hear where a log-server listens."""
+        ...
+
+
+@asynccontextmanager
+async def heard(bus: Bus, tasks: asyncio.TaskGroup, hearer: Hearer) -> AsyncIterator[None]:
+    """Serve and listen while the body runs. Listening comes first: commands build on events."""
+    async with AsyncExitStack() as stack:
+        for subscription in (
+            await bus.listen(NodeBeat, EVERY_NODE, hearer.beat),
+            await bus.listen(ServerAnnounced, EVERY_NODE, hearer.announced),
+            await bus.serve(tasks, NodeRegister, EVERY_NODE, hearer.register),
+            await bus.serve(tasks, NodeRelease, EVERY_NODE, hearer.release),
+            await bus.serve(tasks, GrantsList, NO_NODE, hearer.list_grants),
+        ):
+            stack.push_async_callback(_end, subscription)
+        yield
+
+
+async def _end(subscription: Subscription) -> None:
+    with suppress(nats.errors.Error, TimeoutError):
+        await subscription.unsubscribe()
+
+
+class Voice:
+    """What the registrar says on the bus; a lost word is said again by those who repeat."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def granted(self, event: NodeGranted) -> None:
+        """Publish who holds a node."""
+        try:
+            await self._bus.publish(event.node, event)
+        except (BusUnavailableError, ContractError) as error:
+            log.warning("grant.unpublished", node=event.node, reason=str(error))
+
+    async def revoke(self, node: NodeName, executor_id: str, holder: Incarnation) -> None:
+        """Tell a former holder; one that does not hear is told again when it next speaks."""
+        command = NodeRevoke(node=node, executor_id=executor_id, holder=holder)
+        try:
+            await self._bus.request(node, command, timeout_s=REVOKE_TIMEOUT_S)
+            log.info("revoke.confirmed", node=node, executor_id=executor_id)
+        except (BusUnavailableError, CommandError) as error:
+            log.info("revoke.unheard", node=node, executor_id=executor_id, reason=str(error))

@@ -1,0 +1,1 @@
+"""Decisions of the registrar: pure, with the clock passed in."""

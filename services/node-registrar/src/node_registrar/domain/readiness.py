@@ -1,0 +1,30 @@
+"""Why a Node is not ready, in the words of its `Ready` condition."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from node_registrar.domain.addresses import Endpoint
+
+RUNTIME_DOWN: Final = "container runtime is down"
+NO_ADDRESS: Final = "the address of the kubelet API is not known yet"
+
+_NEEDED: Final = ("cpu", "memory", "pods")
+
+
+def problems(
+    *,
+    released: bool,
+    endpoint: Endpoint | None,
+    refusal: str | None,
+    capacity: Mapping[str, Any],
+) -> Iterator[str]:
+    """Yield what keeps the Node from being ready."""
+    missing = [name for name in _NEEDED if name not in capacity]
+    if missing:
+        yield f"missing node capacity for resources: {', '.join(missing)}"
+    if released:
+        yield RUNTIME_DOWN
+    if refusal is not None:
+        yield f"the address of the kubelet API cannot be used: {refusal}"
+    elif endpoint is None:
+        yield NO_ADDRESS

@@ -1,0 +1,28 @@
+"""What can go wrong in the registrar, by what follows."""
+
+from servicekit.errors import ServiceError
+
+
+class RegistrarError(ServiceError):
+    """Base of this service's errors; one that ends the process says why in one line."""
+
+
+class ClusterAccessError(RegistrarError):
+    """The kubeconfig or service account cannot be used: a matter for the operator."""
+
+
+class LeadershipLostError(RegistrarError):
+    """Another replica leads, or may: drop everything and stand for election again."""
+
+
+class ForeignNodeError(RegistrarError):
+    """A living kubelet of another kind has this Node: leave it alone."""
+
+    def __init__(self, node: str, kubelet_version: str) -> None:
+        self.node = node
+        self.kubelet_version = kubelet_version
+        super().__init__(f"node {node} belongs to a running kubelet {kubelet_version}")
+
+
+class GrantMovedError(RegistrarError):
+    """The Node records another grant than the one that was known: decide again."""

@@ -1,0 +1,161 @@
+"""The cluster edge: Nodes and their Leases, by raw requests.
+
+Every write asks the leadership first and gets no more time than that has left, names the UID that
+it means, and fails with an `ApiError` that says what to do next.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import msgspec
+
+from contract.ids import NodeName
+from kubekit.client import Api, Response
+from kubekit.errors import (
+    ApiError,
+    ConflictError,
+    MalformedAnswerError,
+    NotFoundError,
+)
+from kubekit.leadership import Leadership
+from kubekit.patches import MERGE, STRATEGIC_MERGE, object_patch
+from node_registrar.domain.lease import NAMESPACE, new_lease, renewed
+from node_registrar.domain.node_view import NodeView, decode_node
+
+NODES: Final = "/api/v1/nodes"
+_LEASES: Final = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+_PUT_TRIES: Final = 5
+
+
+class Cluster:
+    """One API server, seen through one leadership, and when it last answered."""
+
+    def __init__(self, api: Api, leadership: Leadership, timeout_s: float) -> None:
+        self.api: Final = api
+        self._leadership = leadership
+        self._timeout_s = timeout_s
+        self._answered_at: float | None = None
+
+    def silent_s(self) -> float:
+        """Return for how long no request has been answered; infinity if none ever was."""
+        return float("inf") if self._answered_at is None else time.monotonic() - self._answered_at
+
+    async def read(self, path: str) -> Response:
+        """GET, leader or not."""
+        return await self._send("GET", path, None, "", self._timeout_s)
+
+    async def write(
+        self, method: str, path: str, body: bytes, content_type: str = "application/json"
+    ) -> Response:
+        """Write as leader; raises `NotLeadingError` unsent."""
+        timeout_s = self._leadership.request_timeout_s(self._timeout_s)
+        return await self._send(method, path, body, content_type, timeout_s)
+
+    async def _send(
+        self, method: str, path: str, body: bytes | None, content_type: str, timeout_s: float
+    ) -> Response:
+        try:
+            response = await self.api.request(
+                method, path, body=body, content_type=content_type, timeout_s=timeout_s
+            )
+        except ApiError as error:
+            if not error.retryable:
+                self._answered_at = time.monotonic()
+            raise
+        self._answered_at = time.monotonic()
+        return response
+
+
+class Nodes:
+    """Node objects."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def get(self, name: NodeName) -> NodeView | None:
+        """Return the Node, None if there is none."""
+        try:
+            return _node((await self._cluster.read(f"{NODES}/{name}")).body)
+        except NotFoundError as error:
+            if error.reason != "NotFound":  # a proxy's page says nothing about the Node
+                raise
+            return None
+
+    async def create(self, node: Mapping[str, Any]) -> NodeView:
+        """Create; raises `AlreadyExistsError`."""
+        return _node((await self._cluster.write("POST", NODES, msgspec.json.encode(node))).body)
+
+    async def patch_metadata(
+        self, view: NodeView, metadata: Mapping[str, Any], *, same_version: bool
+    ) -> NodeView:
+        """Merge metadata into this Node; with `same_version`, only if nobody wrote meanwhile."""
+        meta = view.metadata
+        version = meta.resource_version if same_version else ""
+        body = object_patch(meta.uid, resource_version=version, metadata=metadata)
+        return _node((await self._cluster.write("PATCH", f"{NODES}/{meta.name}", body, MERGE)).body)
+
+    async def patch_status(self, name: NodeName, patch: bytes) -> NodeView:
+        """Merge into the status; the patch names the UID."""
+        path = f"{NODES}/{name}/status"
+        return _node((await self._cluster.write("PATCH", path, patch, STRATEGIC_MERGE)).body)
+
+
+class NodeLease:
+    """The Lease of one Node and its last known copy."""
+
+    def __init__(self, cluster: Cluster, node: NodeName, lease_s: int) -> None:
+        self._cluster = cluster
+        self._node = node
+        self._lease_s = lease_s
+        self._path = f"{_LEASES}/{node}"
+        self._copy: dict[str, Any] | None = None
+
+    async def renew(self, node_uid: str) -> None:
+        """Renew for this Node. A PUT of the last copy; on a conflict, of a fresh one.
+
+        What fails is tried again at the next turn, from scratch.
+        """
+        for tries_left in reversed(range(_PUT_TRIES)):
+            try:
+                await self._write(node_uid)
+                return
+            except ApiError as error:
+                self._copy = None
+                if not isinstance(error, (ConflictError, NotFoundError)) or not tries_left:
+                    raise
+
+    async def _write(self, node_uid: str) -> None:
+        copy = self._copy if self._copy is not None else await self._read()
+        now = datetime.now(UTC)
+        if copy is None:
+            lease = new_lease(self._node, node_uid, self._lease_s, now)
+            method, path = "POST", _LEASES
+        else:
+            lease = renewed(copy, self._node, node_uid, self._lease_s, now)
+            method, path = "PUT", self._path
+        response = await self._cluster.write(method, path, msgspec.json.encode(lease))
+        self._copy = _object(response.body)
+
+    async def _read(self) -> dict[str, Any] | None:
+        try:
+            return _object((await self._cluster.read(self._path)).body)
+        except NotFoundError as error:
+            if error.reason != "NotFound":
+                raise
+            return None
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise MalformedAnswerError(f"lease: {error}") from error
+
+
+def _node(body: bytes) -> NodeView:
+    try:
+        return decode_node(body)
+    except msgspec.DecodeError as error:
+        raise MalformedAnswerError(f"node: {error}") from error

@@ -1,0 +1,134 @@
+"""What the registrar is told: the cluster, what its Nodes look like, and the measures of time.
+
+Names, labels and taints come from here and never from an executor. A label or taint that the API
+server would refuse is refused at the start, with the variable's name in the one line that says so.
+"""
+
+import re
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from servicekit.settings import PREFIX, Seconds, ServiceSettings
+
+IN_CLUSTER: Final = "in-cluster"
+NO_TAINTS: Final = "none"
+
+LABEL_HOSTNAME: Final = "kubernetes.io/hostname"
+LABEL_OS: Final = "kubernetes.io/os"
+LABEL_ARCH: Final = "kubernetes.io/arch"
+LABEL_NO_BALANCER: Final = "node.kubernetes.io/exclude-from-external-load-balancers"
+
+_NAME: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+_DOMAIN: Final = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
+_KEY: Final = re.compile(rf"({_DOMAIN}/)?{_NAME}")
+_VALUE: Final = re.compile(rf"({_NAME})?")
+_VERSION: Final = re.compile(r"v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}")
+_EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
+
+Whole = Annotated[int, msgspec.Meta(ge=0)]
+LeaseSeconds = Annotated[int, msgspec.Meta(gt=0)]
+
+
+class Taint(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One taint of a Node, as the API writes it."""
+
+    key: str
+    effect: str
+    value: str = ""
+
+
+class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
+    """Settings of the node-registrar."""
+
+    kubeconfig: str = ""
+    """A kubeconfig's path, `in-cluster` for the pod's service account, empty for static mode."""
+    node_names: tuple[str, ...] = ()
+    """The Nodes of this registrar; empty: every node whose executor the bus lets in."""
+    node_labels: tuple[str, ...] = ()
+    """More labels, `K=V,...`; they win over the defaults."""
+    node_os: str = "wasi"
+    node_arch: str = "wasm32-wasi"
+    exclude_from_load_balancers: bool = True
+    taints: tuple[str, ...] = (
+        "kubernetes.io/arch=wasm32-wasi:NoSchedule",
+        "kubernetes.io/arch=wasm32-wasi:NoExecute",
+    )
+    """`K[=V]:Effect,...`; `none` or nothing for an untainted Node."""
+    kubernetes_version: str = "v1.36.3"
+    """The kubelet whose contract is kept; the Node shows it before our own version."""
+    max_cpu_millis: Whole = 0
+    """No Node announces more than this; 0: what the executor says."""
+    max_memory_bytes: Whole = 0
+    max_ephemeral_storage_bytes: Whole = 0
+    max_pods: Whole = 0
+
+    lease_s: LeaseSeconds = 40
+    lease_renew_s: Seconds = 10.0
+    beat_fresh_s: Seconds = 15.0
+    """A beat younger than this proves that the executor lives."""
+    status_interval_s: Seconds = 10.0
+    status_report_s: Seconds = 300.0
+    """Without any change, a status is written this often."""
+    grants_interval_s: Seconds = 5.0
+    healthz_timeout_s: Seconds = 2.0
+    request_timeout_s: Seconds = 5.0
+    """For one request to the API server."""
+    contact_s: Seconds = 15.0
+    """Not ready when the API server has not answered for this long."""
+
+    election: Literal["on", "off"] = "off"
+    """`on` where there are several replicas: one leads, by a Lease."""
+    election_namespace: str = "wasmlet-system"
+    election_identity: str = "node-registrar"
+    election_lease_s: Seconds = 15.0
+    election_renew_deadline_s: Seconds = 10.0
+    election_retry_s: Seconds = 2.0
+
+    def __post_init__(self) -> None:
+        labels_of(self)
+        taints_of(self)
+        _checked("NODE_OS", _VALUE, self.node_os, "label value")
+        _checked("NODE_ARCH", _VALUE, self.node_arch, "label value")
+        _checked("KUBERNETES_VERSION", _VERSION, self.kubernetes_version, "version like v1.36.3")
+        if self.lease_renew_s >= self.lease_s:
+            raise ValueError(f"{PREFIX}LEASE_RENEW_S must be less than {PREFIX}LEASE_S")
+
+
+def labels_of(settings: RegistrarSettings) -> dict[str, str]:
+    """Return the labels that every Node gets, all but its hostname; raises `ValueError`."""
+    labels = {LABEL_OS: settings.node_os, LABEL_ARCH: settings.node_arch}
+    if settings.exclude_from_load_balancers:
+        labels[LABEL_NO_BALANCER] = ""
+    for text in settings.node_labels:
+        key, _, value = text.partition("=")
+        _checked("NODE_LABELS", _KEY, key, "label key")
+        _checked("NODE_LABELS", _VALUE, value, "label value")
+        if key == LABEL_HOSTNAME:
+            raise ValueError(f"{PREFIX}NODE_LABELS: {LABEL_HOSTNAME} is the Node's name")
+        labels[key] = value
+    for name in ("os", "arch"):
+        labels[f"beta.kubernetes.io/{name}"] = labels[f"kubernetes.io/{name}"]
+    return labels
+
+
+def taints_of(settings: RegistrarSettings) -> tuple[Taint, ...]:
+    """Return the taints that a new Node gets; raises `ValueError`."""
+    if settings.taints == (NO_TAINTS,):
+        return ()
+    return tuple(_taint(text) for text in settings.taints)
+
+
+def _taint(text: str) -> Taint:
+    name, colon, effect = text.rpartition(":")
+    if not colon or effect not in _EFFECTS:
+        raise ValueError(f"{PREFIX}TAINTS: {text!r} does not end in :{', :'.join(_EFFECTS)}")
+    key, _, value = name.partition("=")
+    _checked("TAINTS", _KEY, key, "taint key")
+    _checked("TAINTS", _VALUE, value, "taint value")
+    return Taint(key=key, value=value, effect=effect)
+
+
+def _checked(setting: str, form: re.Pattern[str], value: str, what: str) -> None:
+    if not form.fullmatch(value):
+        raise ValueError(f"{PREFIX}{setting}: {value!r} is not a {what}")

@@ -1,0 +1,311 @@
+"""Those who talk to a registrar in tests: an executor, a log-server, and the registrar's process."""
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Self
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contract.errors import CommandError
+from contract.ids import EVERY_NODE, NO_NODE, NodeName
+from contract.messages.form import Done, Incarnation
+from contract.messages.node import (
+    GrantsList,
+    NodeBeat,
+    NodeFacts,
+    NodeGrant,
+    NodeGranted,
+    NodeRegister,
+    NodeRelease,
+    NodeRevoke,
+    ServerAnnounced,
+)
+from contract.subjects import Role
+from embedded_nats import EmbeddedNats
+from servicekit.bus import Bus, connected
+from servicekit.errors import BusUnavailableError
+from servicekit.settings import ServiceSettings
+
+WITHIN_S = 20.0
+
+FACTS = NodeFacts(
+    cpu_millis=2000,
+    memory_bytes=4 * 1024**3,
+    ephemeral_storage_bytes=10 * 1024**3,
+    pods=110,
+    allocatable_cpu_millis=1900,
+    allocatable_memory_bytes=3 * 1024**3,
+    machine_id="machine-1",
+    system_uuid="system-1",
+    boot_id="boot-1",
+    kernel_version="6.1.0",
+    os_image="Debian",
+    runtime_version="wasmtime://50.0.1",
+    version="0.1.0",
+    runtimes=("wasi",),
+)
+
+
+def life(executor_id: str = "e1", start_count: int = 1) -> Incarnation:
+    return Incarnation(executor_id=executor_id, start_count=start_count)
+
+
+def host_address() -> str:
+    """An address of this machine that may stand in a Node."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing; asks the routing table
+        except OSError:
+            return "192.0.2.1"
+        return str(probe.getsockname()[0])
+
+
+async def eventually[T](ask: Callable[[], Awaitable[T]], within_s: float = WITHIN_S) -> T:
+    """The first true answer; a failing assertion counts as not yet."""
+    deadline = time.monotonic() + within_s
+    while True:
+        failure: AssertionError | None = None
+        answer: T | None = None
+        try:
+            if answer := await ask():
+                return answer
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() > deadline:
+            raise AssertionError(f"not after {within_s} s: {failure or answer!r}")
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def joined(
+    server: EmbeddedNats, role: Role, node: NodeName | None = None
+) -> AsyncIterator[Bus]:
+    settings = ServiceSettings(
+        nats_url=server.url, nats_password_file=server.password_file(role, node)
+    )
+    async with connected(settings, role, node) as bus:
+        yield bus
+
+
+class Executor:
+    """One incarnation of an executor; several may share a node's bus user."""
+
+    def __init__(self, bus: Bus, node: NodeName, incarnation: Incarnation | None = None) -> None:
+        self.bus = bus
+        self.node = node
+        self.incarnation = incarnation or life()
+        self.facts = FACTS
+        self.pressures: dict[str, bool] = {}
+        self.revoked_by: list[Incarnation] = []
+
+    async def ask(self) -> NodeGrant:
+        """One registration."""
+        command = NodeRegister(node=self.node, incarnation=self.incarnation, facts=self.facts)
+        return await self.bus.request(self.node, command, timeout_s=2)
+
+    async def register(self) -> NodeGrant:
+        """Registers until somebody answers, as an executor does, only faster."""
+        async with asyncio.timeout(WITHIN_S):
+            while True:
+                with suppress(BusUnavailableError):
+                    return await self.ask()
+                await asyncio.sleep(0.05)
+
+    async def granted(self, within_s: float = WITHIN_S) -> None:
+        """Registers until the name is its own."""
+
+        async def ask() -> bool:
+            try:
+                return (await self.ask()).holder == self.incarnation
+            except (BusUnavailableError, CommandError):
+                return False
+
+        await eventually(ask, within_s)
+
+    async def release(self) -> None:
+        await self.bus.request(
+            self.node, NodeRelease(node=self.node, incarnation=self.incarnation), timeout_s=5
+        )
+
+    async def beat(self) -> None:
+        event = NodeBeat(
+            node=self.node,
+            incarnation=self.incarnation,
+            epoch=1,
+            at=datetime.now(UTC),
+            inventory_digest="",
+            **self.pressures,
+        )
+        await self.bus.publish(self.node, event)
+
+    async def keep_beating(self, every_s: float = 0.1) -> None:
+        while True:
+            await self.beat()
+            await asyncio.sleep(every_s)
+
+    async def hear_revokes(self, tasks: asyncio.TaskGroup) -> None:
+        async def revoked(_node: NodeName, command: NodeRevoke) -> Done:
+            self.revoked_by.append(command.holder)
+            return Done()
+
+        await self.bus.serve(tasks, NodeRevoke, self.node, revoked, id=self.incarnation.executor_id)
+
+
+class LogServer:
+    """Announces an address and answers `/healthz` there, over TLS, as it is told."""
+
+    def __init__(self, bus: Bus) -> None:
+        self.bus = bus
+        self.granted: list[NodeGranted] = []
+        self.healthy = True
+        self.asked = 0
+        self.address = host_address()
+        self.port = 0
+        self.fingerprint = "00" * 32
+
+    async def listen(self, stack: AsyncExitStack, folder: Path) -> Self:
+        """Hears grants, and opens the TLS listener."""
+        await self.bus.listen(NodeGranted, EVERY_NODE, lambda _node, e: self.granted.append(e))
+        context, self.fingerprint = serving_certificate(folder, self.address)
+        app = web.Application()
+        app.router.add_get("/healthz", self._healthz)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        stack.push_async_callback(runner.cleanup)
+        listener = socket.create_server((self.address, 0))
+        self.port = listener.getsockname()[1]
+        await web.SockSite(runner, listener, ssl_context=context).start()
+        return self
+
+    async def announce(self, node: NodeName, **changes: Any) -> None:
+        fields = {
+            "address": self.address,
+            "port": self.port,
+            "certificate_sha256": self.fingerprint,
+        }
+        await self.bus.publish(node, ServerAnnounced(node=node, **(fields | changes)))
+
+    async def keep_announcing(self, node: NodeName, every_s: float = 0.1) -> None:
+        while True:
+            await self.announce(node)
+            await asyncio.sleep(every_s)
+
+    async def grants(self) -> tuple[NodeGranted, ...]:
+        return (await self.bus.request(NO_NODE, GrantsList(), timeout_s=2)).grants
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        self.asked += 1
+        return web.Response(text="ok") if self.healthy else web.Response(status=503)
+
+
+def serving_certificate(folder: Path, address: str) -> tuple[ssl.SSLContext, str]:
+    """A self-signed serving certificate and its fingerprint."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "log-server")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
+        )
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / f"serving-{os.urandom(4).hex()}.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(file)
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    return context, hashlib.sha256(der).hexdigest()
+
+
+class Registrar:
+    """The service as a process."""
+
+    def __init__(self, server: EmbeddedNats, folder: Path, **settings: str) -> None:
+        self._log = folder / f"registrar-{os.urandom(4).hex()}.log"
+        self._environ = {
+            "WASMLET_NATS_URL": server.url,
+            "WASMLET_NATS_PASSWORD_FILE": str(server.password_file(Role.NODE_REGISTRAR)),
+            **{f"WASMLET_{name.upper()}": value for name, value in settings.items()},
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Self:
+        with self._log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "node_registrar"],
+                env={"PATH": os.environ["PATH"], **self._environ},
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+            )
+        return self
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def kill(self) -> None:
+        """As a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+    def stop(self) -> int:
+        """As Kubernetes does; the exit code."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(timeout=10)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self._process is not None
+        return self._process.wait(timeout=10)
+
+    def output(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    def records(self, event: str) -> list[dict[str, Any]]:
+        """The log lines of one event."""
+        lines = (json.loads(line) for line in self.output().splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == event]
+
+    def admin_url(self) -> str:
+        """Where its admin port is; an assertion fails while there is none."""
+        listening = self.records("admin.listening")
+        assert listening, self.output()
+        return f"http://127.0.0.1:{listening[-1]['port']}"
