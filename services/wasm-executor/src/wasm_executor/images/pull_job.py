@@ -21,7 +21,7 @@ from wasm_executor.images.jobs import JobResult, PullJob
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.store import ContentStore
 
-_MEMORY_BYTES: Final = 512 << 20
+_MEMORY_BYTES: Final = 192 << 20
 
 
 def run(job: PullJob) -> JobResult:
