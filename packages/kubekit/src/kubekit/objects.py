@@ -46,12 +46,26 @@ class WatchEvent(msgspec.Struct, frozen=True):
     object: msgspec.Raw
 
 
+class _Version(msgspec.Struct, frozen=True, rename="camel"):
+    resource_version: str
+
+
+class _Versioned(msgspec.Struct, frozen=True):
+    metadata: _Version
+
+
 _META: Final = msgspec.json.Decoder(Identified)
+_VERSION: Final = msgspec.json.Decoder(_Versioned)
 
 
 def meta_of(raw: bytes | msgspec.Raw) -> ObjectMeta:
     """The identity of any object; raises msgspec.DecodeError when it has none."""
     return _META.decode(raw).metadata
+
+
+def version_of(raw: bytes | msgspec.Raw) -> str:
+    """The version in a bookmark, an object that has nothing else."""
+    return _VERSION.decode(raw).metadata.resource_version
 
 
 def object_path(collection: str, namespace: str, name: str) -> str:

@@ -21,7 +21,15 @@ from kubekit.changes import Change, Synced
 from kubekit.client import Api
 from kubekit.errors import ApiError, MalformedAnswerError, NotFoundError, UnreachableError
 from kubekit.listing import Position, Source
-from kubekit.objects import ObjectList, ObjectMeta, ObjectUid, WatchEvent, meta_of, object_path
+from kubekit.objects import (
+    ObjectList,
+    ObjectMeta,
+    ObjectUid,
+    WatchEvent,
+    meta_of,
+    object_path,
+    version_of,
+)
 from kubekit.store import Store
 
 # A watch that ends sooner is an ill server (or proxy); without a pause we would make it worse.
@@ -177,6 +185,9 @@ class Reflector[T]:
     async def _on_event(self, line: bytes) -> None:
         try:
             event = _EVENT.decode(line)
+            if event.type == "BOOKMARK":
+                self._position.seen(version_of(event.object))
+                return
         except msgspec.DecodeError as error:
             raise MalformedAnswerError(f"watch of {self._source.path}: {error}") from error
         match event.type:
@@ -184,8 +195,6 @@ class Reflector[T]:
                 meta = await self._take_in(event.object)
             case "DELETED":
                 meta = await self._drop(event.object)
-            case "BOOKMARK":
-                meta = _try_meta(event.object)
             case _:
                 raise self._error_of(event)
         if meta is not None:
