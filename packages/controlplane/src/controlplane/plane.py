@@ -52,6 +52,7 @@ class ControlPlane:
         self.authority = self._layout.pki.authority.pair.certificate
         self._kubeconfigs = Kubeconfigs(self.server, self.authority)
         write_kubeconfigs(self._layout, self._kubeconfigs)
+        self.admin = self._layout.pki.admin
         self.admin_kubeconfig = self._layout.kubeconfig("admin")
         programs = programs or build_control_plane()
         self.kubectl = Kubectl(programs.path("kubectl"), self.data_dir, self.admin_kubeconfig)

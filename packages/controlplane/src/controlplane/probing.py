@@ -24,7 +24,8 @@ def answers_ok(
         )
         try:
             connection.request("GET", path)
-            return connection.getresponse().status == http.HTTPStatus.OK
+            with connection.getresponse() as response:
+                return response.status == http.HTTPStatus.OK
         except (OSError, http.client.HTTPException):
             return False
         finally:

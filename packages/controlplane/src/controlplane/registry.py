@@ -91,7 +91,8 @@ class Registry:
         connection = self._connection()
         try:
             connection.request("GET", "/v2/")
-            return connection.getresponse().status in {200, 401}
+            with connection.getresponse() as response:
+                return response.status in {200, 401}
         except (OSError, http.client.HTTPException):
             return False
         finally:

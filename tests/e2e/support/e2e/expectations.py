@@ -1,0 +1,36 @@
+"""Waiting for what must come true, with a deadline, and never by sleeping and hoping."""
+
+import time
+from collections.abc import Callable
+
+LOOK_EVERY_S = 0.1
+
+
+def eventually[T](ask: Callable[[], T], within_s: float = 30.0) -> T:
+    """Returns the first true answer; an assertion that fails inside counts as not yet.
+
+    At the deadline the last failed assertion is raised, or the last answer is shown.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        failure: AssertionError | None = None
+        answer: T | None = None
+        try:
+            answer = ask()
+            if answer:
+                return answer
+        except AssertionError as error:
+            failure = error
+        if time.monotonic() > deadline:
+            shown = str(failure) if failure else repr(answer)
+            raise AssertionError(f"not after {within_s:.0f} s: {shown}") from failure
+        time.sleep(LOOK_EVERY_S)
+
+
+def steadily(ask: Callable[[], object], for_s: float) -> None:
+    """Asks again and again; every answer must be true."""
+    until = time.monotonic() + for_s
+    while time.monotonic() < until:
+        answer = ask()
+        assert answer, f"no longer true: {answer!r}"
+        time.sleep(LOOK_EVERY_S)

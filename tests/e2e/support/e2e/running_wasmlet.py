@@ -1,0 +1,58 @@
+"""`wasmlet up` as a user starts it: a process of its own against the test's cluster."""
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from controlplane import Component, ControlPlane
+
+# An executor gives its containers their grace before it ends.
+STOP_WITHIN_S = 45.0
+READY_WITHIN_S = 60.0
+
+
+class RunningWasmlet:
+    """One `wasmlet up`, its nodes and its output."""
+
+    def __init__(
+        self,
+        plane: ControlPlane,
+        folder: Path,
+        *,
+        node_name: str,
+        nodes: int = 1,
+        options: Sequence[str] = (),
+    ) -> None:
+        folder.mkdir(parents=True)
+        self.nodes = _node_names(node_name, nodes)
+        self.data_dir = folder / "data"
+        command = [sys.executable, "-m", "wasmlet", "up"]
+        command += ["--kubeconfig", str(plane.admin_kubeconfig), "--kubelet-port", "0"]
+        command += ["--data-dir", str(self.data_dir)]
+        command += ["--node-name", node_name, "--nodes", str(nodes), *options]
+        self.process = Component("wasmlet", command, folder / "up.log", self._is_ready)
+
+    def start(self) -> None:
+        """Returns when all Nodes are Ready."""
+        self.process.start()
+        try:
+            self.process.wait_ready(READY_WITHIN_S)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def stop(self) -> None:
+        """As Ctrl-C does."""
+        self.process.stop(STOP_WITHIN_S)
+
+    def output(self) -> str:
+        return self.process.log_path.read_text(errors="replace")
+
+    def _is_ready(self) -> bool:
+        lines = re.findall(r"^node (\S+) is Ready$", self.output(), re.MULTILINE)
+        return set(lines) >= set(self.nodes)
+
+
+def _node_names(name: str, count: int) -> list[str]:
+    return [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
