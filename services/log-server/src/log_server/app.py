@@ -1,0 +1,138 @@
+"""The log-server wired together: who owns which task, and what lives as long as what."""
+
+import asyncio
+import time
+
+import structlog
+
+from contract.ids import NodeName
+from contract.messages.node import ServerAnnounced
+from contract.subjects import Role
+from log_server.access import Access
+from log_server.addresses import announced_address
+from log_server.bus import Peers
+from log_server.certificates import kept_or_made
+from log_server.domain.ports import port_of
+from log_server.guard import Guard
+from log_server.kube import ApiServer, api_server
+from log_server.listener import Listener
+from log_server.metrics import LISTENERS
+from log_server.nodes import nodes_to_serve
+from log_server.routes import kubelet_api
+from log_server.settings import LogServerSettings
+from log_server.tls import ListenerTls
+from log_server.trust import follow_api_health, follow_client_ca
+from servicekit.admin import serve_admin
+from servicekit.bus import Bus, connected
+from servicekit.errors import BusUnavailableError
+from servicekit.running import raise_on_signal, stop_absorbed
+
+log = structlog.get_logger()
+
+
+class LogServer:
+    """The listeners of this process, and what they share."""
+
+    def __init__(self, bus: Bus, api: ApiServer | None, settings: LogServerSettings) -> None:
+        self._bus = bus
+        self._api = api
+        self._settings = settings
+        self._address = announced_address(settings.node_address, static=api is None)
+        self._peers = Peers(bus, settings)
+        self._access = Access(api, settings)
+        self._application = kubelet_api(self._peers)
+        self._client_ca: str | None = None
+        self.listeners: dict[NodeName, Listener] = {}
+
+    def unready(self) -> str | None:
+        """Say why this service cannot do its work now, None when it can."""
+        if not self._bus.ready:
+            return "NATS is away"
+        if not self.listeners:
+            return "no node has been granted yet"
+        if not all(listener.serving for listener in self.listeners.values()):
+            return "a listener is starting"
+        return None if self._api is None else self._api.problem
+
+    async def run(self) -> None:
+        """Serve every node that is to be served, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            if self._api is not None:
+                following = follow_client_ca(self._api, self._settings, self._trust)
+                tasks.create_task(following, name="client-ca")
+                health = follow_api_health(self._api, self._settings.api_check_interval_s)
+                tasks.create_task(health, name="api-health")
+            nodes = nodes_to_serve(self._bus, self._peers, self._settings.node_names)
+            async for node in nodes:
+                listener = self._open(node)
+                tasks.create_task(listener.serve(), name=f"listener-{node}")
+                tasks.create_task(self._announce(node, listener), name=f"announce-{node}")
+
+    def _open(self, node: NodeName) -> Listener:
+        tls = ListenerTls(
+            kept_or_made(
+                self._settings.run_dir, node, self._address, self._settings.certificate_lifetime_s
+            )
+        )
+        tls.trust(self._client_ca)
+        port = port_of(self._settings.kubelet_port, len(self.listeners))
+        guard = Guard(self._application, self._access, node)
+        listener = Listener(guard, tls, self._bind_address(), port)
+        self.listeners[node] = listener
+        LISTENERS.set(len(self.listeners))
+        log.info("listener.opened", node=node, address=self._address, port=listener.port)
+        return listener
+
+    def _bind_address(self) -> str:
+        if self._settings.bind_address:
+            return self._settings.bind_address
+        if self._api is None:
+            return self._address
+        return "::" if ":" in self._address else "0.0.0.0"  # noqa: S104 - a kubelet is asked from everywhere
+
+    async def _announce(self, node: NodeName, listener: Listener) -> None:
+        """Say at once and again where the node's API is, and renew its certificate in time."""
+        while True:
+            if time.time() >= listener.tls.certificate.renew_at:
+                self._renew(node, listener)
+            event = ServerAnnounced(
+                node=node,
+                address=self._address,
+                port=listener.port,
+                certificate_sha256=listener.tls.certificate.sha256,
+            )
+            try:
+                await self._bus.publish(node, event)
+            except BusUnavailableError as error:
+                log.warning("announcement.lost", node=node, reason=str(error))
+            await asyncio.sleep(self._settings.announce_interval_s)
+
+    def _renew(self, node: NodeName, listener: Listener) -> None:
+        lifetime_s = self._settings.certificate_lifetime_s
+        listener.tls.show(kept_or_made(self._settings.run_dir, node, self._address, lifetime_s))
+        log.info("certificate.renewed", node=node)
+
+    def _trust(self, client_ca: str | None) -> None:
+        changed = False
+        for listener in self.listeners.values():
+            if listener.tls.trust(client_ca):
+                listener.retire_connections()
+                changed = True
+        self._client_ca = client_ca
+        if changed:
+            log.info("client_ca.changed")
+
+
+async def serve(settings: LogServerSettings) -> None:
+    """Run the log-server until it is told to stop."""
+    with stop_absorbed():
+        async with (
+            connected(settings, Role.LOG_SERVER) as bus,
+            api_server(settings) as api,
+            asyncio.TaskGroup() as tasks,
+        ):
+            server = LogServer(bus, api, settings)
+            tasks.create_task(raise_on_signal(), name="signals")
+            tasks.create_task(bus.wait_closed(), name="bus-closed")
+            tasks.create_task(serve_admin(settings, server.unready), name="admin")
+            tasks.create_task(server.run(), name="listeners")

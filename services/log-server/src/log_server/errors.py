@@ -1,0 +1,27 @@
+"""What can go wrong in the log-server, by what the caller should do."""
+
+from servicekit.errors import ServiceError
+
+
+class LogServerError(ServiceError):
+    """Base of this package's errors. Raised at the start, it ends the process with its one line."""
+
+
+class AddressError(LogServerError):
+    """No address that an API server may reach: set one."""
+
+
+class ListenError(LogServerError):
+    """A kubelet port cannot be opened: choose another."""
+
+
+class CertificateError(LogServerError):
+    """A CA bundle cannot be read: what was trusted before stays in force."""
+
+
+class PeerAwayError(LogServerError):
+    """The executor, the reconciler or the bus did not answer within our patience. May pass."""
+
+
+class ReviewError(LogServerError):
+    """The API server gave no verdict: refuse the request, and remember nothing."""

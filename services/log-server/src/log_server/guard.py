@@ -1,0 +1,71 @@
+"""The outermost layer of a listener: nothing behind it sees a request that may not pass.
+
+So a path that does not exist is refused like any other. The one exception is a GET of exactly
+`/healthz`, which the registrar asks before a cluster knows anybody here, and which tells nothing
+but whether the node lives.
+"""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from contract.ids import NodeName
+from log_server.access import Access, Refusal
+from log_server.metrics import REQUESTS, method_label, path_label
+
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[Scope]]
+type Send = Callable[[Scope], Awaitable[None]]
+type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+OPEN_PATH: Final = "/healthz"
+OPEN_METHODS: Final = ("GET", "HEAD")
+
+
+class Guard:
+    """The application of one Node's listener."""
+
+    def __init__(self, application: Application, access: Access, node: NodeName) -> None:
+        self._application = application
+        self._access = access
+        self._node = node
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            # Nothing else is served here yet, so nothing else can be let through by mistake.
+            return
+        scope["state"]["node"] = self._node
+        counted = _counted(scope, send)
+        refusal = await self._refusal(scope)
+        if refusal is None:
+            await self._application(scope, receive, counted)
+        else:
+            await _refuse(refusal, counted)
+
+    async def _refusal(self, scope: Scope) -> Refusal | None:
+        method, path = scope["method"], scope["path"]
+        if path == OPEN_PATH and method in OPEN_METHODS:
+            return None
+        return await self._access.refusal(
+            self._node, method, path, scope["headers"], scope["state"].get("peer")
+        )
+
+
+def _counted(scope: Scope, send: Send) -> Send:
+    async def counting(message: Scope) -> None:
+        if message["type"] == "http.response.start":
+            method, path = method_label(scope["method"]), path_label(scope["path"])
+            REQUESTS.labels(method, path, str(message["status"])).inc()
+        await send(message)
+
+    return counting
+
+
+async def _refuse(refusal: Refusal, send: Send) -> None:
+    body = refusal.text.encode()
+    headers = [
+        (b"content-type", b"text/plain; charset=utf-8"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": refusal.code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

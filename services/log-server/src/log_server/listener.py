@@ -1,0 +1,120 @@
+"""One TLS listener: the kubelet port of one Node, served by uvicorn.
+
+The port is opened before anything is announced. What a connection's certificate says reaches the
+application in its scope, as does a way to wait until the connection's buffers have emptied.
+"""
+
+import asyncio
+import socket
+import ssl
+from typing import Any, Final
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+
+from log_server.domain.identity import PeerCertificate, peer_certificate
+from log_server.errors import ListenError
+from log_server.guard import Application
+from log_server.tls import ListenerTls
+from servicekit.admin import QuietServer
+
+_BACKLOG: Final = 1024
+_IDLE_S: Final = 90
+"""The kubelet's time for an idle connection."""
+_BUFFER_BYTES: Final = 64 * 1024
+_KEEPALIVE: Final = (
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 15),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4),
+)
+"""Ends followers whose machine is gone without a word; set on the port, connections inherit it."""
+
+
+class KubeletProtocol(H11Protocol):
+    """HTTP over a connection whose client may have shown a certificate."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
+        """Look at the certificate once; every request of the connection is told."""
+        super().connection_made(transport)
+        # uvloop would hold half a megabyte per connection that does not read.
+        transport.set_write_buffer_limits(high=_BUFFER_BYTES)
+        self.app_state = {
+            **self.app_state,
+            "peer": _verified(transport.get_extra_info("ssl_object")),
+            "drained": self.flow.drain,
+        }
+
+
+def _verified(connection: ssl.SSLObject | None) -> PeerCertificate | None:
+    decoded: dict[str, Any] | None = connection.getpeercert() if connection else None
+    if not decoded:
+        return None
+    return peer_certificate(decoded, float(ssl.cert_time_to_seconds(decoded["notAfter"])))
+
+
+class Listener:
+    """An open port with its application."""
+
+    def __init__(self, application: Application, tls: ListenerTls, host: str, port: int) -> None:
+        self.tls = tls
+        self._socket = _opened(host, port)
+        self.port: int = self._socket.getsockname()[1]
+        config = uvicorn.Config(
+            application,
+            http=KubeletProtocol,
+            ws="none",
+            lifespan="off",
+            ssl_context_factory=lambda _config, _default: tls.context,
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_IDLE_S,
+            timeout_graceful_shutdown=1,
+            backlog=_BACKLOG,
+        )
+        self._server = QuietServer(config)
+
+    @property
+    def serving(self) -> bool:
+        """Whether connections are taken."""
+        return self._server.started
+
+    async def serve(self) -> None:
+        """Serve until cancelled; then break off what is still open."""
+        sockets = [self._socket]
+        try:
+            await self._server.serve(sockets=sockets)
+        finally:
+            for connection in self._connections():
+                connection.transport.abort()
+            if self._server.started:
+                await self._server.shutdown(sockets=sockets)
+
+    def retire_connections(self) -> None:
+        """Close idle connections, and the others after their present answer.
+
+        What a connection's certificate proved, it proved by the client CA of that time.
+        """
+        for connection in self._connections():
+            cycle: RequestResponseCycle | None = connection.cycle  # None until a first request
+            if cycle is None or cycle.response_complete:
+                connection.transport.close()
+            else:
+                cycle.keep_alive = False
+
+    def _connections(self) -> list[KubeletProtocol]:
+        return [c for c in self._server.server_state.connections if isinstance(c, KubeletProtocol)]
+
+
+def _opened(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        opened = socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise ListenError(f"cannot listen on {host} port {port}: {error}") from error
+    for level, name, value in _KEEPALIVE:
+        opened.setsockopt(level, name, value)
+    opened.setblocking(False)
+    return opened

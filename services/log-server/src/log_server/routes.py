@@ -1,0 +1,136 @@
+"""The routes of the kubelet API that are served, in FastAPI, with the kubelet's texts.
+
+Only what has passed the guard arrives here. Bodies of errors are plain text, as the kubelet's are:
+the API server hands the text of a 400 or 500 on to the user.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+
+from contract.errors import CommandError, ContractError
+from contract.ids import NodeName
+from contract.messages.log import LogOpen
+from log_server.bus import Peers
+from log_server.domain.logoptions import (
+    InvalidOptionsError,
+    LogQueryError,
+    parse_container_path,
+    parse_log_options,
+)
+from log_server.errors import PeerAwayError
+from log_server.guard import Receive, Scope, Send
+from log_server.logstream import LogStream
+from log_server.podlist import pod_list
+
+log = structlog.get_logger()
+
+_NOT_FOUND: Final = "404 page not found\n"
+_NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
+
+type _Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+class _LogAnswer(Response):
+    """A log stream in the place of a response: FastAPI calls it and does nothing else."""
+
+    def __init__(self, stream: LogStream) -> None:
+        super().__init__()
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._stream(scope, receive, send)
+
+
+def kubelet_api(peers: Peers) -> FastAPI:
+    """Return the application behind the guards of all listeners."""
+    api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
+
+    @api.api_route("/healthz", methods=["GET", "HEAD"], response_model=None)
+    async def healthz(request: Request) -> Response:
+        node = _node(request)
+        if await peers.ping(node):
+            return PlainTextResponse("ok", headers=_NO_SNIFFING)
+        return PlainTextResponse(
+            f'the executor of node "{node}" does not answer\n', 500, headers=_NO_SNIFFING
+        )
+
+    @api.get("/pods", response_model=None)
+    async def pods(request: Request) -> Response:
+        body = await pod_list(peers, _node(request))
+        return StreamingResponse(body, media_type="application/json")
+
+    @api.get("/containerLogs/{rest:path}", response_model=None)
+    async def container_logs(request: Request, rest: str) -> Response:
+        path = parse_container_path(rest)
+        if path is None:
+            return PlainTextResponse(_NOT_FOUND, 404)
+        options = parse_log_options(request.url.query, time.time_ns())
+        command = LogOpen(
+            namespace=path.namespace,
+            pod=path.pod,
+            container=path.container,
+            previous=options.previous,
+            tail_lines=options.tail_lines,
+        )
+        node = _node(request)
+        cursor = await peers.open_log(node, command)
+        return _LogAnswer(LogStream(peers, node, cursor, options))
+
+    _explain_errors(api)
+    return api
+
+
+def _node(request: Request) -> NodeName:
+    node: NodeName = request.state.node
+    return node
+
+
+def _explain_errors(api: FastAPI) -> None:
+    handlers: dict[type[Exception], _Handler] = {
+        HTTPException: _plain,
+        RequestValidationError: _invalid,
+        LogQueryError: _bad_query,
+        CommandError: _refused,
+        ContractError: _broken,
+        PeerAwayError: _away,
+    }
+    for kind, handler in handlers.items():
+        api.add_exception_handler(kind, handler)
+
+
+async def _plain(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    text = _NOT_FOUND if error.status_code == 404 else f"{error.status_code}: {error.detail}"  # noqa: PLR2004 - the code's own name
+    return PlainTextResponse(text, error.status_code, headers=error.headers)
+
+
+async def _invalid(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse(str(InvalidOptionsError()), 422)
+
+
+async def _bad_query(_request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 422 if isinstance(error, InvalidOptionsError) else 400)
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, CommandError)
+    return PlainTextResponse(error.message, error.code if error.code in (400, 404) else 500)
+
+
+async def _broken(request: Request, error: Exception) -> Response:
+    log.warning("answer.unreadable", path=request.url.path, reason=str(error))
+    return PlainTextResponse("the peer's answer cannot be read", 500)
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    log.warning("peer.away", path=request.url.path, reason=str(error))
+    # 500 and not 503: of that the API server hands the text on.
+    text = f'node "{_node(request)}" does not answer at the moment: {error}'
+    return PlainTextResponse(text, 500)

@@ -1,0 +1,54 @@
+"""What the log-server is told: where it listens, whom it trusts, and the measures of time."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from contract.ids import NodeName
+from servicekit.settings import Port, Seconds, ServiceSettings
+
+IN_CLUSTER: Final = "in-cluster"
+
+
+class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
+    """Settings of the log-server."""
+
+    kubeconfig: str = ""
+    """A kubeconfig's path, `in-cluster` for the pod's service account, empty for static mode."""
+    node_names: tuple[NodeName, ...] = ()
+    """Serves these nodes alone, with ports in this order; empty: every granted node."""
+    kubelet_port: Port = 10250
+    """Port of the first node; the others follow. 0 takes free ones."""
+    bind_address: str = ""
+    """Empty: every address, or in static mode loopback alone."""
+    node_address: str = ""
+    """The address that is announced; empty: this machine's, towards its default route."""
+    run_dir: Path | None = None
+    """On tmpfs. Keeps the serving keys, so that a restart shows the same certificate. Without it
+    they live in memory alone."""
+    client_ca_file: Path | None = None
+    """Whose client certificates count; without it, the cluster's own ConfigMap says."""
+    certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
+
+    announce_interval_s: Seconds = 5.0
+    grants_retry_s: Seconds = 1.0
+    client_ca_interval_s: Seconds = 60.0
+    """How often the client CA is read again."""
+    api_check_interval_s: Seconds = 10.0
+    """How often the API server is asked for a sign of life."""
+    review_timeout_s: Seconds = 10.0
+    """For one TokenReview or SubjectAccessReview, its retries included."""
+    token_cache_s: Seconds = 120.0
+    allow_cache_s: Seconds = 300.0
+    deny_cache_s: Seconds = 30.0
+    ping_timeout_s: Seconds = 2.0
+    """How long the executor may take to answer for `/healthz`."""
+    open_patience_s: Seconds = 5.0
+    """How long a request waits for an executor or reconciler that is away."""
+    stream_patience_s: Seconds = 60.0
+    """How long a log stream that has begun waits for them, before it ends."""
+    follow_wait_s: Annotated[float, msgspec.Meta(gt=0, le=20)] = 5.0
+    """How long the executor may hold one read of a followed log open."""
+    chunk_bytes: Annotated[int, msgspec.Meta(ge=4096, le=262144)] = 131072
+    """How much of a log is asked for at a time; times two, the memory of one stalled reader."""
