@@ -5,10 +5,11 @@ and gigabytes. So it runs in a process with hard limits, and what it makes is na
 of what it read and by the engine's fingerprint. An EngineJob asks for that fingerprint alone.
 """
 
+import errno
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from wasm_executor.images.errors import CompileError
 from wasm_executor.images.jobprocess import (
@@ -27,6 +28,8 @@ from wasm_executor.images.records import ArtifactFacts, ArtifactKind, CompiledOb
 from wasm_executor.images.store import ContentStore
 from wasm_executor.images.wasmfile import check_wasm
 
+_NO_MEMORY: Final = f"(os error {errno.ENOMEM})"
+
 if TYPE_CHECKING:
     from wasm_executor.images.inspection import Inspection
 
@@ -36,6 +39,8 @@ def run(job: CompileJob) -> JobResult:
         return Compiled(compiled=_compile(job))
     except CompileError as error:
         return failure_of(error)
+    except MemoryError:
+        return failure_of(CompileError(job.limits.memory_problem()))
 
 
 def _compile(job: CompileJob) -> CompiledObject:
@@ -94,6 +99,8 @@ def _compiled(kind: ArtifactKind, content: bytes) -> "tuple[bytearray, Inspectio
         module = Module(engine, content)
         return module.serialize(), inspect_module(engine, module)
     except WasmtimeError as error:
+        if _NO_MEMORY in str(error):
+            raise MemoryError from error
         raise CompileError(f"invalid WebAssembly {kind}: {_one_line(error)}") from error
 
 

@@ -38,7 +38,6 @@ log = structlog.get_logger(__name__)
 
 _ENGINE_TIMEOUT_S: Final = 60.0
 _VERDICTS: Final = 1024
-_MIB: Final = 1 << 20
 
 
 async def engine_of_this_machine(store: ContentStore) -> str:
@@ -138,7 +137,7 @@ def _crash(error: JobCrashedError, limits: CompileLimits) -> CompileError:
     """Say which limit was met, where the way it ended tells."""
     if error.signal in {signal.SIGXCPU, signal.SIGKILL}:
         return CompileError(f"more than {limits.cpu_s}s of CPU time needed")
-    if "memory" in error.last_line.lower():
-        return CompileError(f"more than {limits.memory_bytes // _MIB} MiB of memory needed")
+    if "memory" in error.stderr.lower():
+        return CompileError(limits.memory_problem())
     how = signal_name(error.signal) if error.signal else "an error"
     return CompileError(f"the compiler ended with {how}: {error.last_line}")

@@ -29,7 +29,8 @@ class JobCrashedError(Exception):
 
     def __init__(self, signal_number: int | None, stderr: bytes) -> None:
         self.signal = signal_number
-        lines = stderr.decode(errors="replace").strip().splitlines()
+        self.stderr = stderr.decode(errors="replace").strip()
+        lines = [line for line in self.stderr.splitlines() if not line.startswith("note: ")]
         self.last_line = lines[-1][:_SHOWN] if lines else "it printed nothing"
         super().__init__(f"signal {signal_number}: {self.last_line}")
 

@@ -56,6 +56,9 @@ class CompileLimits(msgspec.Struct, frozen=True, kw_only=True):
     nice: int = 5
     """Running containers go first."""
 
+    def memory_problem(self) -> str:
+        return f"more than {self.memory_bytes >> 20} MiB of memory needed"
+
 
 class CompileJob(msgspec.Struct, frozen=True, kw_only=True, tag="compile"):
     """Compile one file whose content has this digest."""

@@ -1,0 +1,113 @@
+"""`file:` images: only what lies in an allowed folder, whatever symbolic links say."""
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+
+import pytest
+
+from contract.messages.pod import PullPolicy
+from wasm_executor.images.errors import ImageError
+from wasm_executor.images.puller import ImageService
+
+type OpenImages = Callable[..., AbstractAsyncContextManager[ImageService]]
+type WriteModule = Callable[..., str]
+
+NEVER = PullPolicy.NEVER
+
+
+@pytest.fixture
+def allowed(tmp_path: Path) -> Path:
+    return tmp_path / "modules"
+
+
+async def refusal(images: ImageService, image: str) -> str:
+    with pytest.raises(ImageError) as caught:
+        await images.ensure(image, NEVER)
+    return f"{caught.value.reason}: {caught.value.message}"
+
+
+async def test_a_file_is_present_whatever_the_policy(
+    open_images: OpenImages, allowed: Path, module: WriteModule
+) -> None:
+    image = module()
+    async with open_images(local_folders=(allowed,)) as images:
+        prepared = [await images.ensure(image, policy) for policy in PullPolicy]
+    assert {each.image_id for each in prepared} == {f"{image}@{prepared[0].layer_digest}"}
+    assert not any(each.pulled for each in prepared)
+
+
+async def test_a_changed_file_is_another_image(
+    open_images: OpenImages, allowed: Path, module: WriteModule
+) -> None:
+    async with open_images(local_folders=(allowed,)) as images:
+        before = await images.ensure(module(), NEVER)
+        after = await images.ensure(module('(module (func (export "_start") nop))'), NEVER)
+    assert before.layer_digest != after.layer_digest
+
+
+async def test_a_link_that_leads_out_of_the_folder_is_refused(
+    open_images: OpenImages, allowed: Path, module: WriteModule, tmp_path: Path
+) -> None:
+    module()
+    secret = tmp_path / "secret.wasm"
+    secret.write_bytes(b"secret")
+    (allowed / "link.wasm").symlink_to(secret)
+    (allowed / "folder").symlink_to(tmp_path)
+    (allowed / "inside.wasm").symlink_to(allowed / "m.wasm")
+    outside = "lies outside the folders that this node allows for images"
+    async with open_images(local_folders=(allowed,)) as images:
+        assert outside in await refusal(images, f"file:{allowed}/link.wasm")
+        assert outside in await refusal(images, f"file:{allowed}/folder/secret.wasm")
+        assert outside in await refusal(images, f"file:{allowed}/../secret.wasm")
+        assert outside in await refusal(images, f"file:{secret}")
+        assert (await images.ensure(f"file:{allowed}/inside.wasm", NEVER)).size_bytes > 0
+
+
+async def test_a_folder_that_only_begins_alike_is_outside(
+    open_images: OpenImages, allowed: Path, module: WriteModule, tmp_path: Path
+) -> None:
+    module()
+    (tmp_path / "modules-2").mkdir()
+    (tmp_path / "modules-2" / "m.wasm").write_bytes(b"x")
+    async with open_images(local_folders=(allowed,)) as images:
+        assert "outside" in await refusal(images, f"file:{tmp_path}/modules-2/m.wasm")
+
+
+async def test_without_allowed_folders_there_are_no_local_images(
+    open_images: OpenImages, module: WriteModule
+) -> None:
+    async with open_images() as images:
+        assert "outside the folders" in await refusal(images, module())
+
+
+async def test_what_is_not_a_regular_file_is_refused_without_waiting(
+    open_images: OpenImages, allowed: Path, module: WriteModule
+) -> None:
+    module()
+    os.mkfifo(allowed / "pipe.wasm")
+    async with open_images(local_folders=(allowed,)) as images:
+        assert "is not a regular file" in await refusal(images, f"file:{allowed}/pipe.wasm")
+        assert "is not a regular file" in await refusal(images, f"file:{allowed}")
+        missing = await refusal(images, f"file:{allowed}/none.wasm")
+    assert missing.startswith("ErrImagePull: ")
+    assert missing.endswith(f"open {allowed}/none.wasm: no such file or directory")
+
+
+async def test_a_relative_path_is_no_image_name(open_images: OpenImages) -> None:
+    async with open_images() as images:
+        assert (await refusal(images, "file:hello.wasm")).startswith("InvalidImageName: ")
+
+
+async def test_a_warm_local_file_costs_less_than_a_millisecond(
+    open_images: OpenImages, allowed: Path, module: WriteModule
+) -> None:
+    image = module()
+    async with open_images(local_folders=(allowed,)) as images:
+        await images.ensure(image, NEVER)
+        started_at = time.perf_counter()
+        for _ in range(100):
+            await images.ensure(image, NEVER)
+        assert (time.perf_counter() - started_at) / 100 < 0.001
