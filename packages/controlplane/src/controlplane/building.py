@@ -23,20 +23,17 @@ from controlplane.settings import Settings, read_settings
 from controlplane.terminal import say
 
 REPOSITORY = Path(__file__).resolve().parents[4]
+MODULES = REPOSITORY / "tests" / "e2e" / "go"
 PROGRESS_EVERY_S = 15.0
 
 
 class GoModule(msgspec.Struct, frozen=True, kw_only=True):
-    """A Go module of tests/e2e/go and the programs that its tool lines name."""
+    """A Go module and the programs that its tool lines name."""
 
-    name: str
+    folder: Path
     cache: str
     programs: tuple[str, ...]
     renamed: dict[str, str] = {}  # as `go build` names it -> as everybody calls it
-
-    @property
-    def folder(self) -> Path:
-        return REPOSITORY / "tests" / "e2e" / "go" / self.name
 
     def digest(self) -> str:
         text = (self.folder / "go.mod").read_bytes() + (self.folder / "go.sum").read_bytes()
@@ -44,12 +41,12 @@ class GoModule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 CONTROL_PLANE = GoModule(
-    name="controlplane",
+    folder=MODULES / "controlplane",
     cache="control-plane",
     programs=("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl"),
     renamed={"server": "etcd"},  # etcd's main package is go.etcd.io/etcd/server/v3
 )
-REGISTRY = GoModule(name="registry", cache="registry", programs=("registry",))
+REGISTRY = GoModule(folder=MODULES / "registry", cache="registry", programs=("registry",))
 
 
 class Programs(msgspec.Struct, frozen=True):
@@ -65,7 +62,7 @@ def build_control_plane(settings: Settings | None = None) -> Programs:
     """The control plane's programs, built if the cache lacks them."""
     settings = settings or read_settings()
     if settings.assets is None:
-        return _built(CONTROL_PLANE, settings)
+        return built(CONTROL_PLANE, settings)
     absent = [name for name in CONTROL_PLANE.programs if not (settings.assets / name).is_file()]
     if absent:
         raise BuildError(f"KUBEBUILDER_ASSETS={settings.assets} lacks {', '.join(absent)}")
@@ -74,10 +71,11 @@ def build_control_plane(settings: Settings | None = None) -> Programs:
 
 def build_registry(settings: Settings | None = None) -> Programs:
     """The folder with the program `registry`, built if the cache lacks it."""
-    return _built(REGISTRY, settings or read_settings())
+    return built(REGISTRY, settings or read_settings())
 
 
-def _built(module: GoModule, settings: Settings) -> Programs:
+def built(module: GoModule, settings: Settings) -> Programs:
+    """The module's programs from the cache; whoever comes first builds, others wait."""
     place = settings.cache_home / "wasmlet" / module.cache / module.digest()
     if not place.is_dir():
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,11 @@ import msgspec
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """Unset means Kubernetes' own default."""
+    """None means Kubernetes' own default."""
 
-    kube_api_qps: int | None = None  # of controller-manager and scheduler; burst is twice that
+    # Of controller-manager and scheduler; burst is twice that. At the default of 20 the
+    # controller-manager starts 5 s later, for it asks for a token for each of its controllers.
+    kube_api_qps: int | None = 200
     node_monitor_period_s: float | None = None
     node_monitor_grace_period_s: float | None = None
     extra_args: Mapping[str, Sequence[str]] = {}  # by component name; the last flag wins

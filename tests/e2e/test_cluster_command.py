@@ -1,0 +1,102 @@
+"""`make cluster`: several side by side, each gone without a trace after Ctrl-C."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from e2e.expectations import eventually
+
+from controlplane import ControlPlane
+
+
+@contextmanager
+def cluster(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    """The command in the foreground of its own folder, as a terminal would run it."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "controlplane", "cluster"]
+    environment = dict(os.environ) | {"TMPDIR": str(folder)}
+    with subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, process_group=0
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def programs_in(folder: Path) -> list[str]:
+    """Processes whose command line names this folder."""
+    found = []
+    for each in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = each.read_bytes().split(b"\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if any(os.fsencode(folder) in word for word in words):
+            found.append(Path(os.fsdecode(words[0])).name)
+    return sorted(found)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
+    control_plane: ControlPlane, tmp_path: Path, number: signal.Signals
+) -> None:
+    folder = tmp_path / "a checkout"
+    with cluster(folder) as process:
+        assert process.stdout is not None
+        kubeconfig = folder / ".dev" / "kubeconfig"
+        assert process.stdout.readline().startswith(
+            f"cluster ready: export KUBECONFIG='{kubeconfig}'"
+        )
+        assert stat.S_IMODE(kubeconfig.stat().st_mode) == 0o600
+        # Beside the session's own control plane, and another cluster than that.
+        uids = [
+            control_plane.kubectl(
+                "get", "namespace", "default", "-o", "jsonpath={.metadata.uid}", kubeconfig=each
+            ).stdout
+            for each in (kubeconfig, control_plane.admin_kubeconfig)
+        ]
+        assert uids[0] != uids[1]
+        control_plane.kubectl("get", "runtimeclass", "wasmtime-wasi", kubeconfig=kubeconfig)
+        assert len(programs_in(folder)) == 4
+        process.send_signal(number)
+        assert process.wait(20) == 0
+        assert programs_in(folder) == []
+        assert not kubeconfig.exists()
+        assert list(folder.iterdir()) == [kubeconfig.parent]
+
+
+def test_a_killed_cluster_leaves_no_process(tmp_path: Path) -> None:
+    folder = tmp_path / "killed"
+    with cluster(folder) as process:
+        eventually(lambda: "kube-apiserver" in programs_in(folder))
+        process.kill()
+        process.wait()
+        eventually(lambda: programs_in(folder) == [])
+
+
+def test_a_cluster_whose_component_dies_ends_with_its_log(tmp_path: Path) -> None:
+    folder = tmp_path / "dying"
+    folder.mkdir()
+    command = [sys.executable, "-m", "controlplane", "cluster", "--data-dir", str(folder / "data")]
+    with subprocess.Popen(
+        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        (scheduler,) = [
+            int(each.parent.name)
+            for each in Path("/proc").glob("[0-9]*/cmdline")
+            if b"kube-scheduler\0" in each.read_bytes() and os.fsencode(folder) in each.read_bytes()
+        ]
+        os.kill(scheduler, signal.SIGKILL)
+        assert process.wait(20) == 1
+        assert "kube-scheduler ended by itself" in process.stderr.read()
+    assert programs_in(folder) == []
