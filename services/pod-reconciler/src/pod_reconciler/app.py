@@ -1,0 +1,128 @@
+"""Wires the service: the bus, the cluster or the folder, and the terms of leadership."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import structlog
+
+from contract.subjects import Role
+from kubekit.client import Api, api_client
+from kubekit.election import Elector
+from kubekit.events import EventSender
+from kubekit.leadership import Leadership, StaticTerm
+from kubekit.leases import Timing
+from kubekit.reflector import Pace
+from pod_reconciler.bus import Executors
+from pod_reconciler.domain.cluster import Cluster
+from pod_reconciler.kube import Contact, KubeCluster
+from pod_reconciler.links import Links
+from pod_reconciler.office import Office
+from pod_reconciler.settings import Settings
+from servicekit.admin import serve_admin
+from servicekit.bus import Bus, connected
+from servicekit.running import raise_on_signal, stop_absorbed
+
+log = structlog.get_logger()
+
+USER_AGENT = "wasmlet-pod-reconciler"
+
+
+class _LeadershipLostError(Exception):
+    """Ends the tasks of a term."""
+
+
+async def run(settings: Settings) -> None:
+    """Run until SIGTERM."""
+    with stop_absorbed():
+        async with (
+            connected(settings, Role.POD_RECONCILER) as bus,
+            asyncio.TaskGroup() as tasks,
+        ):
+            tasks.create_task(raise_on_signal(), name="signals")
+            tasks.create_task(bus.wait_closed(), name="bus-closed")
+            if settings.is_static:
+                tasks.create_task(_serve_folder(settings, bus), name="static")
+            else:
+                tasks.create_task(_serve_cluster(settings, bus), name="cluster")
+
+
+async def _serve_folder(settings: Settings, bus: Bus) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve_admin(settings, lambda: _why_not_ready(bus)), name="admin")
+
+
+async def _serve_cluster(settings: Settings, bus: Bus) -> None:
+    async with (
+        api_client(settings.kubeconfig, user_agent=USER_AGENT) as api,
+        asyncio.TaskGroup() as tasks,
+    ):
+        contact = Contact(api, settings.api_probe_interval_s)
+        tasks.create_task(contact.watch(), name="api-contact")
+        tasks.create_task(serve_admin(settings, lambda: _why_not_ready(bus, contact)), name="admin")
+        events = EventSender(api)
+        tasks.create_task(events.run(), name="events")
+        pace = Pace(
+            watch_min_s=settings.watch_min_s,
+            watch_max_s=settings.watch_max_s,
+            backoff_initial_s=settings.watch_backoff_s,
+            backoff_maximum_s=settings.watch_backoff_max_s,
+        )
+        cluster = KubeCluster(api, events, pace)
+        async with _election(settings, api) as leadership:
+            await lead_again_and_again(settings, bus, cluster, leadership)
+
+
+def _why_not_ready(bus: Bus, contact: Contact | None = None) -> str | None:
+    if not bus.ready:
+        return "NATS is away"
+    if contact is not None and not contact.stands:
+        return "the API server is away"
+    return None
+
+
+@asynccontextmanager
+async def _election(settings: Settings, api: Api) -> AsyncIterator[Leadership]:
+    if settings.election == "off":
+        yield StaticTerm()
+        return
+    elector = Elector(
+        api,
+        namespace=settings.lease_namespace,
+        name=settings.lease_name,
+        identity=settings.identity,
+        timing=Timing(
+            lease_duration_s=settings.lease_duration_s,
+            renew_deadline_s=settings.renew_deadline_s,
+            retry_period_s=settings.retry_period_s,
+        ),
+    )
+    async with elector.campaign():
+        yield elector
+
+
+async def lead_again_and_again(
+    settings: Settings, bus: Bus, cluster: Cluster, leadership: Leadership
+) -> None:
+    """Work while leading, and wait to lead while not, until cancelled."""
+    while True:
+        term = await leadership.leading()
+        log.info("term.started", uid=term.uid, transitions=term.transitions)
+        links = Links(
+            settings=settings,
+            cluster=cluster,
+            executors=Executors(bus, settings.command_timeout_s),
+            leadership=leadership,
+            write_slots=asyncio.Semaphore(settings.write_concurrency),
+        )
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(_until_lost(leadership), name="leadership")
+                tasks.create_task(Office(bus, links, tasks).work(), name="office")
+        except* _LeadershipLostError:
+            log.warning("term.ended")
+
+
+async def _until_lost(leadership: Leadership) -> None:
+    await leadership.lost()
+    raise _LeadershipLostError

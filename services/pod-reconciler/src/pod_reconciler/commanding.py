@@ -1,0 +1,87 @@
+"""Telling one executor what to run and what to forget, until it has said that it knows."""
+
+import structlog
+
+from contract.ids import PodUid
+from contract.messages.form import Incarnation
+from contract.messages.pod import PodApply, PodForget
+from contract.messages.report import ReportAll
+from pod_reconciler.domain.duties import CommandDue, command_due
+from pod_reconciler.domain.recalling import last_status
+from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.tracking import NodeView
+from pod_reconciler.links import Links
+from pod_reconciler.metrics import REPAIRS
+
+log = structlog.get_logger()
+
+
+class Commander:
+    """The steps of one node's command lane and stock-taking."""
+
+    def __init__(self, view: NodeView, links: Links) -> None:
+        self._view = view
+        self._links = links
+
+    async def step(self, uid: PodUid) -> float | None:
+        """Send the command that is due for a pod."""
+        record = self._view.records.get(uid)
+        due = None if record is None else command_due(self._view, record)
+        if record is None or due is None:
+            return None
+        match due:
+            case CommandDue.APPLY:
+                await self._apply(record)
+            case CommandDue.FORGET:
+                await self._forget(record)
+        return 0.0
+
+    async def take_stock(self) -> bool:
+        """Ask for the inventory and for every report; False if nobody holds the node."""
+        holder = self._holder()
+        if holder is None:
+            return False
+        command = ReportAll(incarnation=holder, term=self._links.term())
+        inventory = await self._links.executors.report_all(self._view.node, command)
+        REPAIRS.inc()
+        log.info("inventory.received", node=self._view.node, pods=len(inventory.entries))
+        self._view.on_inventory(inventory)
+        return True
+
+    async def _apply(self, record: PodRecord) -> None:
+        holder = self._holder()
+        assert holder is not None, "nothing is due before somebody holds the node"
+        assert record.plan is not None
+        assert record.pod is not None
+        executors = self._links.executors
+        command = PodApply(
+            uid=record.uid,
+            incarnation=holder,
+            term=self._links.term(),
+            revision=executors.revisions.next(),
+            plan_digest=record.plan_digest,
+            plan=record.plan,
+            last_status=last_status(record.pod),
+        )
+        record.was_sent = True  # from here on it may have arrived, whatever is answered
+        digest = await executors.apply(self._view.node, command)
+        if self._holder() == holder:
+            self._view.on_acked(record.uid, digest)
+
+    async def _forget(self, record: PodRecord) -> None:
+        holder = self._holder()
+        assert holder is not None, "nothing is due before somebody holds the node"
+        command = PodForget(uid=record.uid, incarnation=holder, term=self._links.term())
+        await self._links.executors.forget(self._view.node, command)
+        log.info(
+            "pod.forgotten",
+            node=self._view.node,
+            namespace=record.namespace,
+            pod=record.name,
+            pod_uid=record.uid,
+        )
+        if self._holder() == holder:
+            self._view.on_forgotten(record.uid)
+
+    def _holder(self) -> Incarnation | None:
+        return None if self._view.grant is None else self._view.grant.holder

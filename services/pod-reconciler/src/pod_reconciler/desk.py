@@ -1,0 +1,195 @@
+"""One node's desk: what is seen and reported goes in, commands, status writes and Events go out.
+
+Every input is taken in at once and changes the view; the lanes then do what the view says is due.
+"""
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from contract.codec import encode
+from contract.ids import NodeName, PodUid
+from contract.messages.node import NodeBeat, NodeGranted
+from contract.messages.report import Occurrence, PodHappened, PodReported
+from pod_reconciler.asking import Inquirer
+from pod_reconciler.commanding import Commander
+from pod_reconciler.domain.cluster import PodVersion
+from pod_reconciler.domain.duties import command_due
+from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.tracking import NodeView, ReportFate
+from pod_reconciler.lanes import Lane, Pace, Step, guarded
+from pod_reconciler.links import Links, utc_now
+from pod_reconciler.metrics import REFUSALS, REPORTS
+from pod_reconciler.writing import Writer
+
+log = structlog.get_logger()
+
+IGNORED_REASON = "FieldsIgnored"
+_ALL = PodUid("all")
+"""The key of work that concerns the node as a whole."""
+
+
+class NodeDesk:
+    """See the module. Lives in the task group that it is given."""
+
+    def __init__(self, node: NodeName, links: Links, tasks: asyncio.TaskGroup) -> None:
+        self.node = node
+        self.view = NodeView(node, utc_now)
+        self._links = links
+        self._commander = Commander(self.view, links)
+        self._writer = Writer(self.view, links)
+        settings = links.settings
+        commands = Pace(settings.command_backoff_s, settings.command_backoff_max_s)
+        writes = Pace(settings.write_backoff_s, settings.write_backoff_max_s)
+
+        def lane(name: str, step: Step, pace: Pace) -> Lane:
+            return Lane(tasks, f"{name}-{node}", guarded(self._acting_after(step)), pace)
+
+        self._commands = lane("command", self._commander.step, commands)
+        self._writes = lane("write", self._writer.step, writes)
+        self._questions = lane("question", Inquirer(self.view, links).step, writes)
+        self._stock = Lane(tasks, f"stock-{node}", guarded(self._take_stock), commands)
+        self._stock_wanted = False
+        tasks.create_task(links.cluster.follow(node, self), name=f"follow-{node}")
+
+    # What the watch shows.
+
+    def pod_seen(self, version: PodVersion) -> None:
+        self.view.on_pod(version.pod, version.raw, self._links.clock())
+        self._act(PodUid(version.pod.metadata.uid))
+
+    def pod_gone(self, uid: PodUid) -> None:
+        self.view.on_object_gone(uid, by_watch=True)
+        self._act(uid)
+
+    def synced(self) -> None:
+        self.view.on_synced()
+        self._act_on_all()
+
+    # What the bus says.
+
+    def granted(self, grant: NodeGranted) -> None:
+        """The registrar says who holds the node."""
+        if self.view.on_granted(grant):
+            log.info("node.granted", node=self.node, holder=grant.holder.executor_id)
+            self.take_stock()
+        self._act_on_all()
+
+    def reported(self, report: PodReported) -> None:
+        """A pod's whole state."""
+        fate = self.view.on_report(report, self._links.clock())
+        REPORTS.labels(fate.value).inc()
+        if fate is ReportFate.UNPLACED:
+            log.warning(
+                "report.dropped",
+                node=self.node,
+                namespace=report.namespace,
+                pod=report.name,
+                pod_uid=report.uid,
+                reason="the watch does not place this pod on this node",
+            )
+        if report.uid in self.view.strangers:
+            self._questions.poke(report.uid)
+        self._act(report.uid)
+
+    def happened(self, event: PodHappened) -> None:
+        """Occurrences become Events, of pods that are placed here."""
+        record = self.view.records.get(event.uid)
+        if record is None or record.pod is None:
+            return
+        for what in event.occurrences:
+            self._links.cluster.tell(self.node, record.pod, what)
+
+    def beaten(self, beat: NodeBeat) -> None:
+        """The executor lives, and says what it knows in one digest."""
+        if self.view.on_beat(beat):
+            log.info("inventory.differed", node=self.node, pods=beat.pods)
+            self.take_stock()
+
+    def take_stock(self) -> None:
+        """Ask the executor for everything that it has."""
+        self._stock_wanted = True
+        self._stock.poke(_ALL)
+
+    # What others may read.
+
+    def blob(self, digest: str) -> bytes | None:
+        """The encoding of a plan that is current."""
+        for record in self.view.records.values():
+            if record.plan is not None and record.plan_digest == digest:
+                return encode(record.plan)
+        return None
+
+    def pods(self) -> Sequence[PodRecord]:
+        """The pods that the API binds to this node."""
+        after = (PodState.GONE, PodState.FORGOTTEN)
+        return [
+            record
+            for record in self.view.records.values()
+            if record.pod is not None and record.state not in after
+        ]
+
+    # What follows.
+
+    async def _take_stock(self, _: PodUid) -> float | None:
+        if not self._stock_wanted:
+            return None
+        self._stock_wanted = False
+        try:
+            await self._commander.take_stock()
+        except BaseException:
+            self._stock_wanted = True
+            raise
+        self._act_on_all()
+        return 0.0
+
+    def _acting_after(self, step: Step) -> Step:
+        """A step may make something due in another lane."""
+
+        async def acting_step(uid: PodUid) -> float | None:
+            pause_s = await step(uid)
+            self._act(uid)
+            return pause_s
+
+        return acting_step
+
+    def _act_on_all(self) -> None:
+        for uid in tuple(self.view.records):
+            self._act(uid)
+        for uid in tuple(self.view.strangers):
+            self._questions.poke(uid)
+
+    def _act(self, uid: PodUid) -> None:
+        for decided in self.view.news():
+            self._tell_decision(decided)
+        record = self.view.records.get(uid)
+        if record is None:
+            return
+        if command_due(self.view, record) is not None:
+            self._commands.poke(uid)
+        if self._writer.due(record) is not None:
+            self._writes.poke(uid)
+
+    def _tell_decision(self, record: PodRecord) -> None:
+        names = {"node": self.node, "namespace": record.namespace, "pod": record.name}
+        refusal = record.refusal
+        if refusal is not None:
+            REFUSALS.labels(refusal.reason).inc()
+            log.warning("pod.refused", **names, pod_uid=record.uid, reason=refusal.message)
+            self._tell(record, refusal.reason, refusal.message, is_warning=True)
+            return
+        log.info("pod.admitted", **names, pod_uid=record.uid)
+        if record.ignored:
+            self._tell(record, IGNORED_REASON, "; ".join(record.ignored), is_warning=False)
+
+    def _tell(self, record: PodRecord, reason: str, message: str, *, is_warning: bool) -> None:
+        assert record.pod is not None
+        what = Occurrence(
+            reason=reason,
+            message=message,
+            at=utc_now(),
+            type="Warning" if is_warning else "Normal",
+        )
+        self._links.cluster.tell(self.node, record.pod, what)

@@ -1,0 +1,62 @@
+"""What a node's desk needs of the place where pods come from: an API server, or a folder."""
+
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from contract.ids import NodeName, PodUid
+from contract.messages.report import Occurrence
+from pod_reconciler.domain.pod import Json, Pod
+
+
+class PodVersion(NamedTuple):
+    """A pod as read, and the bytes that it was read from."""
+
+    pod: Pod
+    raw: bytes
+
+
+class StatusWrite(msgspec.Struct, frozen=True, kw_only=True):
+    """A status to be written: the whole of it, and the strategic merge that leads there."""
+
+    pod: Pod
+    status: Json
+    patch: bytes
+
+
+class Watcher(Protocol):
+    """Who is told what the watch of one node shows."""
+
+    def pod_seen(self, version: PodVersion) -> None:
+        """A pod is new or has changed."""
+
+    def pod_gone(self, uid: PodUid) -> None:
+        """A pod's object is gone, for certain."""
+
+    def synced(self) -> None:
+        """Everything that there is has been shown."""
+
+
+class Cluster(Protocol):
+    """Where pods come from and where their status goes.
+
+    Writes hit one UID only. They raise `PodAbsentError` where that pod is not there,
+    `WriteRefusedError` where trying again is no use, `ActFailedError` where it is.
+    """
+
+    async def follow(self, node: NodeName, watcher: Watcher) -> None:
+        """Tell the watcher about the pods of a node, until cancelled."""
+
+    async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
+        """Write a status; the pod as it is then."""
+        ...
+
+    async def remove(self, pod: Pod, timeout_s: float) -> None:
+        """Delete the pod's object at once: nothing of it runs any more."""
+
+    async def find(self, namespace: str, name: str, timeout_s: float) -> Pod | None:
+        """The pod of this name; None if there is certainly none."""
+        ...
+
+    def tell(self, node: NodeName, pod: Pod, what: Occurrence) -> None:
+        """Tell users what happened to a pod; never waits."""

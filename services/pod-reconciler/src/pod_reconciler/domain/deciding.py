@@ -1,0 +1,103 @@
+"""What shall become of a pod, given all that is known: admitted once, planned, stopped, ended."""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import msgspec
+
+from contract.messages.node import NodeFacts
+from contract.messages.pod import Deletion
+from pod_reconciler.domain.admission import Occupancy, Refusal, decide
+from pod_reconciler.domain.lifecycle import PodEvent, PodState
+from pod_reconciler.domain.planning import Surroundings, plan_of
+from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.errors import PlanError
+from podspec.admission import FEATURE_REASON
+
+
+class Decider:
+    """Decides about the pods of one node. `wall` gives the time of day."""
+
+    def __init__(self, wall: Callable[[], datetime]) -> None:
+        self._wall = wall
+        self._news: list[PodRecord] = []
+        self.taken = Occupancy()
+
+    def news(self) -> Iterator[PodRecord]:
+        """The pods decided about since the last call, each once."""
+        while self._news:
+            yield self._news.pop(0)
+
+    def consider(
+        self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
+    ) -> None:
+        """Bring a record up to date. `known` says that the executor may have the pod."""
+        assert record.pod is not None
+        match record.state:
+            case PodState.SEEN:
+                self._admit(record, around, facts, known=known)
+            case PodState.ADMITTED:
+                self._plan(record, around)
+            case PodState.ENDED:
+                self._stop(record, around)
+            case PodState.DELETING:
+                self._delete(record, around, known=known)
+            case _:
+                pass
+
+    def _admit(
+        self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
+    ) -> None:
+        """Once per pod: one that some kubelet has taken on already is never asked again."""
+        assert record.pod is not None
+        pod_json = msgspec.json.decode(record.raw)
+        if not (known or record.pod.was_started):
+            decision = decide(pod_json, facts, self.taken)
+            record.refusal, record.ignored = decision.refusal, decision.ignored
+        if record.refusal is None:
+            self._plan(record, around)
+        if record.refusal is not None:
+            record.moved(PodEvent.REFUSED)
+        else:
+            record.moved(PodEvent.ADMITTED)
+            self.taken.take(record.uid, pod_json)
+        self._news.append(record)
+
+    def _plan(self, record: PodRecord, around: Surroundings) -> None:
+        """Plan anew if what a plan is made of has changed."""
+        assert record.pod is not None
+        basis = record.pod.plan_basis(), around, record.stop
+        if record.plan_basis == basis:
+            return
+        try:
+            plan = plan_of(record.pod, around)
+        except PlanError as error:
+            self._refuse(record, error)
+            return
+        if record.stop is not None:
+            plan = msgspec.structs.replace(plan, deletion=record.stop)
+        record.planned(plan)
+        record.plan_basis = basis
+
+    def _refuse(self, record: PodRecord, error: PlanError) -> None:
+        """A pod that was never planned is refused; one that was keeps the plan that it has."""
+        if record.plan is None and not (record.pod and record.pod.was_started):
+            record.refusal = Refusal(reason=FEATURE_REASON, message=str(error))
+
+    def _stop(self, record: PodRecord, around: Surroundings) -> None:
+        """Somebody else ended the pod in the API; if its node still runs it, that has to end."""
+        assert record.pod is not None
+        if record.report is None or record.report.stopped:
+            return
+        if record.stop is None:
+            grace_s = record.pod.spec.termination_grace_period_seconds
+            record.stop = Deletion(requested_at=self._wall(), grace_s=grace_s)
+        self._plan(record, around)
+
+    def _delete(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
+        self.taken.release(record.uid)
+        if record.refusal is None:
+            self._plan(record, around)
+        never_ran = record.plan is None and not known
+        if never_ran or (record.report is not None and record.report.stopped):
+            record.moved(PodEvent.STOPPED)

@@ -1,0 +1,66 @@
+"""One pod of one node: what the API shows, what the node was told, what it reported.
+
+A record is changed by `tracking` alone and read by `duties`. It counts its changes, so that a
+write knows afterwards whether it has said everything.
+"""
+
+import msgspec
+
+from contract.digests import plan_digest
+from contract.ids import PodUid
+from contract.messages.pod import Deletion, PodPlan
+from contract.messages.report import PodReported
+from pod_reconciler.domain.admission import Refusal
+from pod_reconciler.domain.lifecycle import PodEvent, PodState, advance
+from pod_reconciler.domain.pod import Pod
+
+
+class PodRecord(msgspec.Struct, kw_only=True, eq=False):
+    """See the module."""
+
+    uid: PodUid
+    namespace: str
+    name: str
+    state: PodState = PodState.SEEN
+    first_seen_s: float = 0.0
+    """On the clock that the view is given."""
+
+    pod: Pod | None = None
+    """The newest version, from the watch or from the answer to a write of ours."""
+    raw: bytes = b""
+    in_watch: bool = False
+    """Whether the watch still shows it: only when it does not, may it be dropped for good."""
+    refusal: Refusal | None = None
+    ignored: tuple[str, ...] = ()
+    """What admission found that has no effect here."""
+    stop: Deletion | None = None
+    """Set for a pod that has ended in the API while its node still runs it."""
+
+    plan: PodPlan | None = None
+    plan_digest: str = ""
+    plan_basis: object = None
+    """What the plan was made of: the same again makes the same plan."""
+    acked_digest: str = ""
+    """The plan that the node has, as it said; empty where it has none."""
+    was_sent: bool = False
+    """Whether some plan may have reached the present holder, acknowledged or not."""
+
+    report: PodReported | None = None
+    changes: int = 0
+    settled: int = -1
+    """The change up to which the API's status is known to be right."""
+
+    @property
+    def has_unwritten(self) -> bool:
+        """Whether something happened that the status may have to show."""
+        return self.changes != self.settled
+
+    def moved(self, event: PodEvent) -> None:
+        """Change the state; raises `IllegalTransitionError`."""
+        self.state = advance(self.state, event)
+        self.changes += 1
+
+    def planned(self, plan: PodPlan) -> None:
+        """Take a plan as the one that the node should have."""
+        self.plan = plan
+        self.plan_digest = plan_digest(plan)

@@ -1,0 +1,138 @@
+"""The Kubernetes edge: a watch of pods per node, status by PATCH, deletion by UID."""
+
+import asyncio
+import time
+from typing import Final
+
+import msgspec
+import structlog
+
+from contract.ids import NodeName, PodUid
+from contract.messages.report import Occurrence
+from kubekit.changes import Added, Change, Deleted, Modified, Synced
+from kubekit.client import Api
+from kubekit.errors import ApiError, ConflictError, NotFoundError
+from kubekit.events import EventRecorder, EventSender, ObjectRef
+from kubekit.listing import Source
+from kubekit.patches import STRATEGIC_MERGE, delete_options
+from kubekit.reflector import Pace, Reflector
+from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
+from pod_reconciler.domain.pod import Pod, pod_from_json
+from pod_reconciler.errors import ActFailedError, PodAbsentError, WriteRefusedError
+
+log = structlog.get_logger()
+
+PODS: Final = "/api/v1/pods"
+
+
+def read_version(raw: bytes | msgspec.Raw) -> PodVersion:
+    """A pod with a copy of its bytes: those of a watch line live no longer than the line."""
+    return PodVersion(pod_from_json(raw), bytes(raw))
+
+
+class KubeCluster:
+    """Pods of an API server. Implements `domain.cluster.Cluster`."""
+
+    def __init__(self, api: Api, events: EventSender, pace: Pace) -> None:
+        self._api = api
+        self._events = events
+        self._pace = pace
+        self._recorders: dict[NodeName, EventRecorder] = {}
+
+    async def follow(self, node: NodeName, watcher: Watcher) -> None:
+        async def deliver(change: Change[PodVersion]) -> None:
+            match change:
+                case Added(object=version) | Modified(object=version):
+                    watcher.pod_seen(version)
+                case Deleted(uid=uid):
+                    watcher.pod_gone(PodUid(uid))
+                case Synced(first=first):
+                    log.info("watch.synced", node=node, first=first)
+                    watcher.synced()
+
+        source = Source(path=PODS, field_selector=f"spec.nodeName={node}")
+        reflector = Reflector(
+            self._api, source, decode=read_version, deliver=deliver, pace=self._pace
+        )
+        await reflector.run()
+
+    async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
+        path = f"{_path(write.pod.metadata.namespace, write.pod.metadata.name)}/status"
+        body = await self._send("PATCH", path, write.patch, STRATEGIC_MERGE, timeout_s)
+        try:
+            return read_version(body)
+        except msgspec.DecodeError as error:
+            raise ActFailedError(f"the answer to a status write is no pod: {error}") from error
+
+    async def remove(self, pod: Pod, timeout_s: float) -> None:
+        options = delete_options(pod.metadata.uid, grace_period_s=0)
+        path = _path(pod.metadata.namespace, pod.metadata.name)
+        await self._send("DELETE", path, options, "application/json", timeout_s)
+
+    async def find(self, namespace: str, name: str, timeout_s: float) -> Pod | None:
+        try:
+            answer = await self._api.request("GET", _path(namespace, name), timeout_s=timeout_s)
+            return pod_from_json(answer.body)
+        except NotFoundError as error:
+            if error.reason == "NotFound":
+                return None
+            raise ActFailedError(str(error)) from error
+        except (ApiError, msgspec.DecodeError) as error:
+            raise ActFailedError(str(error)) from error
+
+    def tell(self, node: NodeName, pod: Pod, what: Occurrence) -> None:
+        recorder = self._recorders.get(node)
+        if recorder is None:
+            recorder = self._recorders[node] = EventRecorder(self._events, host=node)
+        ref = ObjectRef(
+            kind="Pod",
+            name=pod.metadata.name,
+            namespace=pod.metadata.namespace,
+            uid=pod.metadata.uid,
+            resource_version=pod.metadata.resource_version,
+            field_path=f"spec.containers{{{what.container}}}" if what.container else "",
+        )
+        recorder.emit(ref, what.type, what.reason, what.message, what.at)
+
+    async def _send(
+        self, method: str, path: str, body: bytes, content_type: str, timeout_s: float
+    ) -> bytes:
+        try:
+            answer = await self._api.request(
+                method, path, body=body, content_type=content_type, timeout_s=timeout_s
+            )
+        except (NotFoundError, ConflictError) as error:
+            raise PodAbsentError(str(error)) from error
+        except ApiError as error:
+            if error.retryable:
+                raise ActFailedError(str(error), error.retry_after_s) from error
+            raise WriteRefusedError(str(error)) from error
+        return answer.body
+
+
+class Contact:
+    """Whether the API server answers, for `/readyz`: it is asked every few seconds."""
+
+    def __init__(self, api: Api, interval_s: float) -> None:
+        self._api = api
+        self._interval_s = interval_s
+        self._answered_at = float("-inf")
+
+    @property
+    def stands(self) -> bool:
+        """Whether it answered lately."""
+        return time.monotonic() - self._answered_at < 3 * self._interval_s
+
+    async def watch(self) -> None:
+        """Ask until cancelled."""
+        while True:
+            try:
+                await self._api.request("GET", "/version", timeout_s=self._interval_s)
+                self._answered_at = time.monotonic()
+            except ApiError as error:
+                log.warning("api.unreachable", reason=str(error))
+            await asyncio.sleep(self._interval_s)
+
+
+def _path(namespace: str, name: str) -> str:
+    return f"/api/v1/namespaces/{namespace}/pods/{name}"

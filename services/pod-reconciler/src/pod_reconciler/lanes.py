@@ -1,0 +1,117 @@
+"""Work per pod, one piece at a time, without a task for pods that have nothing to do.
+
+A lane asks its step what is due until nothing is. What happens to a pod while its step waits is
+seen when the step is asked again: so the newest wins, and nothing is sent twice at once.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import structlog
+
+from contract.ids import PodUid
+from kubekit.errors import NotLeadingError
+from pod_reconciler.errors import ActFailedError
+
+log = structlog.get_logger()
+
+_JITTER = 0.2
+_CRASH_PAUSE_S = 5.0
+
+type Step = Callable[[PodUid], Awaitable[float | None]]
+"""Does what is due for a pod and returns how long to wait before it is asked again.
+
+None: nothing is due, and the lane ends until it is poked. A poke cuts a wait short.
+"""
+
+
+class Pace(msgspec.Struct, frozen=True):
+    """How failures are waited out: doubling from the first to the longest."""
+
+    first_s: float
+    longest_s: float
+
+    def delay_s(self, failures: int) -> float:
+        """The wait after so many failures in a row, spread a little."""
+        delay_s: float = min(self.longest_s, self.first_s * 2 ** min(failures - 1, 30))
+        return delay_s * (1 + random.random() * _JITTER)  # noqa: S311 - no secret
+
+
+class Lane:
+    """One kind of work for the pods of one node."""
+
+    def __init__(self, tasks: asyncio.TaskGroup, name: str, step: Step, pace: Pace) -> None:
+        self._tasks = tasks
+        self._name = name
+        self._step = step
+        self._pace = pace
+        self._running: set[PodUid] = set()
+        self._waits: dict[PodUid, asyncio.Event] = {}
+
+    def poke(self, uid: PodUid) -> None:
+        """Something may be due for this pod."""
+        if (wait := self._waits.get(uid)) is not None:
+            wait.set()
+        elif uid not in self._running:
+            self._running.add(uid)
+            self._tasks.create_task(self._work(uid), name=f"{self._name}-{uid}")
+
+    async def _work(self, uid: PodUid) -> None:
+        failures = 0
+        try:
+            while True:
+                try:
+                    pause_s = await self._step(uid)
+                except ActFailedError as error:
+                    failures += 1
+                    await self._wait_out(uid, error, failures)
+                    continue
+                failures = 0
+                if pause_s is None:
+                    return
+                await self._wait(uid, pause_s)
+        except NotLeadingError:
+            return  # the next leader does it, or this process when it leads again
+        finally:
+            self._running.discard(uid)
+
+    async def _wait_out(self, uid: PodUid, error: ActFailedError, failures: int) -> None:
+        delay_s = error.retry_in_s or self._pace.delay_s(failures)
+        log.warning(
+            "act.failed",
+            lane=self._name,
+            pod_uid=uid,
+            reason=str(error),
+            failures=failures,
+            retry_in_s=round(delay_s, 2),
+        )
+        await asyncio.sleep(delay_s)
+
+    async def _wait(self, uid: PodUid, pause_s: float) -> None:
+        if pause_s <= 0:
+            return
+        wait = self._waits[uid] = asyncio.Event()
+        try:
+            async with asyncio.timeout(pause_s):
+                await wait.wait()
+        except TimeoutError:
+            pass
+        finally:
+            del self._waits[uid]
+
+
+def guarded(step: Step) -> Step:
+    """The pod boundary: an unforeseen failure of one pod's step is logged, and waited out."""
+
+    async def guarded_step(uid: PodUid) -> float | None:
+        try:
+            return await step(uid)
+        except (ActFailedError, NotLeadingError):
+            raise
+        except Exception as error:
+            log.exception("pod.crashed", pod_uid=uid)
+            raise ActFailedError(f"unforeseen: {error!r}", _CRASH_PAUSE_S) from error
+
+    return guarded_step

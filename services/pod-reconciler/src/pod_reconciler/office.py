@@ -1,0 +1,96 @@
+"""All desks of one term of leadership, and the bus between them and the executors."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+import nats.errors
+import structlog
+from nats.aio.subscription import Subscription
+
+from contract.ids import EVERY_NODE, NodeName
+from contract.messages.blob import BlobRead
+from contract.messages.node import NodeBeat, NodeGranted
+from contract.messages.pod import PodsList
+from contract.messages.report import PodHappened, PodReported
+from pod_reconciler.desk import NodeDesk
+from pod_reconciler.errors import ActFailedError
+from pod_reconciler.lanes import Pace
+from pod_reconciler.links import Links
+from pod_reconciler.serving import Library
+from servicekit.bus import Bus
+
+log = structlog.get_logger()
+
+
+class Office:
+    """A desk per granted node, made when the registrar says so."""
+
+    def __init__(self, bus: Bus, links: Links, tasks: asyncio.TaskGroup) -> None:
+        self._bus = bus
+        self._links = links
+        self._tasks = tasks
+        self.desks: dict[NodeName, NodeDesk] = {}
+        self._library = Library(self.desks.get)
+
+    async def work(self) -> None:
+        """Listen, ask who holds which node, and go on until cancelled."""
+        async with self._listening():
+            await self._learn_grants()
+            while True:
+                await self._bus.wait_reconnected()
+                for desk in self.desks.values():
+                    desk.take_stock()
+                await self._learn_grants()
+
+    @asynccontextmanager
+    async def _listening(self) -> AsyncIterator[None]:
+        bus, library = self._bus, self._library
+        subscriptions: list[Subscription] = [
+            await bus.listen(NodeGranted, EVERY_NODE, self._granted),
+            await bus.listen(NodeBeat, EVERY_NODE, self._beaten),
+            await bus.listen(PodReported, EVERY_NODE, self._reported),
+            await bus.listen(PodHappened, EVERY_NODE, self._happened),
+            await bus.serve(self._tasks, PodsList, EVERY_NODE, library.list_pods),
+            await bus.serve(self._tasks, BlobRead, EVERY_NODE, library.read_blob, stream=True),
+        ]
+        try:
+            yield
+        finally:
+            for subscription in subscriptions:
+                with suppress(nats.errors.Error):
+                    await subscription.unsubscribe()
+
+    async def _learn_grants(self) -> None:
+        settings = self._links.settings
+        pace = Pace(settings.command_backoff_s, settings.command_backoff_max_s)
+        failures = 0
+        while True:
+            try:
+                grants = await self._links.executors.grants()
+            except ActFailedError as error:
+                failures += 1
+                log.warning("grants.unknown", reason=str(error))
+                await asyncio.sleep(pace.delay_s(failures))
+            else:
+                for grant in grants:
+                    self._granted(grant.node, grant)
+                return
+
+    def _granted(self, node: NodeName, grant: NodeGranted) -> None:
+        desk = self.desks.get(node)
+        if desk is None:
+            desk = self.desks[node] = NodeDesk(node, self._links, self._tasks)
+        desk.granted(grant)
+
+    def _beaten(self, node: NodeName, beat: NodeBeat) -> None:
+        if (desk := self.desks.get(node)) is not None:
+            desk.beaten(beat)
+
+    def _reported(self, node: NodeName, report: PodReported) -> None:
+        if (desk := self.desks.get(node)) is not None:
+            desk.reported(report)
+
+    def _happened(self, node: NodeName, event: PodHappened) -> None:
+        if (desk := self.desks.get(node)) is not None:
+            desk.happened(event)
