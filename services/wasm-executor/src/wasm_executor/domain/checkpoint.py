@@ -1,0 +1,40 @@
+"""What survives on disk of each pod, so that counts go on and nothing finished runs again.
+
+No secret is in it: no command, no environment, only names, counts and exits.
+"""
+
+from datetime import datetime
+
+import msgspec
+
+from contract.ids import ContainerName, PodUid
+from contract.messages.report import Terminated
+from wasm_executor.domain.backoff import BackOff
+
+
+class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One container's past. `run` counts from 0; -1 means that there was none."""
+
+    name: ContainerName
+    run: int = -1
+    underway: bool = False
+    """The run was spawned and its end is not known."""
+    ended: bool = False
+    """For good."""
+    started_at: datetime | None = None
+    latest_end: Terminated | None = None
+    previous_end: Terminated | None = None
+    crash: BackOff | None = None
+    image_id: str = ""
+
+
+class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One pod's past."""
+
+    uid: PodUid
+    namespace: str
+    name: str
+    started_at: datetime
+    start_count: int
+    """The executor's life in which this was written: a run underway in an older one is lost."""
+    containers: tuple[ContainerRecord, ...]

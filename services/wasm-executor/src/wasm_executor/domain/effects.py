@@ -1,0 +1,56 @@
+"""What a pod wants done. Its task does it and answers with inputs."""
+
+import msgspec
+
+from contract.ids import ContainerName
+from contract.messages.pod import PullPolicy
+from contract.messages.report import Occurrence
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what a pod asks for."""
+
+
+class PrepareImage(Effect, frozen=True, kw_only=True):
+    """Make the image ready to run; answered by `ImagePrepared` or `PreparationFailed`."""
+
+    container: ContainerName
+    attempt: int
+    image: str
+    policy: PullPolicy
+
+
+class AbandonImage(Effect, frozen=True, kw_only=True):
+    """Nobody waits for this container's image any more."""
+
+    container: ContainerName
+
+
+class StartRun(Effect, frozen=True, kw_only=True):
+    """Spawn the prepared image; answered by `RunStarted`, `RunRefused` or `PreparationFailed`."""
+
+    container: ContainerName
+    attempt: int
+    run: int
+
+
+class SignalRun(Effect, frozen=True, kw_only=True):
+    container: ContainerName
+    run: int
+    signum: int
+
+
+class CloseStdin(Effect, frozen=True, kw_only=True):
+    container: ContainerName
+    run: int
+
+
+class ForgetRun(Effect, frozen=True, kw_only=True):
+    """The end of this run is accounted for: the keeper need not keep it."""
+
+    container: ContainerName
+    run: int
+
+
+class Happened(Effect, frozen=True, kw_only=True):
+    occurrence: Occurrence

@@ -1,0 +1,95 @@
+"""What a pod is told: plans from the bus, news of its own work, exits from the keeper."""
+
+from datetime import datetime
+
+import msgspec
+
+from contract.ids import ContainerName
+from contract.messages.pod import PodPlan
+
+
+class Input(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of what arrives in a pod's queue."""
+
+
+class PlanArrived(Input, frozen=True, kw_only=True):
+    """A plan that differs from the one in force."""
+
+    plan: PodPlan
+
+
+class ImagePrepared(Input, frozen=True, kw_only=True):
+    container: ContainerName
+    attempt: int
+    image_id: str
+
+
+class PreparationFailed(Input, frozen=True, kw_only=True):
+    """There is no image to run, or no process to run it in.
+
+    `back_off_message` is what waits under `ImagePullBackOff` until the next attempt; without it
+    the reason itself stays.
+    """
+
+    container: ContainerName
+    attempt: int
+    reason: str
+    message: str
+    back_off_message: str | None = None
+
+
+class RunStarted(Input, frozen=True, kw_only=True):
+    """The guest is about to execute its first instruction."""
+
+    container: ContainerName
+    run: int
+    pid: int
+    at: datetime
+
+
+class RunRefused(Input, frozen=True, kw_only=True):
+    """The runtime could not begin: exit code 128 in the words of container runtimes."""
+
+    container: ContainerName
+    run: int
+    message: str
+
+
+class RunEnded(Input, frozen=True, kw_only=True):
+    """A run is over. `lost` says that its executor died under it."""
+
+    container: ContainerName
+    run: int
+    exit_code: int
+    at: datetime
+    started_at: datetime
+    signal: int = 0
+    message: str = ""
+    refused: bool = False
+    """It never came to its first instruction; `message` says why."""
+    lost: bool = False
+
+
+class MemoryExceeded(Input, frozen=True, kw_only=True):
+    container: ContainerName
+    run: int
+
+
+class Deleted(Input, frozen=True, kw_only=True):
+    """The API shows the pod's deletion, and this much of its grace is left."""
+
+    grace_s: float
+
+
+class Forgotten(Input, frozen=True, kw_only=True):
+    """The API object is gone."""
+
+    grace_s: float
+
+
+class Halted(Input, frozen=True, kw_only=True):
+    """The executor stops, or lost its node: end what runs, tell nobody."""
+
+
+class Woken(Input, frozen=True, kw_only=True):
+    """Time has passed."""

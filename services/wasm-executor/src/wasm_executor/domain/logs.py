@@ -1,0 +1,65 @@
+"""Which run's log a reader gets, or what the kubelet would tell him instead."""
+
+from typing import Final
+
+from contract.messages.report import Running, Terminated, Waiting
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.showing import show
+from wasm_executor.domain.states import ALIVE
+
+_PULL_TROUBLE: Final = {
+    "ErrImagePull": "image can't be pulled",
+    "ImagePullBackOff": "trying and failing to pull image",
+}
+
+
+class NoLogError(Exception):
+    """There is nothing to read; the code follows HTTP."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(text)
+
+
+def no_pod(pod: str) -> NoLogError:
+    return NoLogError(404, f'pod "{pod}" does not exist')
+
+
+def no_container(pod: str, container: str) -> NoLogError:
+    return NoLogError(404, f'container "{container}" not found in pod "{pod}"')
+
+
+def run_to_read(pod: str, container: Container, *, previous: bool) -> int:
+    """Return the run whose log answers, or raise `NoLogError`."""
+    shown = show(container)
+    name = container.plan.name
+    # The end in `state` or `last_state` belongs to the shown run, or to the one before it.
+    latest = container.shown_run - (container.phase in ALIVE)
+    in_last_state = latest - isinstance(shown.state, Terminated)
+    had_earlier = shown.last_state is not None and bool(shown.last_state.container_id)
+    if previous:
+        if not had_earlier:
+            text = f'previous terminated container "{name}" in pod "{pod}" not found'
+            raise NoLogError(400, text)
+        return in_last_state
+    match shown.state:
+        case Running():
+            return container.shown_run
+        case Terminated() if shown.state.container_id:
+            return latest
+        case _ if had_earlier:
+            return in_last_state
+        case Terminated():
+            raise NoLogError(400, f'container "{name}" in pod "{pod}" is terminated')
+        case Waiting():
+            reason = _PULL_TROUBLE.get(shown.state.reason, shown.state.reason)
+            text = f'container "{name}" in pod "{pod}" is waiting to start: {reason}'
+            raise NoLogError(400, text)
+
+
+def has_ended(container: Container, run: int) -> bool:
+    """Say whether a run writes nothing more."""
+    return run < container.shown_run or (
+        run == container.shown_run and container.phase not in ALIVE
+    )

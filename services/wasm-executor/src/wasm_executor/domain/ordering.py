@@ -1,0 +1,39 @@
+"""Which plan counts: ordered by (term, revision), compared by digest.
+
+A plan may arrive twice, late, or from a leader that is none any more. Applying one twice is the
+same as once, an older one is refused, an equal one changes nothing.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+from contract.messages.form import Term
+
+
+class Rank(msgspec.Struct, frozen=True, kw_only=True, order=True):
+    """Where a plan stands among all plans of its pod."""
+
+    term: Term
+    revision: int
+
+
+class Standing(StrEnum):
+    """What to do with a plan that has arrived."""
+
+    NEW = "new"
+    SAME = "same"
+    """The content in force, said again: remember the rank, change nothing."""
+    REPEATED = "repeated"
+    """The very plan in force: acknowledge."""
+    OUTDATED = "outdated"
+
+
+def standing(known: Rank | None, known_digest: str, arrived: Rank, arrived_digest: str) -> Standing:
+    """Compare an arrived plan with the one in force."""
+    if known is None:
+        return Standing.NEW
+    same = known_digest == arrived_digest
+    if arrived > known:
+        return Standing.SAME if same else Standing.NEW
+    return Standing.REPEATED if same else Standing.OUTDATED

@@ -1,0 +1,198 @@
+"""A pod that this executor, or another before it, has run already.
+
+Three witnesses are heard, in this order: the keeper, who knows what runs and what has ended since;
+our own record on disk; and the status in the API, which a plan brings along for an executor that
+has neither. Whatever was running and is not any more counts as killed, and the restart policy
+decides: nothing runs twice, and nothing that is finished runs again.
+"""
+
+import signal
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from contract.ids import ContainerName
+from contract.messages.pod import ContainerPlan, Deletion, PodPlan
+from contract.messages.report import ContainerReport, Running, Terminated, Waiting
+from wasm_executor.domain import verdicts
+from wasm_executor.domain.checkpoint import ContainerRecord, PodRecord
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.frame import Frame, Rules
+from wasm_executor.domain.inputs import Deleted, Input, RunEnded
+from wasm_executor.domain.moments import Moment
+from wasm_executor.domain.pod import Pod
+from wasm_executor.domain.states import Phase
+
+NO_LIFE: Final = -1
+"""The start count of a record that no keeper of ours wrote."""
+
+
+class Present(msgspec.Struct, frozen=True, kw_only=True):
+    """A run as the keeper knows it: alive, or with its end."""
+
+    container: ContainerName
+    run: int
+    pid: int
+    started_at: datetime
+    end: RunEnded | None = None
+
+
+class Restored(msgspec.Struct, frozen=True, kw_only=True):
+    """The pod as it was, and what it has yet to hear."""
+
+    pod: Pod
+    news: tuple[Input, ...]
+
+
+def restore(
+    plan: PodPlan,
+    record: PodRecord,
+    present: Sequence[Present],
+    *,
+    same_life: bool,
+    now: Moment,
+    rules: Rules,
+) -> Restored:
+    """Return the pod as the witnesses tell. `same_life`: our keeper wrote this record."""
+    frame = Frame(plan, rules)
+    pasts = {each.name: each for each in record.containers}
+    runs = {(each.container, each.run): each for each in present}
+    containers: list[Container] = []
+    news: list[Input] = []
+    for wanted in plan.containers:
+        past = pasts.get(wanted.name, ContainerRecord(name=wanted.name))
+        container = _with_history(frame, wanted, past)
+        containers.append(container)
+        run = runs.get((past.name, past.run)) if past.underway else None
+        if run is not None or (past.underway and not same_life):
+            news.extend(_resume(container, past, run, now, same_life=same_life))
+        else:
+            _hold(container, past, now)
+    if plan.deletion is not None:
+        news.append(Deleted(grace_s=_remaining_grace(plan.deletion, now)))
+    return Restored(pod=Pod(frame, containers), news=tuple(news))
+
+
+def _with_history(frame: Frame, plan: ContainerPlan, past: ContainerRecord) -> Container:
+    container = Container(frame, plan)
+    container.run = container.shown_run = past.run - 1 if past.underway else past.run
+    container.latest_end = past.latest_end
+    container.previous_end = past.previous_end
+    container.crash = past.crash
+    container.image_id = past.image_id
+    container.tried = past.run >= 0
+    return container
+
+
+def _resume(
+    container: Container,
+    past: ContainerRecord,
+    run: Present | None,
+    now: Moment,
+    *,
+    same_life: bool,
+) -> list[Input]:
+    """Go on with a run that came to be; return its end if it has one."""
+    started_at = (run.started_at if run else past.started_at) or now.wall
+    container.resume(past.run, run.pid if run else None, started_at)
+    if run is not None and run.end is None:
+        return []
+    end = run.end if run is not None and run.end is not None else _killed(past, started_at, now)
+    return [msgspec.structs.replace(end, lost=not same_life and _is_kill(end))]
+
+
+def _killed(past: ContainerRecord, started_at: datetime, now: Moment) -> RunEnded:
+    return RunEnded(
+        container=past.name,
+        run=past.run,
+        exit_code=verdicts.KILLED_CODE,
+        signal=signal.SIGKILL,
+        started_at=started_at,
+        at=now.wall,
+    )
+
+
+def _is_kill(end: RunEnded) -> bool:
+    return end.exit_code == verdicts.KILLED_CODE
+
+
+def _hold(container: Container, past: ContainerRecord, now: Moment) -> None:
+    """Place a container of which nothing runs: over for good, backing off, or about to start."""
+    if past.latest_end is None:
+        if past.ended:
+            container.phase = Phase.ENDED
+        return
+    if past.ended or not _runs_again(container, past.latest_end):
+        container.phase = Phase.ENDED
+        return
+    container.waiting = None
+    if past.crash is None:
+        return
+    remaining_s = (past.crash.updated_at - now.wall).total_seconds()
+    delay_s = (past.crash.updated_at - past.latest_end.finished_at).total_seconds()
+    if 0 < remaining_s <= delay_s:
+        container.phase = Phase.CRASH_BACK_OFF
+        container.hold_back(delay_s, remaining_s, now)
+
+
+def _runs_again(container: Container, end: Terminated) -> bool:
+    return verdicts.runs_again(container.frame.plan.restart_policy, end.exit_code)
+
+
+def _remaining_grace(deletion: Deletion, now: Moment) -> float:
+    return max(0.0, deletion.grace_s - now.passed_since(deletion.requested_at))
+
+
+def new_record(plan: PodPlan, life: int, now: Moment) -> PodRecord:
+    """Return the past of a pod that has none."""
+    return PodRecord(
+        uid=plan.uid,
+        namespace=plan.namespace,
+        name=plan.name,
+        started_at=now.wall,
+        start_count=life,
+        containers=(),
+    )
+
+
+def record_of_status(plan: PodPlan, status: Sequence[ContainerReport], now: Moment) -> PodRecord:
+    """Return the past that the API server's last status tells."""
+    containers = tuple(_past_of(each) for each in status)
+    return msgspec.structs.replace(new_record(plan, NO_LIFE, now), containers=containers)
+
+
+def _past_of(report: ContainerReport) -> ContainerRecord:
+    state = report.state
+    ended = isinstance(state, Terminated)
+    began = not isinstance(state, Waiting) or report.last_state is not None
+    return ContainerRecord(
+        name=report.name,
+        run=report.restart_count if began else -1,
+        underway=isinstance(state, Running),
+        started_at=state.started_at if isinstance(state, Running) else None,
+        latest_end=state if isinstance(state, Terminated) else report.last_state,
+        previous_end=report.last_state if ended else None,
+        image_id=report.image_id,
+    )
+
+
+def record_of_present(
+    plan: PodPlan, present: Sequence[Present], life: int, now: Moment
+) -> PodRecord:
+    """Return the past that the keeper's table alone tells, where no record is left."""
+    latest = {each.container: each for each in sorted(present, key=lambda each: each.run)}
+    return PodRecord(
+        uid=plan.uid,
+        namespace=plan.namespace,
+        name=plan.name,
+        started_at=min((each.started_at for each in present), default=now.wall),
+        start_count=life,
+        containers=tuple(
+            ContainerRecord(
+                name=each.container, run=each.run, underway=True, started_at=each.started_at
+            )
+            for each in latest.values()
+        ),
+    )

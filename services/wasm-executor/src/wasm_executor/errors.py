@@ -1,0 +1,22 @@
+"""What stops the supervisor, or one thing that it does."""
+
+from servicekit.errors import ServiceError
+
+
+class ExecutorError(ServiceError):
+    """Base of this service's errors; one that reaches the top ends the process with its text."""
+
+
+class RunDirectoryOnDiskError(ExecutorError):
+    """Plans hold secrets, and this directory would write them to a disk."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        super().__init__(
+            f"{directory} is not on tmpfs: plans hold secrets. Set WASMLET_RUN_DIR to a folder "
+            "on tmpfs, or WASMLET_RUN_DIR_MAY_BE_DISK=true to accept it"
+        )
+
+
+class KeeperLostError(ExecutorError):
+    """The keeper closed its end of the socket: nothing can be started or stopped any more."""

@@ -1,0 +1,68 @@
+"""What an operator may set about an executor, read once from `WASMLET_*` by the supervisor.
+
+The keeper passes its whole environment on and reads a few of these itself, by the same names.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from servicekit.settings import Seconds, ServiceSettings
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Size = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
+    """One executor is one node."""
+
+    node_name: str
+    data_dir: Path
+    """Survives reboots: the executor's id, images, the checkpoint."""
+    run_dir: Path
+    """On tmpfs, because plans hold secrets: plans, records of what runs."""
+    run_dir_may_be_disk: bool = False
+    """Accept that secrets reach a disk. For machines without tmpfs, and then by intent."""
+    log_root: Path = Path("/var/log/wasmlet")
+    log_max_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 10 * 1024 * 1024
+    log_max_files: Annotated[int, msgspec.Meta(ge=2)] = 5
+    keeper_pipe_bytes: int | None = None
+    """The keeper's: size of each output pipe."""
+
+    insecure_registries: tuple[str, ...] = ()
+    """`host:port` of registries that are reached over plain HTTP; all others need TLS."""
+    registry_ca_file: Path | None = None
+    """Certificates that are trusted beside the public ones."""
+    local_image_root: Path | None = None
+    """Where the files of `file:` images may lie; without it there are no such images."""
+    pulls_per_registry: Count = 5
+    compile_jobs: Count = 2
+    pull_stall_timeout_s: Seconds = 30.0
+    pull_timeout_s: Seconds = 600.0
+
+    restart_delay_s: Seconds = 10.0
+    """The crash back-off after the first immediate restart; it doubles."""
+    restart_delay_max_s: Seconds = 300.0
+    restart_reset_s: Seconds = 600.0
+    """A run this long starts the back-off over."""
+    image_delay_s: Seconds = 10.0
+    image_delay_max_s: Seconds = 300.0
+    error_shown_s: Seconds = 2.0
+    """How long an attempt's own reason is shown before its back-off is."""
+    slow_start_s: Seconds = 0.25
+    """A start that takes longer is reported as ContainerCreating meanwhile."""
+
+    beat_interval_s: Seconds = 5.0
+    register_retry_s: Seconds = 2.0
+    register_interval_s: Seconds = 30.0
+    memory_check_interval_s: Seconds = 0.1
+    checkpoint_sync_s: Seconds = 1.0
+    """How much of the checkpoint a power cut may cost."""
+    release_timeout_s: Seconds = 2.0
+
+    max_pods: Count = 110
+    executors_on_machine: Count = 1
+    """The machine's size is divided by it where no cgroup limits this executor."""
+    reserved_cpu_millis: Size = 100
+    reserved_memory_bytes: Size = 256 * 1024 * 1024

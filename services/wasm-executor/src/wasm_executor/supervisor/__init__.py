@@ -1,0 +1,1 @@
+"""Turns plans into running containers, and what happens to them into reports."""

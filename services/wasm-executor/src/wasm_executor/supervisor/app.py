@@ -1,0 +1,151 @@
+"""Wires the supervisor and owns its tasks.
+
+Containers do not depend on the bus: what a supervisor before this one left running is taken over
+before NATS answers, and goes on while it does not. A first start waits for the grant, because
+somebody else may hold the node name by now.
+"""
+
+import asyncio
+from typing import NoReturn
+
+import structlog
+
+from contract.ids import NodeName
+from contract.subjects import Role
+from servicekit.admin import serve_admin
+from servicekit.bus import Bus, connected
+from servicekit.errors import StopRequested
+from servicekit.running import raise_on_signal, stop_absorbed
+from wasm_executor.images.jobs import PullLimits
+from wasm_executor.images.puller import ImageService
+from wasm_executor.images.settings import ImageSettings
+from wasm_executor.keeper.client import KeeperClient
+from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor.facts import node_facts
+from wasm_executor.supervisor.granting import Grant
+from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.plans import require_memory
+from wasm_executor.supervisor.reporting import Reporter
+from wasm_executor.supervisor.roster import Roster
+
+log = structlog.get_logger()
+
+
+async def supervise(settings: ExecutorSettings, identity: Identity) -> None:
+    """Run until SIGTERM."""
+    for folder in (settings.run_dir, settings.data_dir, settings.log_root):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not settings.run_dir_may_be_disk:
+        require_memory(settings.run_dir)
+    keeper = await KeeperClient.connect(identity.keeper_fd)
+    log.info(
+        "supervisor.started",
+        node=settings.node_name,
+        executor_id=identity.incarnation.executor_id,
+        start_count=identity.incarnation.start_count,
+        epoch=identity.epoch,
+    )
+    with stop_absorbed():
+        async with asyncio.TaskGroup() as tasks:
+            await Supervisor(settings, identity, tasks, keeper).start()
+    keeper.close()
+
+
+class Supervisor:
+    """The parts, put together in one task group."""
+
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        identity: Identity,
+        tasks: asyncio.TaskGroup,
+        keeper: KeeperClient,
+    ) -> None:
+        self._settings = settings
+        self._tasks = tasks
+        self._images: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
+        reporter = Reporter(NodeName(settings.node_name), identity.incarnation, identity.epoch)
+        self._node = Node(
+            settings, identity, tasks, keeper=keeper, images=self._images, reporter=reporter
+        )
+        self._roster = Roster(self._node)
+        self._bus: Bus | None = None
+        self._grant: Grant | None = None
+        self._adopted = False
+
+    async def start(self) -> None:
+        settings, node = self._settings, self._node
+        self._tasks.create_task(self._stop_on_signal(), name="signals")
+        self._tasks.create_task(self._open_images(), name="images")
+        if node.standing.granted == node.identity.incarnation:
+            await self._adopt()
+        metrics.RUNNING_PODS.set_function(self._roster.running)
+        metrics.KNOWN_PODS.set_function(self._roster.__len__)
+        interval_s = settings.memory_check_interval_s
+        sync = node.checkpoint.sync_from_time_to_time(settings.checkpoint_sync_s)
+        self._tasks.create_task(self._roster.hear_exits(), name="exits")
+        self._tasks.create_task(node.memory.look_often(interval_s), name="memory")
+        self._tasks.create_task(sync, name="checkpoint")
+        self._tasks.create_task(self._live_on_the_bus(), name="bus")
+        self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
+
+    async def _adopt(self) -> None:
+        """Go on with the pods of an earlier supervisor or keeper, once."""
+        if not self._adopted:
+            self._adopted = True
+            table = await self._node.keeper.containers()
+            await self._roster.adopt(self._node.plans.load(), table)
+
+    async def _open_images(self) -> None:
+        settings = self._settings
+        root = settings.local_image_root
+        images = await ImageService.open(
+            ImageSettings(
+                root=settings.data_dir / "images",
+                insecure_registries=settings.insecure_registries,
+                ca_file=settings.registry_ca_file,
+                local_folders=() if root is None else (root,),
+                pulls_per_registry=settings.pulls_per_registry,
+                compile_jobs=settings.compile_jobs,
+                pull_limits=PullLimits(
+                    stall_timeout_s=settings.pull_stall_timeout_s,
+                    total_timeout_s=settings.pull_timeout_s,
+                ),
+            ),
+            self._tasks,
+        )
+        self._images.set_result(images)
+
+    async def _live_on_the_bus(self) -> None:
+        node = NodeName(self._settings.node_name)
+        facts = await asyncio.to_thread(node_facts, self._settings)
+        async with (
+            connected(self._settings, Role.WASM_EXECUTOR, node) as bus,
+            asyncio.TaskGroup() as tasks,
+        ):
+            self._bus = bus
+            self._grant = Grant(self._node, self._roster, bus, facts)
+            tasks.create_task(bus.wait_closed(), name="bus-closed")
+            tasks.create_task(self._grant.run(self._adopt), name="grant")
+            tasks.create_task(self._grant.beat_regularly(), name="beats")
+
+    async def _stop_on_signal(self) -> NoReturn:
+        """End the containers within their grace, give the node back, then end the group."""
+        try:
+            await raise_on_signal()
+        except StopRequested:
+            log.info("supervisor.stopping", pods=len(self._roster))
+            if self._grant is not None:
+                await self._grant.stop()
+            else:
+                await self._roster.halt(drop=False)
+            raise
+
+    def _unready(self) -> str | None:
+        if self._bus is None or not self._bus.ready:
+            return "not connected to NATS"
+        if self._grant is None or not self._grant.held:
+            return "the node name is not granted"
+        return None

@@ -1,0 +1,160 @@
+"""The commands of the bus: who may give them, in which order they count, what they answer.
+
+Every check comes before the first change, and from there on nothing waits: two commands for one
+pod cannot cross.
+"""
+
+import hashlib
+from typing import Final
+
+import msgspec
+import structlog
+
+from contract.digests import plan_digest
+from contract.errors import CommandError
+from contract.ids import NodeName
+from contract.messages.blob import BlobRead
+from contract.messages.form import Done, Incarnation, Term
+from contract.messages.node import NodePing, NodePong
+from contract.messages.pod import PodAck, PodApply, PodForget, PodPlan
+from contract.messages.report import Inventory, ReportAll
+from servicekit.bus import Bus
+from servicekit.errors import BusUnavailableError
+from wasm_executor.domain.inputs import Forgotten, PlanArrived
+from wasm_executor.domain.naming import flaw_of
+from wasm_executor.domain.ordering import Rank, Standing, standing
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.plans import StoredPlan
+from wasm_executor.supervisor.podtask import PodTask
+from wasm_executor.supervisor.roster import Roster
+
+log = structlog.get_logger()
+
+MAX_PLAN_BYTES: Final = 32 * 1024 * 1024
+"""What ConfigMaps may sum up to, and then some."""
+_plan_decoder: Final = msgspec.json.Decoder(PodPlan)
+
+
+class Commands:
+    """Handlers, served while the node is granted."""
+
+    def __init__(self, node: Node, roster: Roster, bus: Bus) -> None:
+        self._node = node
+        self._roster = roster
+        self._bus = bus
+
+    async def apply(self, _node: NodeName, command: PodApply) -> PodAck:
+        self._check(command.incarnation, command.term)
+        plan = command.plan if command.plan is not None else await self._fetch(command.plan_digest)
+        self._verify(command, plan)
+        self._raise_term(command.term)
+        task = self._roster.get(command.uid)
+        rank = Rank(term=command.term, revision=command.revision)
+        stored = StoredPlan(rank=rank, digest=command.plan_digest, plan=plan)
+        known_rank = None if task is None else task.stored.rank
+        known_digest = "" if task is None else task.stored.digest
+        match standing(known_rank, known_digest, rank, command.plan_digest):
+            case Standing.OUTDATED:
+                raise CommandError(409, "an older plan of this pod")
+            case Standing.NEW:
+                self._take(task, stored, command)
+                return self._ack(command, changed=True)
+            case Standing.SAME:
+                assert task is not None
+                task.stored = stored
+                self._node.plans.save(stored)
+            case Standing.REPEATED:
+                pass
+        return self._ack(command, changed=False)
+
+    async def forget(self, _node: NodeName, command: PodForget) -> Done:
+        self._check(command.incarnation, command.term)
+        self._raise_term(command.term)
+        task = self._roster.get(command.uid)
+        if task is None:
+            self._node.plans.drop(command.uid)
+            self._node.checkpoint.drop(command.uid)
+        else:
+            self._require_room(task)
+            task.put(Forgotten(grace_s=command.grace_s))
+        return Done()
+
+    async def report_all(self, _node: NodeName, command: ReportAll) -> Inventory:
+        self._check(command.incarnation, command.term)
+        self._raise_term(command.term)
+        for task in self._roster:
+            await task.say_all()
+        return Inventory(
+            incarnation=self._node.identity.incarnation,
+            epoch=self._node.identity.epoch,
+            entries=self._roster.entries(),
+        )
+
+    async def ping(self, _node: NodeName, _command: NodePing) -> NodePong:
+        identity = self._node.identity
+        return NodePong(incarnation=identity.incarnation, epoch=identity.epoch)
+
+    # Checks
+
+    def _check(self, incarnation: Incarnation, term: Term) -> None:
+        if incarnation != self._node.identity.incarnation:
+            raise CommandError(409, "another incarnation of this executor is meant")
+        highest = self._node.standing.term
+        if highest is not None and term < highest:
+            raise CommandError(409, "stale term")
+
+    def _raise_term(self, term: Term) -> None:
+        standing_ = self._node.standing
+        if standing_.term is None or term > standing_.term:
+            self._node.keep_standing(msgspec.structs.replace(standing_, term=term))
+
+    def _verify(self, command: PodApply, plan: PodPlan) -> None:
+        if plan.uid != command.uid:
+            raise CommandError(400, "the plan is of another pod")
+        if plan_digest(plan) != command.plan_digest:
+            raise CommandError(400, "the plan does not have the digest that was said")
+        flaw = flaw_of(plan)
+        if flaw is not None:
+            raise CommandError(400, flaw)
+
+    def _require_room(self, task: PodTask) -> None:
+        if task.busy:
+            raise CommandError(503, "the pod is busy")
+
+    # Changes
+
+    def _take(self, task: PodTask | None, stored: StoredPlan, command: PodApply) -> None:
+        if task is None:
+            self._node.plans.save(stored)
+            self._roster.add(stored, command.last_status)
+            return
+        self._require_room(task)
+        if [c.name for c in task.stored.plan.containers] != [
+            c.name for c in stored.plan.containers
+        ]:
+            raise CommandError(400, "the containers of a pod cannot change")
+        task.stored = stored
+        self._node.plans.save(stored)
+        task.put(PlanArrived(plan=stored.plan))
+
+    def _ack(self, command: PodApply, *, changed: bool) -> PodAck:
+        return PodAck(uid=command.uid, plan_digest=command.plan_digest, changed=changed)
+
+    async def _fetch(self, digest: str) -> PodPlan:
+        """Read a plan that was too large for its command."""
+        content = bytearray()
+        try:
+            while True:
+                read = BlobRead(digest=digest, offset=len(content))
+                chunk = await self._bus.request(self._node.reporter.node, read, stream=True)
+                content += chunk.data
+                if not chunk.data or len(content) >= min(chunk.total_bytes, MAX_PLAN_BYTES):
+                    break
+        except (BusUnavailableError, CommandError) as error:
+            raise CommandError(503, f"the plan cannot be read: {error}") from error
+        if hashlib.sha256(content).hexdigest() != digest:
+            raise CommandError(400, "the plan does not have the digest that was said")
+        try:
+            return _plan_decoder.decode(content)
+        except msgspec.MsgspecError as error:
+            raise CommandError(400, f"not a plan: {error}") from error

@@ -1,0 +1,196 @@
+"""The node name: asked for until it is granted, held by asking again, given back at the end.
+
+Commands are served, and reports are said, only between a grant and its loss. Another holder's
+grant ends the pods: he runs them now.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from nats.aio.subscription import Subscription
+
+from contract.errors import ContractError
+from contract.ids import NodeName
+from contract.messages.form import Done, Incarnation
+from contract.messages.log import LogOpen, LogRead
+from contract.messages.node import (
+    NodeBeat,
+    NodeFacts,
+    NodePing,
+    NodeRegister,
+    NodeRelease,
+    NodeRevoke,
+)
+from contract.messages.pod import PodApply, PodForget
+from contract.messages.report import ReportAll
+from servicekit.bus import Bus
+from servicekit.errors import BusUnavailableError
+from wasm_executor.supervisor.commands import Commands
+from wasm_executor.supervisor.logs import Logs
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.roster import Roster
+
+log = structlog.get_logger()
+
+
+class Grant:
+    """The executor's claim on its node name."""
+
+    def __init__(self, node: Node, roster: Roster, bus: Bus, facts: NodeFacts) -> None:
+        self._node = node
+        self._roster = roster
+        self._bus = bus
+        self._facts = facts
+        self._subscriptions: list[Subscription] = []
+        self._commands = Commands(node, roster, bus)
+        self._logs = Logs(node, roster)
+        self._stopping = False
+        self._turn = asyncio.Lock()
+        """Taken to change between holding and not holding."""
+        self.held = False
+
+    @property
+    def _name(self) -> NodeName:
+        return self._node.reporter.node
+
+    async def run(self, resume: Callable[[], Awaitable[None]]) -> None:
+        """Ask, hold, ask again. `resume` goes on with the pods of an earlier life, once granted."""
+        await self._bus.serve(
+            self._node.tasks,
+            NodeRevoke,
+            self._name,
+            self._revoked,
+            id=self._node.identity.incarnation.executor_id,
+        )
+        while True:
+            holder = await self._ask()
+            async with self._turn:
+                await self._heed(holder, resume)
+            await self._pause()
+
+    async def _heed(
+        self, holder: Incarnation | None, resume: Callable[[], Awaitable[None]]
+    ) -> None:
+        if self._stopping or holder is None:
+            return
+        if holder == self._node.identity.incarnation:
+            await self._take_up(resume)
+        else:
+            await self._lose(holder)
+
+    async def _ask(self) -> Incarnation | None:
+        register = NodeRegister(
+            node=self._name, incarnation=self._node.identity.incarnation, facts=self._facts
+        )
+        timeout_s = self._node.settings.register_retry_s
+        try:
+            answer = await self._bus.request(self._name, register, timeout_s=timeout_s)
+        except (BusUnavailableError, ContractError) as error:
+            log.info("node.not_registered", reason=str(error))
+            return None
+        return answer.holder
+
+    async def _pause(self) -> None:
+        """Wait for the next time to ask: soon where the name is not ours, at once reconnected."""
+        settings = self._node.settings
+        wait_s = settings.register_interval_s if self.held else settings.register_retry_s
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._bus.wait_reconnected()
+        except TimeoutError:
+            return
+        for task in self._roster:
+            await task.say_again()
+
+    # Granted
+
+    async def _take_up(self, resume: Callable[[], Awaitable[None]]) -> None:
+        if self.held:
+            return
+        self.held = True
+        self._keep(self._node.identity.incarnation)
+        log.info("node.granted", node=self._name)
+        await resume()
+        self._node.reporter.speak(self._bus)
+        await self._serve()
+        for task in self._roster:
+            await task.say_all()
+        await self.beat()
+
+    async def _serve(self) -> None:
+        tasks, name, bus = self._node.tasks, self._name, self._bus
+        self._subscriptions = [
+            await bus.serve(tasks, PodApply, name, self._commands.apply),
+            await bus.serve(tasks, PodForget, name, self._commands.forget),
+            await bus.serve(tasks, ReportAll, name, self._commands.report_all),
+            await bus.serve(tasks, NodePing, name, self._commands.ping),
+            await bus.serve(tasks, LogOpen, name, self._logs.open, stream=True),
+            await bus.serve(tasks, LogRead, name, self._logs.read, stream=True),
+        ]
+
+    async def beat_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._node.settings.beat_interval_s)
+            if self.held:
+                await self.beat()
+
+    async def beat(self) -> None:
+        identity = self._node.identity
+        await self._node.reporter.say(
+            NodeBeat(
+                node=self._name,
+                incarnation=identity.incarnation,
+                epoch=identity.epoch,
+                at=datetime.now(UTC),
+                inventory_digest=self._roster.digest(),
+                pods=len(self._roster),
+            )
+        )
+
+    # Lost and given back
+
+    async def _revoked(self, _node: NodeName, command: NodeRevoke) -> Done:
+        if command.holder != self._node.identity.incarnation:
+            async with self._turn:
+                await self._lose(command.holder)
+        return Done()
+
+    async def _lose(self, holder: Incarnation) -> None:
+        """Another runs this node now: end everything here, say nothing, forget it."""
+        if self.held or self._node.standing.granted is not None or len(self._roster) > 0:
+            log.warning("node.lost", node=self._name, holder=holder.executor_id)
+        self.held = False
+        self._node.reporter.keep_silent()
+        await self._unsubscribe()
+        self._keep(None)
+        self._node.drop_stored_plans()
+        await self._roster.halt(drop=True)
+
+    async def stop(self) -> None:
+        """Serve nothing more, end everything that runs, give the name back."""
+        self._stopping = True
+        async with self._turn:
+            held, self.held = self.held, False
+            self._node.reporter.keep_silent()
+            await self._unsubscribe()
+            await self._roster.halt(drop=False)
+        if not held:
+            return
+        release = NodeRelease(node=self._name, incarnation=self._node.identity.incarnation)
+        try:
+            timeout_s = self._node.settings.release_timeout_s
+            await self._bus.request(self._name, release, timeout_s=timeout_s)
+        except (BusUnavailableError, ContractError) as error:
+            log.warning("node.not_released", reason=str(error))
+
+    async def _unsubscribe(self) -> None:
+        subscriptions, self._subscriptions = self._subscriptions, []
+        for each in subscriptions:
+            await each.unsubscribe()
+
+    def _keep(self, granted: Incarnation | None) -> None:
+        standing = msgspec.structs.replace(self._node.standing, granted=granted)
+        self._node.keep_standing(standing)

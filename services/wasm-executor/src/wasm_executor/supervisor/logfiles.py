@@ -1,0 +1,114 @@
+"""Reading a run's log files, which rotate by rename while they are read.
+
+A place in them is an inode and an offset: a rename keeps the inode, so a reader finishes the file
+that he is in and goes on with the next newer one.
+"""
+
+import os
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from wasm_executor.keeper.logfile import rotated_files
+
+BLOCK_BYTES: Final = 64 * 1024
+
+
+class Place(NamedTuple):
+    """Where reading goes on. Inode 0 stands before the oldest file."""
+
+    inode: int
+    offset: int
+
+
+START: Final = Place(0, 0)
+
+
+class Part(NamedTuple):
+    """Whole lines, and the place behind them."""
+
+    data: bytes
+    place: Place
+
+
+def _files(log: Path) -> list[Path]:
+    """Return a run's files, oldest first."""
+    return [*rotated_files(log), log]
+
+
+def _open_all(log: Path) -> list[int]:
+    """Open a run's files, oldest first. One that a rotation takes away meanwhile is left out."""
+    descriptors: list[int] = []
+    seen: set[int] = set()
+    for path in _files(log):
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            continue
+        inode = os.fstat(descriptor).st_ino
+        if inode in seen:
+            os.close(descriptor)
+            continue
+        seen.add(inode)
+        descriptors.append(descriptor)
+    return descriptors
+
+
+def read_on(log: Path, place: Place, max_bytes: int) -> Part:
+    """Return the next whole lines; no data where there are none yet."""
+    descriptors = _open_all(log)
+    try:
+        inodes = [os.fstat(each).st_ino for each in descriptors]
+        at = inodes.index(place.inode) if place.inode in inodes else 0
+        offset = place.offset if place.inode in inodes else 0
+        for descriptor, inode in zip(descriptors[at:], inodes[at:], strict=True):
+            lines = _whole_lines(os.pread(descriptor, max_bytes, offset))
+            place = Place(inode, offset + len(lines))
+            if lines:
+                return Part(lines, place)
+            offset = 0
+        return Part(b"", place)
+    finally:
+        for each in descriptors:
+            os.close(each)
+
+
+def _whole_lines(data: bytes) -> bytes:
+    return data[: data.rfind(b"\n") + 1]
+
+
+def place_of_tail(log: Path, lines: int) -> Place:
+    """Return where the last lines begin, found from the end. Blocks: call it in a thread."""
+    descriptors = _open_all(log)
+    try:
+        place = START
+        for descriptor in reversed(descriptors):
+            found, lines = _tail_of(descriptor, lines)
+            place = Place(os.fstat(descriptor).st_ino, found)
+            if lines <= 0:
+                break
+        return place
+    finally:
+        for each in descriptors:
+            os.close(each)
+
+
+def _tail_of(descriptor: int, wanted: int) -> tuple[int, int]:
+    """Return the offset where the last `wanted` lines begin, and how many are still missing."""
+    end = os.fstat(descriptor).st_size
+    if wanted == 0:
+        return end, 0
+    while end > 0:
+        begin = max(0, end - BLOCK_BYTES)
+        block = os.pread(descriptor, end - begin, begin)
+        # The line end at the very end of the file closes the last line, it begins none.
+        newlines = block.count(b"\n")
+        closes_last = end == os.fstat(descriptor).st_size and block.endswith(b"\n")
+        starts = newlines - closes_last
+        if starts >= wanted:
+            cut = len(block) - closes_last
+            for _ in range(wanted):
+                cut = block.rfind(b"\n", 0, cut)
+            return begin + cut + 1, 0
+        wanted -= starts
+        end = begin
+    return 0, wanted - 1

@@ -1,0 +1,69 @@
+"""What all pods of this executor share: the keeper, images, stores, the group that owns tasks."""
+
+import asyncio
+
+from wasm_executor.domain.backoff import BackOffRules
+from wasm_executor.domain.frame import Rules
+from wasm_executor.images.puller import ImageService
+from wasm_executor.keeper.client import KeeperClient
+from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor.checkpoints import Checkpoint
+from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.memory import MemoryWatch
+from wasm_executor.supervisor.plans import PlanStore, Standing
+from wasm_executor.supervisor.reporting import Reporter
+
+
+class Node:
+    """The executor's means. Its parts do not know pods."""
+
+    def __init__(
+        self,
+        settings: ExecutorSettings,
+        identity: Identity,
+        tasks: asyncio.TaskGroup,
+        *,
+        keeper: KeeperClient,
+        images: asyncio.Future[ImageService],
+        reporter: Reporter,
+    ) -> None:
+        self.settings = settings
+        self.identity = identity
+        self.tasks = tasks
+        self.keeper = keeper
+        self.images = images
+        self.reporter = reporter
+        self.plans = PlanStore(settings.run_dir)
+        self.checkpoint = Checkpoint(settings.data_dir)
+        self.memory = MemoryWatch()
+        self.rules = rules_of(settings)
+        self.standing = self.plans.load_standing()
+
+    def keep_standing(self, standing: Standing) -> None:
+        """Remember it, for a supervisor after this one too."""
+        if standing != self.standing:
+            self.standing = standing
+            self.plans.save_standing(standing)
+
+    def drop_stored_plans(self) -> None:
+        """Another runs these pods now."""
+        for stored in self.plans.load():
+            self.plans.drop(stored.plan.uid)
+            self.checkpoint.drop(stored.plan.uid)
+
+    @property
+    def life(self) -> int:
+        """The keeper's start count."""
+        return self.identity.incarnation.start_count
+
+
+def rules_of(settings: ExecutorSettings) -> Rules:
+    return Rules(
+        restarts=BackOffRules(
+            initial_s=settings.restart_delay_s,
+            max_s=settings.restart_delay_max_s,
+            reset_after_s=settings.restart_reset_s,
+        ),
+        images=BackOffRules(initial_s=settings.image_delay_s, max_s=settings.image_delay_max_s),
+        error_shown_s=settings.error_shown_s,
+    )

@@ -1,0 +1,287 @@
+"""One pod as a task: it reads one queue, asks the domain what follows, and does it.
+
+Everything that concerns the pod comes through the queue, so nothing happens to it twice at once.
+An input that this program fails to handle is logged and told as an Event, and the pod goes on with
+the next one; a sibling never notices.
+"""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Final
+
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from contract.ids import ContainerName
+from contract.messages.pod import ContainerPlan
+from contract.messages.report import InventoryEntry, Occurrence
+from wasm_executor.domain.effects import (
+    AbandonImage,
+    CloseStdin,
+    Effect,
+    ForgetRun,
+    Happened,
+    PrepareImage,
+    SignalRun,
+    StartRun,
+)
+from wasm_executor.domain.inputs import (
+    ImagePrepared,
+    Input,
+    MemoryExceeded,
+    RunStarted,
+    Woken,
+)
+from wasm_executor.domain.pod import Pod
+from wasm_executor.domain.publication import Content, Publication
+from wasm_executor.images.records import PreparedImage
+from wasm_executor.keeper.errors import UnknownContainerError
+from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor.memory import Watched
+from wasm_executor.supervisor.moments import now
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.plans import StoredPlan
+from wasm_executor.supervisor.reporting import Voice
+from wasm_executor.supervisor.runs import RunKey
+from wasm_executor.supervisor.work import broken, prepare_image, start_run
+
+log = structlog.get_logger()
+
+QUEUE_ROOM: Final = 32
+QUEUE_ROOM_PER_CONTAINER: Final = 8
+
+
+class PodTask:
+    """Runs until the pod is forgotten or the executor stops."""
+
+    def __init__(
+        self, node: Node, stored: StoredPlan, pod: Pod, started_at: datetime, news: Sequence[Input]
+    ) -> None:
+        self.stored = stored
+        self.started_at = started_at
+        self.pod = pod
+        self.ended = asyncio.Event()
+        """Nothing of this pod runs, and its task is over."""
+        self._node = node
+        self._voice = Voice(node.reporter, started_at)
+        self._publication = Publication(node.settings.slow_start_s)
+        room = QUEUE_ROOM + QUEUE_ROOM_PER_CONTAINER * len(pod.containers)
+        self._queue: asyncio.Queue[Input] = asyncio.Queue(room)
+        self._first = tuple(news)
+        self._images: dict[ContainerName, PreparedImage] = {}
+        self._work: dict[ContainerName, asyncio.Task[None]] = {}
+        self._happened: list[Occurrence] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._report_at: float | None = None
+        self._tell_at = 0.0
+
+    # For others
+
+    @property
+    def busy(self) -> bool:
+        """The pod does not keep up: commands must come again later. Its own news has room left."""
+        return self._queue.qsize() >= QUEUE_ROOM
+
+    def put(self, news: Input) -> None:
+        """Queue an input, unless the pod is over."""
+        with suppress(asyncio.QueueShutDown):
+            self._queue.put_nowait(news)
+
+    def entry(self) -> InventoryEntry:
+        return self._voice.entry(self.pod.plan, self.stored.digest)
+
+    @property
+    def heard(self) -> bool:
+        return self._voice.heard
+
+    async def say_all(self) -> None:
+        """Repeat the last report; where there is none, say what is true now."""
+        if self._voice.heard:
+            await self._voice.say_again()
+        else:
+            await self._report(self._content())
+
+    async def say_again(self) -> None:
+        """Repeat the last report under its own number, if there is one."""
+        await self._voice.say_again()
+
+    # The task
+
+    async def run(self) -> None:
+        plan = self.pod.plan
+        with bound_contextvars(pod_uid=plan.uid, namespace=plan.namespace, pod=plan.name):
+            try:
+                for news in self._first or (Woken(),):
+                    await self._take(news)
+                while not self._is_over():
+                    await self._take(await self._queue.get())
+            finally:
+                self._leave()
+
+    def _is_over(self) -> bool:
+        return self.pod.quiet and self.pod.stopped
+
+    def _leave(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for work in self._work.values():
+            work.cancel()
+        self._queue.shutdown(immediate=True)
+        self.ended.set()
+
+    async def _take(self, news: Input) -> None:
+        try:
+            await self._handle(news)
+        except Exception as error:  # the pod boundary: a failure here is this pod's state
+            metrics.POD_FAULTS.inc()
+            log.exception("pod.input_failed", input=type(news).__name__)
+            message = f"error determining status: {error!r}"
+            self._tell(
+                Occurrence(reason="FailedSync", message=message, at=now().wall, type="Warning")
+            )
+        self._arm()
+
+    async def _handle(self, news: Input) -> None:
+        present = now()
+        effects = self.pod.handle(news, present)
+        while not self._queue.empty():
+            effects += self.pod.handle(self._queue.get_nowait(), present)
+        self._node.checkpoint.keep(self.pod.record(self.started_at, self._node.life))
+        for effect in effects:
+            await self._do(effect)
+        await self._say_what_is_new()
+
+    # Saying
+
+    def _content(self) -> Content:
+        return Content(
+            containers=self.pod.reports(),
+            stopped=self.pod.stopped,
+            generation=self.pod.plan.generation,
+            plan_digest=self.stored.digest,
+        )
+
+    async def _say_what_is_new(self) -> None:
+        self._report_at = None
+        if self.pod.quiet:
+            return
+        content, present = self._content(), now()
+        due_at = self._publication.due_at(content, present, settled=self.pod.settled)
+        if due_at is not None and due_at <= present.mono:
+            await self._report(content)
+        else:
+            self._report_at = due_at
+        if self._happened and (
+            due_at is None or due_at <= present.mono or present.mono >= self._tell_at
+        ):
+            occurrences, self._happened = tuple(self._happened), []
+            await self._voice.tell(self.pod.plan, occurrences)
+
+    async def _report(self, content: Content) -> None:
+        self._publication.said(content)
+        term = self.stored.rank.term
+        await self._voice.say(self._voice.numbered(self.pod.plan, content, term))
+
+    def _tell(self, occurrence: Occurrence) -> None:
+        """Keep an occurrence until the next report, or for as long as a report would wait."""
+        if not self._happened:
+            self._tell_at = now().mono + self._node.settings.slow_start_s
+        self._happened.append(occurrence)
+
+    def _tell_from_work(self, occurrence: Occurrence) -> None:
+        self._tell(occurrence)
+        self._arm()
+
+    def _arm(self) -> None:
+        """Set the one timer to whatever comes first."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        tell_at = self._tell_at if self._happened else None
+        times = (self.pod.next_wake(), self._report_at, tell_at)
+        first = min((each for each in times if each is not None), default=None)
+        if first is not None:
+            delay_s = max(0.001, first - now().mono)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._wake)
+
+    def _wake(self) -> None:
+        self._timer = None
+        if not self._queue.full():  # else it is awake
+            self._queue.put_nowait(Woken())
+
+    # Doing
+
+    async def _do(self, effect: Effect) -> None:
+        match effect:
+            case Happened():
+                self._tell(effect.occurrence)
+            case PrepareImage():
+                self._begin(effect.container, self._prepare(effect))
+            case StartRun():
+                self._begin(effect.container, self._start(effect))
+            case AbandonImage():
+                self._work.pop(effect.container).cancel()
+            case SignalRun() | CloseStdin() | ForgetRun():
+                await self._command_keeper(effect)
+
+    def _begin(self, container: ContainerName, work: Coroutine[None, None, None]) -> None:
+        name = f"pod-{self.pod.plan.uid}-{container}"
+        self._work[container] = self._node.tasks.create_task(work, name=name)
+
+    async def _prepare(self, want: PrepareImage) -> None:
+        try:
+            outcome = await prepare_image(self._node, want, self._tell_from_work)
+        except Exception as error:
+            log.exception("image.preparation_failed", image=want.image)
+            outcome = broken(want.container, want.attempt, error)
+        if isinstance(outcome, PreparedImage):
+            self._images[want.container] = outcome
+            outcome = ImagePrepared(
+                container=want.container, attempt=want.attempt, image_id=outcome.image_id
+            )
+        self.put(outcome)
+
+    async def _start(self, want: StartRun) -> None:
+        plan = self.pod.plan
+        container = self._plan_of(want.container)
+        try:
+            outcome = await start_run(
+                self._node, plan, container, want, self._images[want.container]
+            )
+        except Exception as error:
+            log.exception("run.start_failed", container=want.container)
+            outcome = broken(want.container, want.attempt, error)
+        if isinstance(outcome, RunStarted):
+            self.watch_memory(want.container, outcome.run, outcome.pid)
+        self.put(outcome)
+
+    def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
+        """Hold a running container to its limit, if it has one."""
+        limit = self._plan_of(container).memory_limit_bytes
+        if limit is None:
+            return
+        exceeded = MemoryExceeded(container=container, run=run)
+        key = self._key(container, run)
+        self._node.memory.watch(key, Watched(pid, limit, lambda: self.put(exceeded)))
+
+    def _key(self, container: ContainerName, run: int) -> str:
+        return str(RunKey(self.pod.plan.uid, container, run))
+
+    def _plan_of(self, container: ContainerName) -> ContainerPlan:
+        return next(each for each in self.pod.plan.containers if each.name == container)
+
+    async def _command_keeper(self, effect: SignalRun | CloseStdin | ForgetRun) -> None:
+        """An answer that there is no such run means that its end is on its way, or was taken."""
+        keeper = self._node.keeper
+        key = self._key(effect.container, effect.run)
+        with suppress(UnknownContainerError):
+            match effect:
+                case SignalRun():
+                    await keeper.signal(key, effect.signum)
+                case CloseStdin():
+                    await keeper.close_stdin(key)
+                case ForgetRun():
+                    self._node.memory.unwatch(key)
+                    await keeper.forget(key)

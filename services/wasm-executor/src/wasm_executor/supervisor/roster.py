@@ -1,0 +1,177 @@
+"""All pods of this executor by UID, and what concerns all of them at once."""
+
+import asyncio
+import shutil
+import signal
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+import structlog
+
+from contract.digests import inventory_digest
+from contract.ids import PodUid
+from contract.messages.report import ContainerReport, InventoryEntry
+from wasm_executor.domain.checkpoint import PodRecord
+from wasm_executor.domain.frame import Cause
+from wasm_executor.domain.inputs import Halted
+from wasm_executor.domain.moments import Moment
+from wasm_executor.domain.restoring import (
+    Present,
+    new_record,
+    record_of_present,
+    record_of_status,
+    restore,
+)
+from wasm_executor.domain.states import ALIVE
+from wasm_executor.errors import KeeperLostError
+from wasm_executor.keeper.errors import KeeperError
+from wasm_executor.keeper.protocol import ContainerProcess
+from wasm_executor.supervisor.moments import now
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.plans import StoredPlan
+from wasm_executor.supervisor.podtask import PodTask
+from wasm_executor.supervisor.runs import RunKey, pod_log_folder, present_of, run_ended
+
+log = structlog.get_logger()
+
+
+class Roster:
+    """The pods; it starts their tasks and buries what they leave."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._pods: dict[PodUid, PodTask] = {}
+
+    def __iter__(self) -> Iterator[PodTask]:
+        return iter(list(self._pods.values()))
+
+    def __len__(self) -> int:
+        return len(self._pods)
+
+    def get(self, uid: PodUid) -> PodTask | None:
+        return self._pods.get(uid)
+
+    def running(self) -> int:
+        """Return how many pods have a running container."""
+        return sum(
+            any(each.phase in ALIVE for each in task.pod.containers) for task in self._pods.values()
+        )
+
+    # What it knows
+
+    def entries(self) -> tuple[InventoryEntry, ...]:
+        return tuple(task.entry() for task in self._pods.values())
+
+    def digest(self) -> str:
+        """Return the digest over what has been reported, which is what the other side can know."""
+        return inventory_digest(task.entry() for task in self._pods.values() if task.heard)
+
+    # Beginning
+
+    def add(self, stored: StoredPlan, last_status: Sequence[ContainerReport] = ()) -> None:
+        """Begin a pod whose plan has just arrived."""
+        self._begin(stored, (), last_status)
+
+    async def adopt(self, stored: Iterable[StoredPlan], table: Iterable[ContainerProcess]) -> None:
+        """Go on with what a supervisor before this one had, and end what belongs to nobody."""
+        runs: dict[PodUid, list[Present]] = {}
+        for process in table:
+            key = RunKey.parse(process.key)
+            runs.setdefault(key.uid, []).append(present_of(process))
+        for each in stored:
+            task = self._begin(each, runs.get(each.plan.uid, ()), ())
+            kept = {(c.plan.name, c.run) for c in task.pod.containers if c.phase in ALIVE}
+            of_pod = runs.pop(each.plan.uid, [])
+            runs[each.plan.uid] = [r for r in of_pod if (r.container, r.run) not in kept]
+        for uid, strays in runs.items():
+            for stray in strays:
+                await self._end_stray(RunKey(uid, stray.container, stray.run), stray)
+
+    async def _end_stray(self, key: RunKey, stray: Present) -> None:
+        """Forget a run that is accounted for; kill one whose plan is gone: its end comes later."""
+        log.warning("run.stray", key=str(key), alive=stray.end is None)
+        with suppress(KeeperError):
+            if stray.end is None:
+                await self._node.keeper.signal(str(key), signal.SIGKILL)
+            else:
+                await self._node.keeper.forget(str(key))
+
+    def _begin(
+        self,
+        stored: StoredPlan,
+        present: Sequence[Present],
+        last_status: Sequence[ContainerReport],
+    ) -> PodTask:
+        moment = now()
+        record = self._past(stored, present, last_status, moment)
+        same_life = record.start_count == self._node.life
+        restored = restore(
+            stored.plan, record, present, same_life=same_life, now=moment, rules=self._node.rules
+        )
+        task = PodTask(self._node, stored, restored.pod, record.started_at, restored.news)
+        for each in restored.pod.containers:
+            if each.pid is not None:
+                task.watch_memory(each.plan.name, each.run, each.pid)
+        self._pods[stored.plan.uid] = task
+        self._node.tasks.create_task(self._live(task), name=f"pod-{stored.plan.uid}")
+        return task
+
+    def _past(
+        self,
+        stored: StoredPlan,
+        present: Sequence[Present],
+        last_status: Sequence[ContainerReport],
+        moment: Moment,
+    ) -> PodRecord:
+        record = self._node.checkpoint.records.get(stored.plan.uid)
+        if record is not None:
+            return record
+        if present:
+            return record_of_present(stored.plan, present, self._node.life, moment)
+        if last_status:
+            return record_of_status(stored.plan, last_status, moment)
+        return new_record(stored.plan, self._node.life, moment)
+
+    # Living and ending
+
+    async def _live(self, task: PodTask) -> None:
+        await task.run()
+        if task.pod.cause is Cause.FORGOTTEN:
+            await self.bury(task)
+
+    async def bury(self, task: PodTask) -> None:
+        """Drop what is left of a pod that nobody will ask for again."""
+        uid = task.pod.plan.uid
+        if self._pods.get(uid) is not task:
+            return
+        self._node.plans.drop(uid)
+        self._node.checkpoint.drop(uid)
+        folder = pod_log_folder(self._node.settings.log_root, task.pod.plan)
+        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        del self._pods[uid]
+        log.info("pod.forgotten", pod_uid=uid)
+
+    async def halt(self, *, drop: bool) -> None:
+        """End everything that runs and wait for it; `drop` also forgets the pods."""
+        pods = list(self._pods.values())
+        for task in pods:
+            task.put(Halted())
+        for task in pods:
+            await task.ended.wait()
+        if drop:
+            for task in pods:
+                await self.bury(task)
+
+    async def hear_exits(self) -> None:
+        """Bring each exit to its pod. Runs until the keeper is gone, which is an error."""
+        with suppress(asyncio.QueueShutDown):
+            while True:
+                exit_ = await self._node.keeper.exits.get()
+                key = RunKey.parse(exit_.key)
+                task = self._pods.get(key.uid)
+                if task is not None and not task.ended.is_set():
+                    task.put(run_ended(exit_))
+                else:
+                    with suppress(KeeperError):
+                        await self._node.keeper.forget(exit_.key)
+        raise KeeperLostError("the keeper closed its end")

@@ -1,0 +1,62 @@
+"""Runs under the keeper's names, and where their logs lie."""
+
+from pathlib import Path
+from typing import NamedTuple, Self
+
+from contract.ids import ContainerName, PodUid
+from contract.messages.pod import PodPlan
+from wasm_executor.domain.inputs import RunEnded
+from wasm_executor.domain.restoring import Present
+from wasm_executor.keeper.protocol import ContainerProcess, Exit
+
+
+class RunKey(NamedTuple):
+    """`{pod uid}/{container}/{run}`: the keeper's name of one run."""
+
+    uid: PodUid
+    container: ContainerName
+    run: int
+
+    @classmethod
+    def parse(cls, key: str) -> Self:
+        uid, container, run = key.split("/")
+        return cls(PodUid(uid), ContainerName(container), int(run))
+
+    def __str__(self) -> str:
+        return f"{self.uid}/{self.container}/{self.run}"
+
+
+def run_ended(exit_: Exit) -> RunEnded:
+    """Return the keeper's news of an end as the pod's."""
+    key = RunKey.parse(exit_.key)
+    refused = exit_.failure is not None
+    return RunEnded(
+        container=key.container,
+        run=key.run,
+        exit_code=exit_.code,
+        signal=exit_.signal or 0,
+        at=exit_.at,
+        started_at=exit_.started_at,
+        message=exit_.failure.message if exit_.failure is not None else exit_.trap or "",
+        refused=refused,
+    )
+
+
+def present_of(process: ContainerProcess) -> Present:
+    """Return a row of the keeper's table as a witness of the pod's past."""
+    key = RunKey.parse(process.key)
+    return Present(
+        container=key.container,
+        run=key.run,
+        pid=process.pid,
+        started_at=process.started_at,
+        end=None if process.exit is None else run_ended(process.exit),
+    )
+
+
+def pod_log_folder(log_root: Path, plan: PodPlan) -> Path:
+    return log_root / "pods" / f"{plan.namespace}_{plan.name}_{plan.uid}"
+
+
+def log_path(log_root: Path, plan: PodPlan, container: ContainerName, run: int) -> Path:
+    return pod_log_folder(log_root, plan) / container / f"{run}.log"
