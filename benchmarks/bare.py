@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.cluster import events
 from kubekit.client import Api, api_client
 from kubekit.errors import ApiError, ConflictError
 
@@ -47,13 +48,9 @@ async def register(api: Api, node: str) -> None:
 
 async def follow(api: Api, node: str) -> None:
     """Answer every pod of the node by one PATCH, until killed."""
-    path = "/api/v1/pods"
     query = {"fieldSelector": f"spec.nodeName={node}"}
-    listed = msgspec.json.decode((await api.request("GET", path, query=query)).body)
-    query |= {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
-    async with asyncio.TaskGroup() as tasks, api.lines(path, query, read_timeout_s=600) as lines:
-        async for line in lines:
-            event = msgspec.json.decode(line)
+    async with asyncio.TaskGroup() as tasks:
+        async for _, event in events(api, "/api/v1/pods", query):
             tasks.create_task(answer(api, event["type"], event["object"]), name="answer")
 
 

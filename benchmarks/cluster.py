@@ -28,15 +28,10 @@ class PodWatch:
 
     async def follow(self, api: Api) -> None:
         """Watch until cancelled."""
-        listed = msgspec.json.decode((await api.request("GET", PODS, query={"limit": "1"})).body)
-        query = {"watch": "1", "resourceVersion": listed["metadata"]["resourceVersion"]}
-        async with api.lines(PODS, query, read_timeout_s=600) as lines:
-            async for line in lines:
-                now = time.perf_counter()
-                event = msgspec.json.decode(line)
-                async with self._changed:
-                    self._note(event["type"], event["object"], now)
-                    self._changed.notify_all()
+        async for now, event in events(api, PODS, {}):
+            async with self._changed:
+                self._note(event["type"], event["object"], now)
+                self._changed.notify_all()
 
     def _note(self, kind: str, pod: Mapping[str, Any], now: float) -> None:
         name = pod["metadata"]["name"]
@@ -52,6 +47,25 @@ class PodWatch:
                 lambda: all((name, phase) in self._seen_at for name in names)
             )
         return max(self._seen_at[name, phase] for name in names)
+
+
+async def events(
+    api: Api, path: str, query: Mapping[str, str]
+) -> AsyncIterator[tuple[float, dict[str, Any]]]:
+    """Yield (performance counter, watch event) from now on, for ever.
+
+    The API server closes a watch that cannot keep up: it is opened again where it ended.
+    """
+    listed = msgspec.json.decode((await api.request("GET", path, query=query)).body)
+    version = listed["metadata"]["resourceVersion"]
+    while True:
+        wanted = {**query, "watch": "1", "resourceVersion": version}
+        async with api.lines(path, wanted, read_timeout_s=600) as lines:
+            async for line in lines:
+                now = time.perf_counter()
+                event = msgspec.json.decode(line)
+                version = event["object"]["metadata"]["resourceVersion"]
+                yield now, event
 
 
 def pod_body(name: str, image: str, node: str | None, target: Mapping[str, str]) -> bytes:
