@@ -7,37 +7,16 @@ client; what a healthy API server does is tested against a real one.
 
 import asyncio
 import contextlib
-import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from kubekit.testing.replies import End, Reply
+
 WITHIN_S = 10.0
-
-
-class End(StrEnum):
-    """How an answer ends after its chunks."""
-
-    WHOLE = "whole"
-    CUT = "cut"
-    """The connection is closed in the middle of the body."""
-    HELD = "held"
-    """The connection stays open, silent, until the server closes."""
-
-
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
-    """One recorded answer."""
-
-    status: int = 200
-    headers: Mapping[str, str] = {}
-    chunks: tuple[bytes, ...] = ()
-    end: End = End.WHOLE
-    chunk_pause_s: float = 0.0
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,42 +127,3 @@ async def until(holds: Callable[[], bool], within_s: float = WITHIN_S) -> None:
     async with asyncio.timeout(within_s):
         while not holds():  # noqa: ASYNC110 -- what is waited for is not ours to signal
             await asyncio.sleep(0.005)
-
-
-def write_kubeconfig(path: Path, server: str, **user: str) -> Path:
-    """A kubeconfig for a server without TLS of its own authority."""
-    document = {
-        "current-context": "c",
-        "contexts": [{"name": "c", "context": {"cluster": "s", "user": "u"}}],
-        "clusters": [{"name": "s", "cluster": {"server": server}}],
-        "users": [{"name": "u", "user": user}],
-    }
-    path.write_text(json.dumps(document))
-    return path
-
-
-def json_reply(document: Any, *, status: int = 200) -> Reply:
-    """An answer with a JSON body."""
-    return Reply(status=status, chunks=(msgspec.json.encode(document),))
-
-
-def status_reply(code: int, reason: str, message: str = "", **details: Any) -> Reply:
-    """A metav1.Status."""
-    body = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code}
-    body |= {"reason": reason, "message": message, "details": details}
-    return json_reply(body, status=code)
-
-
-def list_reply(version: str, *items: Any, continue_: str = "") -> Reply:
-    """One page of a list."""
-    return json_reply(
-        {"metadata": {"resourceVersion": version, "continue": continue_}, "items": items}
-    )
-
-
-def watch_reply(*events: tuple[str, Any], end: End = End.HELD) -> Reply:
-    """A watch that shows these events, each a type and an object, and then stays open."""
-    lines = (
-        msgspec.json.encode({"type": type_, "object": value}) + b"\n" for type_, value in events
-    )
-    return Reply(chunks=tuple(lines), end=end)

@@ -1,0 +1,112 @@
+"""Events against recorded answers: in the background, in order, bounded."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import msgspec
+import pytest
+
+from kubekit.client import connected
+from kubekit.events import QUEUE_SIZE, EventRecorder, EventSender, ObjectRef
+from kubekit.kubeconfig import Connection
+from kubekit.testing import RecordedServer, Reply, json_reply, status_reply, until
+
+AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+POD = ObjectRef(kind="Pod", name="p", uid="u", namespace="ns")
+OK = json_reply({"kind": "Event"})
+
+
+@contextlib.asynccontextmanager
+async def sending(server: RecordedServer, qps: float = 1000) -> AsyncIterator[EventSender]:
+    async with connected(Connection(server=server.url), user_agent="t") as api:
+        sender = EventSender(api, qps=qps, burst=2)
+        task = asyncio.create_task(sender.run())
+        try:
+            yield sender
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+
+def emit(sender: EventSender, *messages: str) -> None:
+    recorder = EventRecorder(sender, host="n1")
+    for message in messages:
+        recorder.emit(POD, "Normal", "Pulled", message, AT)
+
+
+async def test_an_event_is_created_and_then_counted_up(server: RecordedServer) -> None:
+    server.will("POST", OK)
+    server.will("PATCH", OK)
+    async with sending(server) as sender:
+        emit(sender, "m", "m")
+        await until(lambda: sender.tally.sent == 2)
+
+    create, patch = server.asked
+    assert create.path == "/api/v1/namespaces/ns/events"
+    name = msgspec.json.decode(create.body)["metadata"]["name"]
+    assert patch.path == f"{create.path}/{name}"
+    assert patch.headers["Content-Type"] == "application/strategic-merge-patch+json"
+    assert msgspec.json.decode(patch.body)["count"] == 2
+
+
+async def test_an_event_that_has_expired_is_created_again_under_its_name(
+    server: RecordedServer,
+) -> None:
+    server.will("POST", OK, OK)
+    server.will("PATCH", status_reply(404, "NotFound"))
+    async with sending(server) as sender:
+        emit(sender, "m", "m")
+        await until(lambda: sender.tally.sent == 2)
+
+    first, again = (msgspec.json.decode(asked.body) for asked in server.of("POST"))
+    assert again["metadata"] == first["metadata"]
+    assert again["count"] == 2
+
+
+async def test_an_event_whose_first_answer_was_lost_is_there(server: RecordedServer) -> None:
+    server.will("POST", Reply(status=500), status_reply(409, "AlreadyExists"))
+    async with sending(server) as sender:
+        emit(sender, "m")
+        await until(lambda: sender.tally.sent == 1)
+
+
+async def test_a_refused_event_is_dropped_and_the_next_one_goes_out(
+    server: RecordedServer,
+) -> None:
+    server.will("POST", status_reply(403, "Forbidden", "namespace is being terminated"), OK)
+    async with sending(server) as sender:
+        emit(sender, "one", "two")
+        await until(lambda: sender.tally.sent == 1)
+        assert sender.tally.failed == 1
+
+    assert [msgspec.json.decode(a.body)["message"] for a in server.asked] == ["one", "two"]
+
+
+async def test_a_full_queue_drops_and_counts_but_never_blocks(server: RecordedServer) -> None:
+    async with connected(Connection(server=server.url), user_agent="t") as api:
+        sender = EventSender(api)  # nobody runs it
+        emit(sender, *[str(number) for number in range(QUEUE_SIZE + 7)])
+        assert sender.tally.dropped_full == 7
+
+
+async def test_a_noisy_object_is_limited(server: RecordedServer) -> None:
+    server.will("POST", OK)
+    server.will("PATCH", *[OK] * 24)
+    async with sending(server) as sender:
+        emit(sender, *["m"] * 30)
+        await until(lambda: sender.tally.dropped_spam == 5)
+        assert sender.tally.sent == 25
+
+
+async def test_the_budget_of_the_whole_process_is_kept(server: RecordedServer) -> None:
+    server.will("POST", *[OK] * 6)
+    async with sending(server, qps=20) as sender:
+        emit(sender, *[str(number) for number in range(6)])
+        await until(lambda: sender.tally.sent == 6)
+
+    times = [asked.at for asked in server.asked]
+    assert times[-1] - times[0] == pytest.approx(4 / 20, abs=0.15)
+    assert times[-1] - times[1] >= 3 / 20
