@@ -70,6 +70,8 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     status_interval_s: Seconds = 10.0
     status_report_s: Seconds = 300.0
     """Without any change, a status is written this often."""
+    announce_fresh_s: Seconds = 15.0
+    """While a log-server announced itself this recently, another address is not believed."""
     grants_interval_s: Seconds = 5.0
     healthz_timeout_s: Seconds = 2.0
     request_timeout_s: Seconds = 5.0
@@ -91,6 +93,8 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
         _checked("NODE_OS", _VALUE, self.node_os, "label value")
         _checked("NODE_ARCH", _VALUE, self.node_arch, "label value")
         _checked("KUBERNETES_VERSION", _VERSION, self.kubernetes_version, "version like v1.36.3")
+        if self.election == "on" and not self.kubeconfig:
+            raise ValueError(f"{PREFIX}ELECTION needs {PREFIX}KUBECONFIG")
         if self.lease_renew_s >= self.lease_s:
             raise ValueError(f"{PREFIX}LEASE_RENEW_S must be less than {PREFIX}LEASE_S")
 

@@ -1,4 +1,4 @@
-"""Those who talk to a registrar in tests: an executor, a log-server, and the registrar's process."""
+"""Who talks to a registrar in tests: an executor and a log-server; and the registrar's process."""
 
 import asyncio
 import hashlib
@@ -194,7 +194,7 @@ class LogServer:
         return self
 
     async def announce(self, node: NodeName, **changes: Any) -> None:
-        fields = {
+        fields: dict[str, Any] = {
             "address": self.address,
             "port": self.port,
             "certificate_sha256": self.fingerprint,

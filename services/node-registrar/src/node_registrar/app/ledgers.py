@@ -83,8 +83,8 @@ class NodeLedger:
 
     def _learn(self, member: Member, recorded: Grant, view: NodeView) -> None:
         member.grant = recorded
-        # A holder that was not heard yet is not silent yet: it gets the time to be heard.
-        member.heard_at = time.monotonic()
+        # A holder that could not be heard yet is not silent yet.
+        member.learned_at = time.monotonic()
         if member.endpoint is None and (endpoint := endpoint_of(view)) is not None:
             member.endpoint = endpoint
             member.host_ip = endpoint.address

@@ -7,6 +7,8 @@ notes what arrived and wakes the tasks that act on it.
 import asyncio
 from typing import Final
 
+import structlog
+
 from contract.ids import NodeName
 from contract.messages.node import NodeBeat, NodeFacts, NodeGranted
 from node_registrar.domain import liveness
@@ -15,6 +17,8 @@ from node_registrar.domain.conditions import Pressures
 from node_registrar.domain.granting import VACANT_GRANT, Grant
 from node_registrar.domain.liveness import Beat, Health, Verdict
 from node_registrar.domain.node_view import NodeView
+
+log = structlog.get_logger()
 
 
 class Member:
@@ -30,6 +34,7 @@ class Member:
         self.facts: NodeFacts | None = None
         self.pressures = Pressures()
         self.heard_at: float | None = None
+        self.learned_at: float | None = None
         self.health = Health.UNASKED
         self.endpoint: Endpoint | None = None
         self.endpoint_heard_at: float | None = None
@@ -38,6 +43,7 @@ class Member:
         self.node: NodeView | None = None
         self.adopted = False
         self.report_due_at = 0.0
+        self.complaint = ""
         self.published: NodeGranted | None = None
         self._fresh_s = fresh_s
 
@@ -84,6 +90,11 @@ class Member:
             self.node = None
             self.status_wake.set()
 
+    def silent_s(self, now: float, hearing_since: float) -> float:
+        """Return for how long the holder could have been heard, and was not."""
+        known = (self.heard_at, self.learned_at, hearing_since)
+        return now - max(at for at in known if at is not None)
+
     def beat_age(self, now: float) -> Beat:
         """Return how old the last sign of life is."""
         return liveness.beat_of(self.heard_at, now, self._fresh_s)
@@ -91,6 +102,13 @@ class Member:
     def alive(self, now: float) -> bool:
         """Say whether the holder is known to live, by its beat or by the last `/healthz`."""
         return liveness.verdict(self.beat_age(now), self.health) is Verdict.RENEW
+
+    def complain(self, what: str, **fields: str) -> None:
+        """Log what is said again every few seconds only when it is news."""
+        complaint = f"{what} {fields}"
+        if complaint != self.complaint:
+            self.complaint = complaint
+            log.warning(what, node=self.name, **fields)
 
     def granted_event(self) -> NodeGranted | None:
         """Return what the other services hear of this node, None while nobody holds it."""

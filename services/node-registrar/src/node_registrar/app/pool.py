@@ -5,10 +5,9 @@ commands of one node are decided one after another.
 """
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from typing import Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Final
 
 import structlog
 
@@ -25,49 +24,18 @@ from contract.messages.node import (
     ServerAnnounced,
 )
 from kubekit.errors import ApiError, NotLeadingError
+from node_registrar.app.announcements import Announcements
 from node_registrar.app.member import Member
-from node_registrar.app.publishing import Publisher
-from node_registrar.bus import Voice
+from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.domain import granting
-from node_registrar.domain.addresses import Endpoint, refusal_of
+from node_registrar.domain.conditions import Pressures
 from node_registrar.domain.granting import Claim, Grant, Outcome
 from node_registrar.errors import ForeignNodeError, GrantMovedError
-from node_registrar.healthz import HealthProber
 from node_registrar.settings import RegistrarSettings
 
 _DECISIONS: Final = 3
 
 log = structlog.get_logger()
-
-
-class Ledger(Protocol):
-    """Where grants are written down."""
-
-    @property
-    def believes_beats(self) -> bool:
-        """Whether a beat alone shows who was granted, because nothing is written down."""
-        ...
-
-    async def open(self, member: Member) -> None:
-        """Learn what is recorded of a node, and begin to keep it."""
-        ...
-
-    async def record(self, member: Member, grant: Grant) -> None:
-        """Write a grant down; `member.grant` is the one that it replaces.
-
-        Raises `GrantMovedError` when another one is recorded, with that one in the member.
-        """
-        ...
-
-
-class Surroundings(NamedTuple):
-    """What the pool acts through."""
-
-    voice: Voice
-    publisher: Publisher
-    prober: HealthProber
-    tasks: asyncio.TaskGroup
-    clock: Callable[[], float] = time.monotonic
 
 
 class Pool:
@@ -77,43 +45,38 @@ class Pool:
         self._settings = settings
         self._ledger = ledger
         self._around = around
+        self._announcements = Announcements(settings, around)
         self._members: Final[dict[NodeName, Member]] = {}
         self._hearing_since = around.clock()
 
     async def register(self, node: NodeName, command: NodeRegister) -> NodeGrant:
         """Answer who holds the name now."""
-        if command.node != node or not self._is_ours(node):
-            raise CommandError(400, f"{command.node} is no node of this registrar")
-        member = self._member(node)
-        async with member.lock:
-            outcome = await self._attempted(self._decided(member, command))
+        async with self._turn(node, command.node) as member:
+            outcome = await self._decided(member, command)
             holder = member.grant.holder
-            if holder is None:
-                raise CommandError(503, "nothing is decided yet")
+            assert holder is not None, "every outcome but a grant needs a holder"
             if outcome is Outcome.REFUSE:
-                log.warning("registration.refused", node=node, asking=str(command.incarnation))
+                member.complain("registration.refused", asking=_text(command.incarnation))
             else:
                 self._take_facts(member, command)
         await self._around.publisher.publish(member)
+        self._assert_leading()
         return NodeGrant(node=node, holder=holder)
 
     async def release(self, node: NodeName, command: NodeRelease) -> Done:
         """Take a name back from its holder; from anybody else this changes nothing."""
-        if command.node != node or not self._is_ours(node):
-            raise CommandError(400, f"{command.node} is no node of this registrar")
-        member = self._member(node)
-        async with member.lock:
-            await self._attempted(self._open(member))
+        async with self._turn(node, command.node) as member:
             if member.grant.held_by(command.incarnation):
                 grant = Grant(holder=command.incarnation, released=True)
-                await self._attempted(self._ledger.record(member, grant))
+                await self._ledger.record(member, grant)
                 member.grant = grant
-                log.info("name.released", node=node, holder=str(command.incarnation))
+                log.info("name.released", node=node, holder=_text(command.incarnation))
                 member.wake()
         return Done()
 
     async def list_grants(self, _node: NodeName, _command: GrantsList) -> GrantsListed:
         """Answer with all grants in force."""
+        self._assert_leading()
         events = (member.granted_event() for member in self._members.values())
         return GrantsListed(grants=tuple(event for event in events if event is not None))
 
@@ -124,11 +87,11 @@ class Pool:
         member = self._member(node)
         if not member.opened:
             if not member.lock.locked():
-                self._spawn(self._meet(member, event), f"meet-{node}")
+                self._around.spawn(self._meet(member, event), f"meet-{node}")
             return
         if member.grant.holder is None and self._ledger.believes_beats:
             member.grant = Grant(holder=event.incarnation)
-            log.info("name.granted", node=node, holder=str(event.incarnation), by="beat")
+            log.info("name.granted", node=node, holder=_text(event.incarnation), by="beat")
         if member.grant.held_by(event.incarnation):
             member.take_beat(event, self._around.clock())
         elif granting.claim(member.grant, event.incarnation) is Claim.OTHER:
@@ -138,18 +101,7 @@ class Pool:
         """Hear where the kubelet API of a node is."""
         if event.node != node or not self._is_ours(node):
             return
-        member = self._member(node)
-        endpoint = Endpoint(
-            address=event.address, port=event.port, certificate_sha256=event.certificate_sha256
-        )
-        refusal = refusal_of(endpoint) if self._settings.kubeconfig else None
-        if refusal is not None:
-            if refusal != member.endpoint_refusal:
-                log.error("address.refused", node=node, reason=refusal)
-                member.endpoint_refusal = refusal
-                member.status_wake.set()
-            return
-        self._take_endpoint(member, endpoint)
+        self._announcements.take(self._member(node), event)
 
     async def repeat(self) -> None:
         """Say it all again, every few seconds, for those who did not hear."""
@@ -196,19 +148,38 @@ class Pool:
         await self._ledger.open(member)
         member.opened = True
 
-    async def _attempted[T](self, work: Awaitable[T]) -> T:
-        """Turn what the cluster refuses into an answer for the executor, who asks again."""
+    @asynccontextmanager
+    async def _turn(self, node: NodeName, named: NodeName) -> AsyncIterator[Member]:
+        """Give the member of a command, alone; what the cluster refuses becomes an answer."""
+        if named != node or not self._is_ours(node):
+            raise CommandError(400, f"{named} is no node of this registrar")
+        member = self._member(node)
         try:
-            return await work
+            async with asyncio.timeout(self._settings.request_timeout_s):
+                await member.lock.acquire()
+        except TimeoutError as error:
+            raise CommandError(503, f"{node}: others are still being answered") from error
+        try:
+            self._assert_leading()
+            await self._open(member)
+            yield member
         except ForeignNodeError as error:
-            log.error("node.foreign", node=error.node, kubelet_version=error.kubelet_version)  # noqa: TRY400 - a known reason
+            member.complain("node.foreign", kubelet_version=error.kubelet_version)
             raise CommandError(409, str(error)) from error
         except (ApiError, GrantMovedError, NotLeadingError) as error:
-            log.warning("grant.unrecorded", reason=str(error))
+            log.warning("grant.unrecorded", node=node, reason=str(error))
+            raise CommandError(503, str(error)) from error
+        finally:
+            member.lock.release()
+
+    def _assert_leading(self) -> None:
+        """Refuse to speak for others once another replica may: a frozen leader has old news."""
+        try:
+            self._around.leadership.assert_leading()
+        except NotLeadingError as error:
             raise CommandError(503, str(error)) from error
 
     async def _decided(self, member: Member, command: NodeRegister) -> Outcome:
-        await self._open(member)
         for _ in range(_DECISIONS):
             outcome = self._decide(member, command.incarnation, None)
             if outcome is Outcome.PROBE:
@@ -222,10 +193,9 @@ class Pool:
         raise GrantMovedError(f"node {member.name}: its grant is written by others all the time")
 
     def _decide(self, member: Member, who: Incarnation, healthy: bool | None) -> Outcome:  # noqa: FBT001 - a tri-state
-        heard_at = max(member.heard_at or self._hearing_since, self._hearing_since)
         known = granting.tenure(
             member.grant,
-            silent_s=self._around.clock() - heard_at,
+            silent_s=member.silent_s(self._around.clock(), self._hearing_since),
             lease_s=self._settings.lease_s,
             healthy=healthy,
         )
@@ -240,8 +210,11 @@ class Pool:
             member.facts = facts_before
             raise
         member.grant = grant
-        log.info("name.granted", node=member.name, holder=str(command.incarnation))
+        member.pressures = Pressures()
+        log.info("name.granted", node=member.name, holder=_text(command.incarnation))
         former = granting.evicted(before, command.incarnation)
+        if former is not None:
+            member.endpoint_heard_at = None  # the new holder may have another log-server
         if former is not None and not before.released:
             self._revoke(member, former)
 
@@ -250,17 +223,6 @@ class Pool:
             member.facts = command.facts
             member.wake()
         member.hear(self._around.clock())
-
-    def _take_endpoint(self, member: Member, endpoint: Endpoint) -> None:
-        changed = endpoint != member.endpoint
-        member.endpoint = endpoint
-        member.endpoint_refusal = None
-        member.endpoint_heard_at = self._around.clock()
-        if changed and self._settings.kubeconfig:
-            log.info("address.learned", node=member.name, address=endpoint.address)
-            member.host_ip = endpoint.address
-            member.status_wake.set()
-            self._spawn(self._around.publisher.publish(member), f"publish-{member.name}")
 
     async def _meet(self, member: Member, event: NodeBeat) -> None:
         """Learn, from a beat, of a node that was granted before this process began."""
@@ -278,10 +240,8 @@ class Pool:
     def _revoke(self, member: Member, executor_id: str) -> None:
         if member.grant.holder is not None:
             words = self._around.voice.revoke(member.name, executor_id, member.grant.holder)
-            self._spawn(words, f"revoke-{member.name}")
+            self._around.spawn(words, f"revoke-{member.name}")
 
-    def _spawn(self, work: Awaitable[None], name: str) -> None:
-        async def run() -> None:
-            await work
 
-        self._around.tasks.create_task(run(), name=name)
+def _text(who: Incarnation) -> str:
+    return f"{who.executor_id}/{who.start_count}"

@@ -17,8 +17,9 @@ from kubekit.events import EventSender
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
 from node_registrar.app.ledgers import NodeLedger, StaticLedger
-from node_registrar.app.pool import Ledger, Pool, Surroundings
+from node_registrar.app.pool import Pool
 from node_registrar.app.publishing import Publisher
+from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.app.upkeep import Means, Upkeep
 from node_registrar.app.writing import NodeWriter
 from node_registrar.bus import Voice, heard
@@ -120,8 +121,8 @@ async def _lead(settings: RegistrarSettings, world: World) -> None:
     """Serve while this replica leads; raises when it does not any more."""
     async with asyncio.TaskGroup() as tasks:
         voice = Voice(world.bus)
-        publisher = Publisher(voice)
-        around = Surroundings(voice, publisher, world.prober, tasks)
+        publisher = Publisher(voice, world.leadership)
+        around = Surroundings(world.leadership, voice, publisher, world.prober, tasks)
         ledger = _ledger(settings, world, publisher, tasks)
         pool = Pool(settings, ledger, around)
         async with heard(world.bus, tasks, pool):

@@ -49,7 +49,7 @@ class NodeWriter:
 
     async def create(self, member: Member, grant: Grant) -> None:
         """Create the Node, with labels, taints and the grant. Call it with the member's lock."""
-        shown = self._shown(member, {})
+        shown = self._shown(member, {}, released=grant.released)
         status = self._told(member) | {
             "conditions": conditions.rendered(shown, {}, datetime.now(UTC))
         }
@@ -85,9 +85,10 @@ class NodeWriter:
         if member.node is None:
             await self._recreate(member)
             return
-        if member.grant.in_force:
-            await self._correct(member, member.node)
+        # Status first: it is what everybody waits for.
         await self._write_status(member, member.node)
+        if member.grant.in_force:
+            await self._correct(member)
 
     def say_starting(self, node: NodeName) -> None:
         """Emit the Event with which a kubelet begins."""
@@ -98,7 +99,10 @@ class NodeWriter:
             if member.node is None and member.grant.in_force and member.facts is not None:
                 await self.create(member, member.grant)
 
-    async def _correct(self, member: Member, view: NodeView) -> None:
+    async def _correct(self, member: Member) -> None:
+        view = member.node
+        if view is None:
+            return
         find = correction if member.adopted else adoption
         metadata = find(view, self._template, member.endpoint)
         if metadata:
@@ -109,7 +113,9 @@ class NodeWriter:
         before = view.conditions()
         if member.grant.released and before.get(READY, {}).get("status") != "True":
             return  # said once; from here on the node controller's word stands
-        shown = self._shown(member, view.status.get("capacity") or {})
+        shown = self._shown(
+            member, view.status.get("capacity") or {}, released=member.grant.released
+        )
         changes = differing(self._told(member), view.status)
         if not changes and not conditions.differs(shown, before) and not self._is_due(member):
             return
@@ -134,10 +140,12 @@ class NodeWriter:
             told |= address_status(member.name, member.endpoint)
         return told
 
-    def _shown(self, member: Member, capacity: Mapping[str, Any]) -> dict[str, Face]:
+    def _shown(
+        self, member: Member, capacity: Mapping[str, Any], *, released: bool
+    ) -> dict[str, Face]:
         told = self._told(member)
         problems = readiness.problems(
-            released=member.grant.released,
+            released=released,
             endpoint=member.endpoint,
             refusal=member.endpoint_refusal,
             capacity=told.get("capacity", capacity),

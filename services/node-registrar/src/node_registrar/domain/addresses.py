@@ -17,6 +17,19 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     certificate_sha256: str
 
 
+def replaces(
+    new: Endpoint, present: Endpoint | None, present_heard_s: float | None, tolerance_s: float
+) -> bool:
+    """Say whether an announcement takes the place of the present endpoint.
+
+    Two servers that announce one node (a cloned machine) must not make its address flap: another
+    address waits until the present one has been silent; None for one that was never heard.
+    """
+    if present is None or present_heard_s is None or new.address == present.address:
+        return True
+    return present_heard_s >= tolerance_s
+
+
 def refusal_of(endpoint: Endpoint) -> str | None:
     """Return why this endpoint cannot stand in a Node, None when it can."""
     try:
