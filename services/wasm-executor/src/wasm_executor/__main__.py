@@ -16,7 +16,7 @@ from servicekit.settings import read_settings
 from wasm_executor.keeper.app import Keeper
 from wasm_executor.keeper.errors import KeeperError
 from wasm_executor.keeper.identity import lock_data_directory, next_identity
-from wasm_executor.keeper.linux import become_subreaper
+from wasm_executor.keeper.linux import become_subreaper, name_process
 
 SUPERVISOR = (sys.executable, "-m", "wasm_executor.supervisor")
 
@@ -45,6 +45,7 @@ def main() -> int:
         sys.stderr.write(f"wasm-executor: {error}\n")
         return 1
     become_subreaper()
+    name_process("wasmlet-keeper")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     command = tuple(sys.argv[1:]) or SUPERVISOR

@@ -24,7 +24,8 @@ from wasm_executor.container.plan import (
     plan_encoder,
     read_plan,
 )
-from wasm_executor.keeper.linux import die_with_parent, renounce_privileges
+from wasm_executor.keeper.descriptors import close_all_but
+from wasm_executor.keeper.linux import die_with_parent, name_process, renounce_privileges
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
 from wasm_executor.runtimes.interface import Runtime
 
@@ -72,18 +73,14 @@ def _is_bound_to(keeper_pid: int) -> bool:
 def _shed(fds: Descriptors) -> None:
     """Become a process of its own: session, signals, limits, descriptors."""
     os.setsid()
+    name_process("wasmlet-guest")
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     renounce_privileges()
     for target, source in enumerate((fds.stdin, fds.stdout, fds.stderr)):
         os.dup2(source, target)
-    keep = sorted((fds.plan, fds.outcome, fds.gate))
-    first = 3
-    for kept in keep:
-        os.closerange(first, kept)
-        first = kept + 1
-    os.closerange(first, 2**31 - 1)
+    close_all_but((fds.plan, fds.outcome, fds.gate))
 
 
 def _is_let_in(gate_fd: int) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
+from wasm_executor.keeper.descriptors import close_all_but
 from wasm_executor.keeper.linux import die_with_parent
 from wasm_executor.keeper.loop import EventLoop
 
@@ -83,6 +84,7 @@ def _become(
         if os.getppid() == parent:
             os.setsid()  # a terminal's Ctrl-C reaches the keeper alone, which passes it on
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+            close_all_but((inherited_fd,))
             os.set_inheritable(inherited_fd, True)
             os.execve(argv[0], list(argv), dict(environ))  # noqa: S606 - no shell is the point
     finally:

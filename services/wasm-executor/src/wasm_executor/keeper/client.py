@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from wasm_executor.container.plan import ProcessPlan, StartReport, framed, report_decoder
+from wasm_executor.keeper.descriptors import receive
 from wasm_executor.keeper.errors import (
     ContainerInUseError,
     KeeperError,
@@ -25,6 +26,7 @@ from wasm_executor.keeper.errors import (
     UnknownContainerError,
 )
 from wasm_executor.keeper.protocol import (
+    MAX_MESSAGE,
     Answer,
     CloseStdin,
     ContainerProcess,
@@ -42,7 +44,6 @@ from wasm_executor.keeper.protocol import (
     SpawnSpec,
     encoder,
     from_keeper_decoder,
-    receive,
 )
 from wasm_executor.keeper.protocol import Spawned as SpawnedAnswer
 
@@ -200,7 +201,7 @@ class KeeperClient:
     def _hear(self) -> None:
         for _ in range(TURN):
             try:
-                data, _fds = receive(self._connection)
+                data, _fds = receive(self._connection, MAX_MESSAGE, most_fds=0)
             except BlockingIOError:
                 return
             except ConnectionResetError:

@@ -6,7 +6,6 @@ the count is on disk before anything is started.
 
 import fcntl
 import os
-import secrets
 from pathlib import Path
 
 import msgspec
@@ -40,7 +39,7 @@ def next_identity(directory: Path) -> Identity:
     try:
         last = msgspec.json.decode(path.read_bytes(), type=Identity)
     except FileNotFoundError:
-        last = Identity(executor_id=secrets.token_hex(16), start_count=0)
+        last = Identity(executor_id=os.urandom(16).hex(), start_count=0)
     identity = msgspec.structs.replace(last, start_count=last.start_count + 1)
     _write_durably(path, msgspec.json.encode(identity))
     return identity

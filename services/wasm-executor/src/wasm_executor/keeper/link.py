@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from wasm_executor.keeper.descriptors import receive
 from wasm_executor.keeper.events import emit
 from wasm_executor.keeper.loop import READABLE, WRITABLE, EventLoop
-from wasm_executor.keeper.protocol import FromKeeper, Request, encoder, receive, request_decoder
+from wasm_executor.keeper.protocol import MAX_MESSAGE, FromKeeper, Request, encoder, request_decoder
 
 
 class SupervisorLink:
@@ -54,7 +55,7 @@ class SupervisorLink:
 
     def _hear(self) -> None:
         try:
-            data, fds = receive(self._connection)
+            data, fds = receive(self._connection, MAX_MESSAGE, most_fds=1)
         except BlockingIOError:
             return
         except ConnectionResetError:

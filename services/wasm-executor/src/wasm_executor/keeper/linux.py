@@ -10,6 +10,7 @@ from typing import Final
 
 PR_SET_PDEATHSIG: Final = 1
 PR_SET_DUMPABLE: Final = 4
+PR_SET_NAME: Final = 15
 PR_SET_CHILD_SUBREAPER: Final = 36
 PR_SET_NO_NEW_PRIVS: Final = 38
 PR_SET_THP_DISABLE: Final = 41
@@ -31,6 +32,11 @@ def renounce_privileges() -> None:
     """No exec from here on gains anything, and nobody without rights reads this memory."""
     _control(PR_SET_NO_NEW_PRIVS, 1)
     _control(PR_SET_DUMPABLE, 0)
+
+
+def name_process(name: str) -> None:
+    """Set what ps and top show; at most 15 bytes of it."""
+    _prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()), 0, 0, 0)
 
 
 def disable_huge_pages() -> None:

@@ -6,7 +6,6 @@ container's process reads its plan, which the keeper passes on and never reads.
 """
 
 import re
-import socket
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
@@ -136,9 +135,3 @@ type FromKeeper = Answer | Exited
 encoder: Final = msgspec.msgpack.Encoder()
 request_decoder: Final[Decoder[Request]] = Decoder(Request)
 from_keeper_decoder: Final[Decoder[FromKeeper]] = Decoder(FromKeeper)
-
-
-def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """Take one packet and its descriptors; no bytes mean that the other side is gone."""
-    data, fds, _, _ = socket.recv_fds(connection, MAX_MESSAGE, 1, socket.MSG_CMSG_CLOEXEC)
-    return data, fds

@@ -159,9 +159,10 @@ class Spawner:
             self._under_way += 1
             self._loop.add(gate.fileno(), lambda: self._hear_gate(attempt))
             assert self._zygote is not None
-            # A zygote that died just now takes the message's descriptors with it: the gate tells.
-            with suppress(BrokenPipeError, ConnectionResetError):
+            try:
                 socket.send_fds(self._zygote, [SPAWN], theirs.fds)
+            except (BrokenPipeError, ConnectionResetError):
+                self._ready = False  # it died just now: its socket and this gate will tell
 
     def _prepare(self, order: SpawnOrder, theirs: _Closing) -> tuple[Pipes, socket.socket]:
         """Make both ends of everything, theirs in the order of the container's Descriptors."""

@@ -6,7 +6,6 @@ before a fork are broken after it. Killed, it is started again; containers do no
 they are the keeper's children.
 """
 
-import gc
 import os
 import signal
 import socket
@@ -14,9 +13,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from wasm_executor.container.process import Descriptors, live_and_exit
-from wasm_executor.keeper.linux import disable_huge_pages
+from wasm_executor.keeper.descriptors import receive
+from wasm_executor.keeper.linux import disable_huge_pages, name_process
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
+from wasm_executor.zygote.freezing import freeze_heap
 
 READY: Final = b"ready"
 SPAWN: Final = b"spawn"
@@ -29,16 +30,12 @@ def serve(keeper: socket.socket, keeper_pid: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     disable_huge_pages()
+    name_process("wasmlet-zygote")
     runtimes = load_runtimes()
-    # What exists now is shared with every fork; a collection would write to all of it.
-    gc.collect()
-    gc.disable()
-    gc.freeze()
+    freeze_heap()
     keeper.sendall(READY)
     while True:
-        message, fds, _, _ = socket.recv_fds(
-            keeper, len(SPAWN), DESCRIPTORS, socket.MSG_CMSG_CLOEXEC
-        )
+        message, fds = receive(keeper, len(SPAWN), DESCRIPTORS)
         if not message:
             return
         _fork_container(

@@ -1,0 +1,2 @@
+;; Not a command: exports something else.
+(module (func (export "main")))

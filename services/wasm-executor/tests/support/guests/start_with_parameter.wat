@@ -1,0 +1,2 @@
+;; Its _start wants an argument.
+(module (func (export "_start") (param i32)))
