@@ -36,6 +36,8 @@ def configure_logging(service: str, level: str, form: str) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    # "Started server process", "Application startup complete": our own events say what matters.
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,

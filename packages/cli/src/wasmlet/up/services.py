@@ -18,6 +18,9 @@ EXECUTOR_STOP_TIMEOUT_S = 40.0
 """An executor gives its containers their grace (30 s by default) before it ends."""
 
 
+_ELECTING = (Role.NODE_REGISTRAR, Role.POD_RECONCILER)
+
+
 class Passwords(Protocol):
     """Where the password of a NATS user lies."""
 
@@ -56,6 +59,9 @@ def _command(around: Surroundings, role: Role, own: Mapping[str, str]) -> ChildC
     kubeconfig = around.kubeconfigs.get(role)
     if kubeconfig is not None:
         shared["WASMLET_KUBECONFIG"] = str(kubeconfig)
+    if role in _ELECTING and around.options.nats_url is None:
+        # Nobody else is on an embedded bus, and another `up` of this cluster must not stand back.
+        shared["WASMLET_ELECTION"] = "off"
     chosen = dict(_chosen(around.options, role.value))
     return ChildCommand(
         name=role.value,
