@@ -19,8 +19,10 @@ from pod_reconciler.kube import Contact, KubeCluster
 from pod_reconciler.links import Links
 from pod_reconciler.office import Office
 from pod_reconciler.settings import Settings
+from pod_reconciler.static import StaticCluster
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
+from servicekit.errors import SettingsError
 from servicekit.running import raise_on_signal, stop_absorbed
 
 log = structlog.get_logger()
@@ -48,8 +50,13 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve_folder(settings: Settings, bus: Bus) -> None:
+    if settings.manifests is None:
+        raise SettingsError("WASMLET_MANIFESTS is not set, and WASMLET_KUBECONFIG neither")
+    cluster = StaticCluster(settings.manifests, settings.manifests_interval_s, settings.status_file)
+    cluster.load()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve_admin(settings, lambda: _why_not_ready(bus)), name="admin")
+        await lead_again_and_again(settings, bus, cluster, StaticTerm())
 
 
 async def _serve_cluster(settings: Settings, bus: Bus) -> None:

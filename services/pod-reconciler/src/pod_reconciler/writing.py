@@ -7,6 +7,7 @@ from contract.ids import PodUid
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import StatusWrite
 from pod_reconciler.domain.duties import Hold, WriteDue, is_worth_writing, write_due
+from pod_reconciler.domain.outcome import ContainerOutcome, container_outcomes
 from pod_reconciler.domain.pod import Json, Pod
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.rendering import OWNERSHIP, render, render_refused
@@ -67,7 +68,7 @@ class Writer:
             record.settled = changes
         else:
             STATUS_WRITES.labels("written").inc()
-            log.info("status.written", **_names(record), phase=version.pod.phase)
+            log.info("status.written", **_names(record), **_told(version.pod))
             unchanged = record.pod is pod and record.report is report
             self._view.on_pod(version.pod, version.raw, self._links.clock(), by_watch=False)
             if unchanged:
@@ -109,3 +110,17 @@ def _is_worth_it(record: PodRecord, patch: bytes) -> bool:
 
 def _names(record: PodRecord) -> dict[str, str]:
     return {"namespace": record.namespace, "pod": record.name, "pod_uid": record.uid}
+
+
+def _told(pod: Pod) -> dict[str, str]:
+    containers = " ".join(_in_short(each) for each in container_outcomes(pod.status))
+    return {"phase": pod.phase, "reason": pod.status.get("reason", ""), "containers": containers}
+
+
+def _in_short(container: ContainerOutcome) -> str:
+    detail = [container.reason] if container.reason else []
+    if container.exit_code is not None:
+        detail.append(f"exit {container.exit_code}")
+    if container.restart_count:
+        detail.append(f"restarts {container.restart_count}")
+    return f"{container.name}={container.state}" + (f" ({', '.join(detail)})" if detail else "")

@@ -1,0 +1,134 @@
+"""From a manifest's document to a pod, as an API server would have made it. Pure.
+
+A static pod has met no validation: its names become folders and subjects, so they are checked here.
+Its UID follows from its content and its node, so that it is the same after every restart, and a
+changed manifest is a new pod.
+"""
+
+import hashlib
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from contract.ids import NodeName
+from pod_reconciler.domain.pod import Json, Pod, decoder
+from pod_reconciler.errors import ManifestError
+
+FILE_SCHEME: Final = "file:"
+_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_SUBDOMAIN: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A pod's JSON before it is bound to a node, and where it came from."""
+
+    source: str
+    pod: Json
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Namespace and name: one manifest may claim them."""
+        metadata = self.pod["metadata"]
+        return str(metadata["namespace"]), str(metadata["name"])
+
+
+def manifest_of(document: object, source: str, folder: Path) -> Manifest:
+    """Check a document and fill in what an API server would; raises `ManifestError`."""
+    if not isinstance(document, Mapping):
+        raise ManifestError(source, "it is no mapping")
+    kind = f"{document.get('apiVersion')} {document.get('kind')}"
+    if kind != "v1 Pod":
+        raise ManifestError(source, f"only v1 Pods run without a cluster, and this is a {kind}")
+    pod = _without_nulls(document)
+    problem = next(_problems(pod), None)
+    if problem is not None:
+        raise ManifestError(source, problem)
+    metadata = {"namespace": "default", "generation": 1} | pod.get("metadata", {})
+    spec = pod["spec"] | {"containers": [_located(each, folder) for each in _containers(pod)]}
+    filled = pod | {"metadata": metadata, "spec": spec, "status": {}}
+    try:
+        decoder.decode(msgspec.json.encode(filled))
+    except msgspec.DecodeError as error:
+        raise ManifestError(source, str(error)) from error
+    return Manifest(source=source, pod=filled)
+
+
+def bound(manifest: Manifest, node: NodeName) -> Json:
+    """The pod on one node."""
+    content = msgspec.json.encode([manifest.pod, node], order="deterministic")
+    uid = uuid.UUID(bytes=hashlib.sha256(content).digest()[:16], version=5)
+    pod = manifest.pod
+    return pod | {
+        "metadata": pod["metadata"] | {"uid": str(uid)},
+        "spec": pod["spec"] | {"nodeName": node},
+    }
+
+
+def wants_node(manifest: Manifest, node: NodeName) -> bool:
+    """Whether a static pod belongs on a node: on each, unless it names one."""
+    return bool(manifest.pod["spec"].get("nodeName", node) == node)
+
+
+def with_status(pod: Pod, pod_json: Json, status: Json) -> Json:
+    """The pod with what was written merged into its status, as the API server merges it."""
+    kept = {key: value for key, value in pod.status.items() if key not in ("reason", "message")}
+    return pod_json | {"status": kept | status}
+
+
+def _problems(pod: Json) -> Iterator[str]:
+    metadata = pod.get("metadata")
+    if not isinstance(metadata, Mapping):
+        yield "metadata.name: Required value"
+        return
+    if not _SUBDOMAIN.fullmatch(str(metadata.get("name", ""))):
+        yield f"metadata.name: Invalid value: {metadata.get('name')!r}"
+    if not _LABEL.fullmatch(str(metadata.get("namespace", "default"))):
+        yield f"metadata.namespace: Invalid value: {metadata.get('namespace')!r}"
+    if not isinstance(pod.get("spec"), Mapping) or not _containers(pod):
+        yield "spec.containers: Required value"
+        return
+    yield from _container_problems(_containers(pod))
+
+
+def _container_problems(containers: list[Any]) -> Iterator[str]:
+    names = set()
+    for index, container in enumerate(containers):
+        path = f"spec.containers[{index}]"
+        if not isinstance(container, Mapping):
+            yield f"{path}: it is no mapping"
+            return
+        name = container.get("name")
+        if not _LABEL.fullmatch(str(name or "")):
+            yield f"{path}.name: Invalid value: {name!r}"
+        if name in names:
+            yield f"{path}.name: Duplicate value: {name!r}"
+        if not container.get("image"):
+            yield f"{path}.image: Required value"
+        names.add(name)
+
+
+def _containers(pod: Json) -> list[Any]:
+    containers = pod["spec"].get("containers")
+    return containers if isinstance(containers, list) else []
+
+
+def _located(container: Json, folder: Path) -> Json:
+    """A module beside its manifest is found from anywhere."""
+    image = container["image"]
+    if not isinstance(image, str) or not image.startswith(FILE_SCHEME):
+        return container
+    path = folder / image.removeprefix(FILE_SCHEME)
+    return container | {"image": f"{FILE_SCHEME}{path}"}
+
+
+def _without_nulls(value: Any) -> Any:
+    """A field that says nothing is as good as absent."""
+    if isinstance(value, Mapping):
+        return {str(key): _without_nulls(each) for key, each in value.items() if each is not None}
+    if isinstance(value, list):
+        return [_without_nulls(each) for each in value if each is not None]
+    return value
