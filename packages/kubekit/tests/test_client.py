@@ -69,6 +69,7 @@ async def test_a_request_arrives_as_it_was_meant(server: RecordedServer) -> None
         (status_reply(409, "AlreadyExists"), AlreadyExistsError, False),
         (status_reply(410, "Expired"), GoneError, False),
         (status_reply(422, "Invalid"), InvalidError, False),
+        (status_reply(422, "Invalid", causes=[{"field": "metadata.uid"}]), ConflictError, False),
         (status_reply(429, "TooManyRequests"), TooManyRequestsError, True),
         (status_reply(500, "InternalError"), ServerError, True),
         (status_reply(504, "Timeout"), ServerError, True),

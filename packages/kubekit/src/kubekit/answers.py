@@ -38,6 +38,7 @@ _BY_STATUS: Final[dict[int, type[ApiError]]] = {
 
 class _Cause(msgspec.Struct, frozen=True):
     reason: str = ""
+    field: str = ""
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
@@ -61,7 +62,7 @@ _STATUS: Final = msgspec.json.Decoder(Status)
 def error_from_status(status: Status, *, retry_after_s: float | None = None) -> ApiError:
     """The error for a Status object, be it a body or the object of a watch's ERROR event."""
     details = status.details or _Details()
-    return _error_class(status.code, status.reason)(
+    return _error_class(status)(
         status.code,
         status.reason or "Unknown",
         status.message or "the API server gave no message",
@@ -89,12 +90,20 @@ def parse_status(body: bytes | msgspec.Raw) -> Status | None:
     return status if status.kind == "Status" else None
 
 
-def _error_class(code: int, reason: str) -> type[ApiError]:
-    if code == 409 and reason == "AlreadyExists":  # noqa: PLR2004 -- an HTTP status is its own name
+def _error_class(status: Status) -> type[ApiError]:
+    if status.code == 409 and status.reason == "AlreadyExists":  # noqa: PLR2004 -- its own name
         return AlreadyExistsError
-    if code >= 500:  # noqa: PLR2004 -- as above
+    if status.code == 422 and _is_about_uid(status):  # noqa: PLR2004 -- as above
+        return ConflictError
+    if status.code >= 500:  # noqa: PLR2004 -- as above
         return ServerError
-    return _BY_STATUS.get(code, ApiError)
+    return _BY_STATUS.get(status.code, ApiError)
+
+
+def _is_about_uid(status: Status) -> bool:
+    """A patch that names another UID is answered as an attempt to change it, and not with 409."""
+    causes = status.details.causes if status.details else ()
+    return any(cause.field == "metadata.uid" for cause in causes)
 
 
 def _retry_after_s(headers: Mapping[str, str]) -> float | None:

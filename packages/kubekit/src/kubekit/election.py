@@ -108,7 +108,8 @@ class Elector:
     async def campaign(self) -> AsyncIterator["Elector"]:
         """Compete while the body runs; give the Lease back after it has ended.
 
-        So the body's writers are gone before another may lead.
+        So the body's writers are gone before another may lead. Like any TaskGroup, it wraps what
+        the body raises in a group.
         """
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(self.run(), name=f"election-{self._name}")
