@@ -5,6 +5,7 @@ import os
 import random
 import resource
 import signal
+import subprocess
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -162,18 +163,14 @@ async def test_next_keeper_kills_a_container_that_outlived_its_keeper(
     async with first.supervise() as supervisor:
         container = await supervisor.start("sleep")
         record = next((first.folder / "run" / "containers").iterdir())
-        survivor = os.fork()
-        if survivor == 0:
-            signal.pause()
-            os._exit(0)
+        survivor = subprocess.Popen(["sleep", "3600"])  # noqa: ASYNC220 - it returns at once
         ticks = start_ticks(container.pid)
         text = record.read_text()
-        text = text.replace(f'"pid":{container.pid}', f'"pid":{survivor}')
-        record.write_text(text.replace(str(ticks), str(start_ticks(survivor))))
+        text = text.replace(f'"pid":{container.pid}', f'"pid":{survivor.pid}')
+        record.write_text(text.replace(str(ticks), str(start_ticks(survivor.pid))))
         kill(first.pid)
         async with start_keeper().supervise():
-            _, status = os.waitpid(survivor, 0)
-            assert os.waitstatus_to_exitcode(status) == -signal.SIGKILL
+            assert await asyncio.to_thread(survivor.wait, 20) == -signal.SIGKILL
 
 
 async def test_next_keeper_spares_a_process_that_got_a_recorded_pid(

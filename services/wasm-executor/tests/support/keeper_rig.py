@@ -228,6 +228,21 @@ def is_zygote(pid: int) -> bool:
     return False
 
 
+def proc(pid: int, name: str) -> bytes:
+    """A file of /proc/pid."""
+    return Path(f"/proc/{pid}/{name}").read_bytes()
+
+
+def descriptors(pid: int) -> list[str]:
+    """What a process holds above stdio."""
+    folder = Path(f"/proc/{pid}/fd")
+    return [str(entry.readlink()) for entry in folder.iterdir() if int(entry.name) > 2]
+
+
+def files_below(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def is_alive(pid: int) -> bool:
     with suppress(FileNotFoundError, ProcessLookupError):
         stat = Path(f"/proc/{pid}/stat").read_text()

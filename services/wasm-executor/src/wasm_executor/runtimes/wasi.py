@@ -6,7 +6,7 @@ guest on one thread.
 """
 
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NoReturn
 
 from wasmtime import (
     Engine,
@@ -17,6 +17,7 @@ from wasmtime import (
     Module,
     Store,
     Trap,
+    ValType,
     WasiConfig,
     WasmtimeError,
 )
@@ -34,8 +35,15 @@ from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedErro
 ENTRY_FUNCTION: Final = "_start"
 RUN_INTERFACE: Final = "wasi:cli/run@0.2.0"
 """wasmtime finds a later 0.2.x by it."""
+WASI_01_MODULES: Final = ("wasi_snapshot_preview1", "wasi_unstable")
 ENGINE_LIMIT_FACTOR: Final = 1.25
 """Above the container's limit: whoever watches memory kills first and says OOMKilled."""
+
+
+class _GuestLeftError(Exception):
+    def __init__(self, code: int) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class WasiRuntime:
@@ -45,6 +53,9 @@ class WasiRuntime:
         self._engine = new_engine()
         self._modules = Linker(self._engine)
         self._modules.define_wasi()
+        self._modules.allow_shadowing = True
+        for version in WASI_01_MODULES:
+            self._modules.define_func(version, "proc_exit", FuncType([ValType.i32()], []), _leave)
         self._components = components.Linker(self._engine)
         self._components.add_wasip2()
 
@@ -117,10 +128,15 @@ def _new_store(engine: Engine, plan: ProcessPlan) -> Store:
     return store
 
 
+def _leave(code: int) -> NoReturn:
+    """`proc_exit` as a process has it: wasmtime's own traps at 126 and above."""
+    raise _GuestLeftError(code & 0xFF)
+
+
 def _exit_code(entry: Callable[[], int]) -> int:
     try:
         return entry()
-    except ExitTrap as leaving:
+    except (_GuestLeftError, ExitTrap) as leaving:
         return leaving.code
     except (Trap, WasmtimeError) as error:
         raise GuestTrappedError(str(error).rstrip()) from error

@@ -1,0 +1,141 @@
+"""What one container's process has of another's, and of the executor's: nothing."""
+
+import asyncio
+import os
+import resource
+import secrets
+from pathlib import Path
+
+import pytest
+from keeper_rig import KeeperProcess, descriptors, files_below, proc, wait_until
+
+as_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root reads the memory of a process that is not dumpable"
+)
+
+
+def memory_holds(pid: int, marker: bytes) -> bool:
+    """Search every readable mapping of a process."""
+    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
+        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+            span, mode, *_ = line.split()
+            if not mode.startswith("r") or line.endswith("[vvar]") or "[vvar" in line:
+                continue
+            first, last = (int(address, 16) for address in span.split("-"))
+            try:
+                memory.seek(first)
+                if marker in memory.read(last - first):
+                    return True
+            except OSError:
+                continue  # a hole, or the kernel's own page
+    return False
+
+
+@as_root
+async def test_secret_of_a_container_is_in_no_other_process(keeper: KeeperProcess) -> None:
+    secret = secrets.token_hex(24)
+    async with keeper.supervise() as supervisor:
+        before = await supervisor.start("sleep", name="before")
+        holder = await supervisor.start("sleep", name="holder", PASSWORD=secret)
+        after = await supervisor.start("sleep", name="after")
+        assert memory_holds(holder.pid, secret.encode())
+        for pid in (before.pid, after.pid, keeper.zygote_pid(), keeper.pid):
+            assert not memory_holds(pid, secret.encode())
+
+
+@as_root
+async def test_secret_is_in_no_command_line_and_no_file(keeper: KeeperProcess) -> None:
+    secret = secrets.token_hex(24)
+    async with keeper.supervise() as supervisor:
+        holder = await supervisor.start("sleep", PASSWORD=secret)
+        for place in ("cmdline", "environ"):
+            assert secret.encode() not in proc(holder.pid, place)
+        written = files_below(keeper.folder)
+        assert written
+        assert not any(secret.encode() in content for content in written.values())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
+async def test_memory_of_a_container_is_closed_to_its_own_user(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        container = await supervisor.start("sleep")
+        with pytest.raises(PermissionError):
+            memory_holds(container.pid, b"")
+
+
+async def test_random_bytes_of_two_containers_differ(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        async with asyncio.TaskGroup() as spawns:
+            started = [
+                spawns.create_task(supervisor.start("random", name=f"r{n}")) for n in range(8)
+            ]
+        for _ in started:
+            await supervisor.next_exit()
+        seen = {task.result().content() for task in started}
+        assert len(seen) == 8
+        assert all(len(bytes.fromhex(said)) == 32 for said in seen)
+
+
+@as_root
+async def test_container_holds_its_own_descriptors_only(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        await supervisor.start("sleep", name="other")
+        container = await supervisor.start("sleep")
+        targets = descriptors(container.pid)
+        assert not [target for target in targets if target.startswith("socket:")]
+        ours = [target for target in targets if target.startswith("/")]
+        assert {Path(target).name for target in ours} == {
+            "sleep.cwasm",
+            "uid_sleep_0.json",
+        }
+
+
+async def test_container_gives_up_what_it_does_not_need(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        container = await supervisor.start("sleep")
+        status = proc(container.pid, "status").decode()
+        assert "NoNewPrivs:\t1" in status
+        assert "THP_enabled:\t0" in status
+        assert os.getsid(container.pid) == container.pid
+        assert os.getpgid(container.pid) == container.pid
+
+
+@as_root
+async def test_executors_settings_reach_neither_zygote_nor_container(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor:
+        container = await supervisor.start("sleep")
+        assert resource.prlimit(container.pid, resource.RLIMIT_CORE) == (0, 0)
+        for pid in (keeper.zygote_pid(), container.pid):
+            assert b"WASMLET_" not in proc(pid, "environ")
+
+
+@as_root
+async def test_zygote_has_one_thread_and_one_socket_after_many_forks(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor:
+        async with asyncio.TaskGroup() as spawns:
+            for number in range(20):
+                spawns.create_task(supervisor.start("sleep", name=f"s{number}"))
+        zygote = keeper.zygote_pid()
+        assert b"Threads:\t1\n" in proc(zygote, "status")
+        wait_until(lambda: len(descriptors(zygote)) == 1)
+        assert descriptors(zygote)[0].startswith("socket:")
+
+
+@as_root
+async def test_idle_container_keeps_less_than_two_megabytes_to_itself(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor:
+        for number in range(5):
+            container = await supervisor.start("sleep", name=f"s{number}")
+        rollup = proc(container.pid, "smaps_rollup").decode()
+        private = {
+            line.split(":")[0]: int(line.split()[1])
+            for line in rollup.splitlines()
+            if line.startswith("Private_")
+        }
+        assert sum(private.values()) < 2_000
