@@ -1,16 +1,21 @@
-"""Image services in a task group of the test's own, and modules for them to run."""
+"""Image services, scripted registries, pulls of them, and modules to run."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from scripted_registry import LIMITS, Peer
 from wasmtime import wat2wasm
 
+from wasm_executor.images.jobrunner import PULL, JobRunner
+from wasm_executor.images.jobs import Credentials, JobResult, PullJob, PullLimits
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.settings import ImageSettings
+from wasm_executor.images.store import ContentStore
 
 type OpenImages = Callable[..., AbstractAsyncContextManager[ImageService]]
 
@@ -41,3 +46,45 @@ def module(tmp_path: Path) -> Callable[..., str]:
         return f"file:{path}"
 
     return write
+
+
+@pytest.fixture
+def open_peer() -> Iterator[Callable[[], Peer]]:
+    with ExitStack() as stack:
+        yield lambda: stack.enter_context(Peer())
+
+
+@pytest.fixture
+def peer(open_peer: Callable[[], Peer]) -> Peer:
+    return open_peer()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> ContentStore:
+    made = ContentStore(tmp_path / "images")
+    made.prepare()
+    return made
+
+
+type Pull = Callable[..., Any]
+
+
+@pytest.fixture
+def pull(store: ContentStore) -> Pull:
+    async def run(
+        reference: str,
+        *plain: str,
+        limits: PullLimits = LIMITS,
+        credentials: Credentials | None = None,
+    ) -> JobResult:
+        job = PullJob(
+            reference=reference,
+            store=str(store.root),
+            parent_pid=os.getpid(),
+            insecure_registries=plain or (reference.split("/", 1)[0],),
+            credentials=credentials,
+            limits=limits,
+        )
+        return await JobRunner(store).run(PULL, job, timeout_s=30.0)
+
+    return run

@@ -4,6 +4,7 @@ People search for these texts; the texts of requests name Python objects.
 """
 
 import errno
+import http.client
 import ssl
 from collections.abc import Iterator
 from typing import Final
@@ -80,12 +81,12 @@ def _connection_reason(error: requests.exceptions.RequestException, host: str, p
     for cause in _causes(error):
         if isinstance(cause, urllib3.exceptions.NameResolutionError):
             return f"dial tcp: lookup {host}: no such host"
+        if isinstance(cause, http.client.HTTPException):
+            return "EOF"  # RemoteDisconnected, which is a ConnectionResetError, too
         if isinstance(cause, ConnectionResetError):
             return "read: connection reset by peer"
         if isinstance(cause, OSError) and cause.errno in _CONNECT_TEXTS:
             return f"dial tcp {peer}: connect: {_CONNECT_TEXTS[cause.errno]}"
-    if "RemoteDisconnected" in str(error) or "BadStatusLine" in str(error):
-        return "EOF"
     return str(error)
 
 
