@@ -47,7 +47,10 @@ class KubeletProtocol(H11Protocol):
 
 
 def _verified(connection: ssl.SSLObject | None) -> PeerCertificate | None:
-    decoded: dict[str, Any] | None = connection.getpeercert() if connection else None
+    if connection is None or connection.session_reused:
+        # OpenSSL keeps TLS 1.2 sessions whatever it is told; a resumed one was verified long ago.
+        return None
+    decoded: dict[str, Any] | None = connection.getpeercert()
     if not decoded:
         return None
     return peer_certificate(decoded, float(ssl.cert_time_to_seconds(decoded["notAfter"])))

@@ -1,7 +1,7 @@
 """The TLS context of one listener, which changes under its open port.
 
 A handshake takes whatever context is current, so that a new certificate or client CA counts at once
-and open streams go on. Sessions are never resumed: a resumed one is not verified again.
+and open streams go on. No tickets are given: a resumed session is not verified again.
 """
 
 import contextlib

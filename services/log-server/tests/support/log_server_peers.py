@@ -40,6 +40,7 @@ class PeerLog:
         self.data = b""
         self.ended = False
         self.reads = 0
+        self.broken: CommandError | None = None
         self._changed = asyncio.Event()
 
     def write(self, *lines: str, stream: str = "stdout", tag: str = "F", at: str = "") -> None:
@@ -67,6 +68,8 @@ class PeerLog:
     async def read(self, command: LogRead) -> LogChunk:
         """What a real executor answers: whole lines, or a wait."""
         self.reads += 1
+        if self.broken is not None:
+            raise self.broken
         offset = int(command.cursor.rpartition(":")[2])
         self._changed.clear()
         if offset == len(self.data) and not self.ended and command.wait_s:
@@ -171,7 +174,7 @@ class Peers:
         bus = await stack.enter_async_context(
             connected(_settings(self.server, Role.WASM_EXECUTOR, node), Role.WASM_EXECUTOR, node)
         )
-        await executor.serve(bus, await stack.enter_async_context(_cancelled_tasks()))
+        await executor.serve(bus, await stack.enter_async_context(cancelled_tasks()))
         self._present[node] = stack
         return executor
 
@@ -190,7 +193,7 @@ async def peers_on(server: EmbeddedNats, nodes: list[NodeName]) -> AsyncIterator
     async with (
         connected(_settings(server, Role.NODE_REGISTRAR), Role.NODE_REGISTRAR) as registrar,
         connected(_settings(server, Role.POD_RECONCILER), Role.POD_RECONCILER) as reconciler,
-        _cancelled_tasks() as tasks,
+        cancelled_tasks() as tasks,
     ):
         control = ControlPeers(registrar, list(nodes))
         await control.serve(reconciler, tasks)
@@ -204,7 +207,7 @@ async def peers_on(server: EmbeddedNats, nodes: list[NodeName]) -> AsyncIterator
 
 
 @asynccontextmanager
-async def _cancelled_tasks() -> AsyncIterator[asyncio.TaskGroup]:
+async def cancelled_tasks() -> AsyncIterator[asyncio.TaskGroup]:
     """A task group whose tasks end with its block."""
     async with asyncio.TaskGroup() as tasks:
         try:

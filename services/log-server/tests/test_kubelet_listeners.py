@@ -1,0 +1,299 @@
+"""Listeners: which ports, which certificates, what is announced, `/healthz` and `/pods`."""
+
+import asyncio
+import hashlib
+import json
+import socket
+import ssl
+import stat
+from pathlib import Path
+
+import httpx
+import pytest
+from cryptography import x509
+from log_server_peers import peers_on
+from log_server_pki import Authority
+from log_server_world import FAST, LOGS, NODE, OTHER, eventually, running, trusting, world
+
+from contract.ids import NodeName
+from contract.subjects import Role
+from embedded_nats import EmbeddedNats
+from log_server.addresses import announced_address
+from log_server.errors import AddressError, ListenError
+from log_server.settings import LogServerSettings
+
+API_SERVER = "kube-apiserver-kubelet-client"
+
+
+def shown_certificate(port: int) -> bytes:
+    """The DER form of what a listener shows."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        trusting().wrap_socket(plain, server_hostname="n1") as secured,
+    ):
+        certificate = secured.getpeercert(binary_form=True)
+    assert certificate
+    return certificate
+
+
+async def test_every_node_has_a_port_and_is_announced_with_its_certificate(tmp_path: Path) -> None:
+    async with world(tmp_path, nodes=(NODE, OTHER)) as here:
+        await eventually(lambda: len(here.peers.control.announced) == 2)
+        ports = set()
+        for node in (NODE, OTHER):
+            event = here.peers.control.announced[node]
+            assert event.address == "10.1.2.3"
+            der = await asyncio.to_thread(shown_certificate, event.port)
+            assert hashlib.sha256(der).hexdigest() == event.certificate_sha256
+            certificate = x509.load_der_x509_certificate(der)
+            names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            assert names.value.get_values_for_type(x509.DNSName) == [node]
+            assert [str(ip) for ip in names.value.get_values_for_type(x509.IPAddress)] == [
+                "10.1.2.3"
+            ]
+            ports.add(event.port)
+        assert len(ports) == 2
+
+
+async def test_announcements_are_repeated(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        await eventually(lambda: NODE in here.peers.control.announced)
+        first = here.peers.control.announced.pop(NODE)
+        await eventually(lambda: NODE in here.peers.control.announced)
+        assert here.peers.control.announced[NODE] == first
+
+
+async def test_a_node_that_is_granted_later_gets_a_listener(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        await here.peers.control.grant(OTHER)
+        await eventually(lambda: OTHER in here.peers.control.announced)
+        await here.peers.control.grant(NODE)
+        async with here.client(node=OTHER) as client:
+            assert (await client.get("/healthz")).status_code == 500
+            await here.peers.arrive(OTHER)
+            assert (await client.get("/healthz")).text == "ok"
+        assert len(here.server.listeners) == 2
+
+
+async def test_named_nodes_have_their_ports_in_order_and_others_none(tmp_path: Path) -> None:
+    first = free_ports(2)
+    async with world(
+        tmp_path, nodes=(OTHER, NODE), node_names=(OTHER, NODE), kubelet_port=first
+    ) as here:
+        assert here.listener(OTHER).port == first
+        assert here.listener(NODE).port == first + 1
+        await here.peers.control.grant(NodeName("stranger"))
+        await here.peers.control.grant(NODE)
+        await eventually(lambda: len(here.peers.control.announced) == 2)
+        assert set(here.server.listeners) == {OTHER, NODE}
+
+
+def free_ports(count: int) -> int:
+    """The first of some ports in a row that nobody uses."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        try:
+            for port in range(first, first + count):
+                with socket.create_server(("127.0.0.1", port)):
+                    pass
+        except (OSError, OverflowError):
+            continue
+        return first
+
+
+async def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        EmbeddedNats(tmp_path / "nats", [NODE]) as nats,
+    ):
+        port = taken.getsockname()[1]
+        settings = LogServerSettings(
+            nats_url=nats.url,
+            nats_password_file=nats.password_file(Role.LOG_SERVER),
+            node_names=(NODE,),
+            **{**FAST, "kubelet_port": port},
+        )
+        with pytest.raises(ExceptionGroup) as refusal:
+            async with asyncio.timeout(5), running(settings):
+                await asyncio.Event().wait()
+        assert refusal.group_contains(ListenError, match=f"cannot listen on 127.0.0.1 port {port}")
+
+
+async def test_healthz_says_whether_the_executor_answers(tmp_path: Path) -> None:
+    async with world(tmp_path) as here, here.client() as client:
+        alive = await client.get("/healthz?verbose")
+        assert (alive.status_code, alive.text) == (200, "ok")
+        assert alive.headers["x-content-type-options"] == "nosniff"
+        await here.peers.leave(NODE)
+        dead = await client.get("/healthz")
+        assert dead.status_code == 500
+        assert dead.text == 'the executor of node "n1" does not answer\n'
+        here.peers.server.kill()
+        assert (await client.get("/healthz")).status_code == 500
+
+
+async def test_pods_come_as_the_api_server_wrote_them(tmp_path: Path) -> None:
+    async with world(tmp_path) as here, here.admin() as client:
+        control = here.peers.control
+        empty = await client.get("/pods")
+        assert empty.headers["content-type"] == "application/json"
+        assert empty.json() == {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": []}
+        control.pods = [
+            json.dumps({"metadata": {"name": f"p{number}"}, "unknown": 1.0}).encode()
+            for number in range(7)
+        ]
+        control.page = 3
+        whole = await client.get("/pods")
+        assert whole.json()["items"] == [json.loads(pod) for pod in control.pods]
+
+
+async def test_a_restart_shows_the_same_certificate_from_a_private_file(tmp_path: Path) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    seen = []
+    for attempt in ("a", "b"):
+        folder = tmp_path / attempt
+        folder.mkdir()
+        async with world(folder, run_dir=run_dir) as here:
+            seen.append(here.listener().tls.certificate.sha256)
+    assert seen[0] == seen[1]
+    (file,) = run_dir.iterdir()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    folder = tmp_path / "c"
+    folder.mkdir()
+    async with world(folder, run_dir=run_dir, node_address="10.9.9.9") as here:
+        assert here.listener().tls.certificate.sha256 != seen[0]
+
+
+async def test_a_certificate_is_renewed_under_open_streams(tmp_path: Path) -> None:
+    async with world(tmp_path, certificate_lifetime_s=1.0) as here, here.admin() as client:
+        log = here.executor.log("c")
+        first = here.listener().tls.certificate.sha256
+        async with client.stream("GET", f"{LOGS}?follow=true") as answer:
+            chunks = answer.aiter_raw()
+            await eventually(lambda: here.listener().tls.certificate.sha256 != first)
+            log.write("still here")
+            assert await anext(chunks) == b"still here\n"
+            await eventually(lambda: here.peers.control.announced[NODE].certificate_sha256 != first)
+            der = await asyncio.to_thread(shown_certificate, here.listener().port)
+            assert hashlib.sha256(der).hexdigest() != first
+            log.end()
+
+
+async def test_a_new_client_ca_counts_at_once_and_open_streams_go_on(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        old = here.clients.issue(API_SERVER)
+        successor = Authority(tmp_path, "next-ca")
+        new = successor.issue(API_SERVER)
+        log = here.executor.log("c")
+        async with here.client(certificate=old) as old_client:
+            assert (await old_client.get("/pods")).status_code == 200
+            async with old_client.stream("GET", f"{LOGS}?follow=true") as answer:
+                chunks = answer.aiter_raw()
+                here.cluster.client_ca = successor.pem
+                async with asyncio.timeout(10):
+                    while not await gets_in(here.client(certificate=new)):
+                        await asyncio.sleep(0.05)
+                assert not await gets_in(here.client(certificate=old))
+                log.write("still here")
+                assert await anext(chunks) == b"still here\n"
+                log.end()
+                assert [chunk async for chunk in chunks] == []
+            # Its connections were made under the old CA: none of them may be used again.
+            with pytest.raises(httpx.TransportError):
+                await old_client.get("/pods")
+
+
+async def gets_in(client: httpx.AsyncClient) -> bool:
+    async with client:
+        try:
+            return (await client.get("/pods")).status_code == 200
+        except httpx.TransportError:
+            return False
+
+
+async def test_a_broken_client_ca_changes_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        certificate = here.clients.issue(API_SERVER)
+        here.cluster.client_ca = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+        await asyncio.sleep(0.3)  # several readings of it
+        assert await gets_in(here.client(certificate=certificate))
+
+
+async def test_the_client_ca_may_come_from_a_file(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "file-ca")
+    file = tmp_path / "ca.pem"
+    file.write_text(authority.pem)
+    async with world(tmp_path, client_ca_file=file) as here:
+        assert await gets_in(here.client(certificate=authority.issue(API_SERVER)))
+        assert not await gets_in(here.client(certificate=here.clients.issue(API_SERVER)))
+
+
+async def test_a_resumed_session_proves_nothing(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        old = trusting(here.clients.issue(API_SERVER))
+        old.maximum_version = ssl.TLSVersion.TLSv1_2
+        port = here.listener().port
+        seen = await asyncio.to_thread(statuses_with_one_session, port, old)
+        assert seen[0] == (False, b"200")
+        assert (True, b"200") not in seen
+        new = trusting(here.clients.issue(API_SERVER))
+        seen = await asyncio.to_thread(statuses_with_one_session, port, new)
+        assert seen == [(False, b"200")] * 3
+
+
+def statuses_with_one_session(
+    port: int, context: ssl.SSLContext
+) -> list[tuple[bool | None, bytes]]:
+    """Whether each of three connections resumed the first's session, and what it was answered."""
+    seen = []
+    session = None
+    for _ in range(3):
+        with (
+            socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+            context.wrap_socket(plain, server_hostname="n1", session=session) as secured,
+        ):
+            secured.sendall(b"GET /pods HTTP/1.1\r\nHost: n1\r\n\r\n")
+            status = secured.recv(100).split(b" ")[1]
+            session = session or secured.session
+            seen.append((secured.session_reused, status))
+    return seen
+
+
+async def test_it_is_ready_when_it_listens_and_reaches_everybody(tmp_path: Path) -> None:
+    with EmbeddedNats(tmp_path / "nats", [NODE, OTHER]) as nats:
+        settings = LogServerSettings(
+            nats_url=nats.url, nats_password_file=nats.password_file(Role.LOG_SERVER), **FAST
+        )
+        async with peers_on(nats, []) as peers, running(settings) as server:
+            assert server.unready() == "no node has been granted yet"
+            await peers.control.grant(NODE)
+            await eventually(lambda: server.unready() is None)
+            nats.kill()
+            await eventually(lambda: server.unready() == "NATS is away")
+            nats.start()
+            await eventually(lambda: server.unready() is None)
+
+
+async def test_it_waits_for_a_registrar_that_starts_later(tmp_path: Path) -> None:
+    with EmbeddedNats(tmp_path / "nats", [NODE, OTHER]) as nats:
+        settings = LogServerSettings(
+            nats_url=nats.url, nats_password_file=nats.password_file(Role.LOG_SERVER), **FAST
+        )
+        async with running(settings) as server, peers_on(nats, [OTHER, NODE]):
+            await eventually(lambda: len(server.listeners) == 2)
+            assert list(server.listeners) == [NODE, OTHER]
+
+
+def test_the_announced_address_is_one_that_others_reach() -> None:
+    assert announced_address("", static=True) == "127.0.0.1"
+    assert announced_address("192.0.2.7", static=False) == "192.0.2.7"
+    assert announced_address("2001:db8::7", static=False) == "2001:db8::7"
+    assert announced_address("127.0.0.1", static=True) == "127.0.0.1"
+    for wrong in ("127.0.0.1", "::1", "0.0.0.0", "169.254.1.1", "node-1"):  # noqa: S104 - refused
+        with pytest.raises(AddressError, match="WASMLET_NODE_ADDRESS"):
+            announced_address(wrong, static=False)
+    found = announced_address("", static=False)
+    assert not found.startswith("127.")
