@@ -96,7 +96,7 @@ class Connection:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await self.client.drain()
         if not self.client.is_closed:
-            # uvloop's RuntimeError: the client flushes into a transport that the server's end closed.
+            # RuntimeError is uvloop's: the client flushes into a transport that has closed.
             with suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError):
                 await self.client.close()
 
