@@ -93,11 +93,3 @@ def test_back_off_repeats_the_last_error() -> None:
         'Back-off pulling image "h.io/a": RegistryUnavailable: '
         "image pull failed for h.io/a:latest because the registry is unavailable: 503"
     )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.0, "0s"), (0.0871, "87ms"), (1.0, "1s"), (59.9999, "59.999s"), (3600.0, "1h0m0s")],
-)
-def test_durations_read_as_go_prints_them(seconds: float, text: str) -> None:
-    assert policy.go_duration(seconds) == text

@@ -44,7 +44,7 @@ def run(job: CompileJob) -> JobResult:
 
 
 def _compile(job: CompileJob) -> CompiledObject:
-    content = _read(job)
+    content = _binary_form(_read(job), job.wasm_path)
     kind = check_wasm(content)
     started_at = time.monotonic()
     from wasm_executor.runtimes.engine import engine_fingerprint
@@ -82,6 +82,18 @@ def _read(job: CompileJob) -> bytes:
         ContentStore(Path(job.store)).remove_blob(job.digest)
         raise CompileError(f"the file has digest {found}, expected {job.digest}", retry=True)
     return content
+
+
+def _binary_form(content: bytes, path: str) -> bytes:
+    """Take a local file named `.wat` as text; what a registry gave has no such name."""
+    if not path.endswith(".wat"):
+        return content
+    from wasmtime import WasmtimeError, wat2wasm
+
+    try:
+        return bytes(wat2wasm(content))
+    except WasmtimeError as error:
+        raise CompileError(f"invalid WebAssembly text: {_one_line(error)}") from error
 
 
 def _compiled(kind: ArtifactKind, content: bytes) -> "tuple[bytearray, Inspection]":

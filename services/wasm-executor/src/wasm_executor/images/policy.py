@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from contract.messages.pod import PullPolicy
+from wasm_executor.domain.backoff import go_duration
 from wasm_executor.images.errors import (
     ImageError,
     ImageNeverPullError,
@@ -18,8 +19,6 @@ from wasm_executor.images.errors import (
 
 ERR_IMAGE_PULL: Final = "ErrImagePull"
 REGISTRY_UNAVAILABLE: Final = "RegistryUnavailable"
-
-_SECOND_MS: Final = 1000
 
 
 class Decision(StrEnum):
@@ -107,18 +106,3 @@ def registry_unavailable(reference: str, detail: str) -> ImagePullError:
     """The registry answers, and says that it cannot serve now (429, 502, 503)."""
     message = f"image pull failed for {reference} because the registry is unavailable: {detail}"
     return ImagePullError(REGISTRY_UNAVAILABLE, message)
-
-
-def go_duration(seconds: float) -> str:
-    """Format as Go prints a duration that was cut to milliseconds: `0s`, `87ms`, `1m2.5s`."""
-    milliseconds = int(seconds * _SECOND_MS)
-    if milliseconds == 0:
-        return "0s"
-    if milliseconds < _SECOND_MS:
-        return f"{milliseconds}ms"
-    minutes, rest = divmod(milliseconds, 60_000)
-    text = f"{rest / _SECOND_MS:.3f}".rstrip("0").rstrip(".") + "s"
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours}h{minutes}m{text}"
-    return f"{minutes}m{text}" if minutes else text
