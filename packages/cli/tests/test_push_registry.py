@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 
 from controlplane.registry import Registry
+from wasmlet.artifact import parse_target
+from wasmlet.uploading import PushRegistry
 
 MODULE = bytes.fromhex("0061736d 01000000")
 COMPONENT = bytes.fromhex("0061736d 0d000100")
@@ -139,6 +141,29 @@ def test_a_registry_with_login_takes_the_credentials_of_docker_login(
         (home / ".docker" / "config.json").write_text(json.dumps(config))
         taken = push(module, f"{private.host}/x", "--insecure", home=home)
         assert taken.returncode == 0, taken.stderr
+
+
+def test_a_broken_docker_configuration_is_one_line(
+    push: Push, module: Path, tmp_path: Path
+) -> None:
+    (tmp_path / ".docker").mkdir()
+    (tmp_path / ".docker" / "config.json").write_text("{")
+    done = push(module, "127.0.0.1:1/x")
+    assert done.returncode == 1
+    assert "cannot read the logins in ~/.docker/config.json" in done.stderr.splitlines()[-1]
+
+
+def test_the_login_of_docker_hub_is_found_where_docker_keeps_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".docker").mkdir()
+    config = {"auths": {"https://index.docker.io/v1/": {"auth": "bWU6c2VjcmV0"}}}
+    (tmp_path / ".docker" / "config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    hub = PushRegistry(parse_target("docker.io/team/app"), insecure=False, ca_file=None)
+    other = PushRegistry(parse_target("ghcr.io/team/app"), insecure=False, ca_file=None)
+    assert hub.auth._basic_auth == "bWU6c2VjcmV0"
+    assert not hasattr(other.auth, "_basic_auth")
 
 
 def test_an_unreachable_registry_is_one_line_at_once(push: Push, module: Path) -> None:

@@ -25,6 +25,7 @@ _UNAUTHORIZED: Final = 401
 _DENIED: Final = frozenset({401, 403})
 _TOO_EARLY: Final = 400
 _DOCKER_HUB: Final = {"docker.io": "registry-1.docker.io"}
+_DOCKER_HUB_LOGIN: Final = "https://index.docker.io/v1/"
 
 
 class PushError(CommandLineError):
@@ -66,12 +67,21 @@ class PushRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships 
         self.session.auth = _leave_alone
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
-        self._container = oras.container.Container(f"{self._host}/{target.repository}")
+        self._container = oras.container.Container("placeholder/name")
         self._container.registry = self._host
         self._container.namespace = None
         self._container.repository = target.repository
         self._container.tag = target.tag
-        self.auth.load_configs(self._container)
+        self._load_login()
+
+    def _load_login(self) -> None:
+        """Docker writes logins of its Hub under an address that is no registry's."""
+        asked = oras.container.Container("placeholder/name")
+        asked.registry = _DOCKER_HUB_LOGIN if self._host in _DOCKER_HUB.values() else self._host
+        try:
+            self.auth.load_configs(asked)
+        except (OSError, ValueError) as error:
+            raise PushError(f"cannot read the logins in ~/.docker/config.json: {error}") from error
 
     def push(self, artifact: Artifact, stream: TextIO) -> str:
         """Upload what is missing, then the manifest; return the manifest's digest."""
