@@ -77,7 +77,7 @@ def reconciler(nats: EmbeddedNats, api: PodApi, tmp_path: Path) -> StartReconcil
             **{
                 "nats_url": nats.url,
                 "nats_password_file": nats.password_file(role),
-                "kubeconfig": kubeconfig,
+                "kubeconfig": str(kubeconfig),
                 "election": "off",
                 "command_timeout_s": 1.0,
                 "write_backoff_s": 0.05,

@@ -34,7 +34,7 @@ def manifests(tmp_path: Path) -> Path:
 
 def static(manifests: Path) -> dict[str, Any]:
     return {
-        "kubeconfig": None,
+        "kubeconfig": "",
         "manifests": manifests,
         "status_file": manifests.parent / "status.json",
         "manifests_interval_s": 0.05,

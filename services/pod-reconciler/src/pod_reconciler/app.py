@@ -18,7 +18,7 @@ from pod_reconciler.domain.cluster import Cluster
 from pod_reconciler.kube import Contact, KubeCluster
 from pod_reconciler.links import Links
 from pod_reconciler.office import Office
-from pod_reconciler.settings import Settings
+from pod_reconciler.settings import LEASE_NAME, Settings
 from pod_reconciler.static import StaticCluster
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
@@ -61,7 +61,7 @@ async def _serve_folder(settings: Settings, bus: Bus) -> None:
 
 async def _serve_cluster(settings: Settings, bus: Bus) -> None:
     async with (
-        api_client(settings.kubeconfig, user_agent=USER_AGENT) as api,
+        api_client(settings.kubeconfig_file, user_agent=USER_AGENT) as api,
         asyncio.TaskGroup() as tasks,
     ):
         contact = Contact(api, settings.api_probe_interval_s)
@@ -95,13 +95,13 @@ async def _election(settings: Settings, api: Api) -> AsyncIterator[Leadership]:
         return
     elector = Elector(
         api,
-        namespace=settings.lease_namespace,
-        name=settings.lease_name,
-        identity=settings.identity,
+        namespace=settings.election_namespace,
+        name=LEASE_NAME,
+        identity=settings.election_identity,
         timing=Timing(
-            lease_duration_s=settings.lease_duration_s,
-            renew_deadline_s=settings.renew_deadline_s,
-            retry_period_s=settings.retry_period_s,
+            lease_duration_s=settings.election_lease_s,
+            renew_deadline_s=settings.election_renew_deadline_s,
+            retry_period_s=settings.election_retry_s,
         ),
     )
     async with elector.campaign():

@@ -107,6 +107,7 @@ class NodeDesk:
         if self.view.on_beat(beat):
             log.info("inventory.differed", node=self.node, pods=beat.pods)
             self.take_stock()
+        self._act_on_all()
 
     def take_stock(self) -> None:
         """Ask the executor for everything that it has."""

@@ -1,21 +1,19 @@
 """What the pod-reconciler is told. Every duration is a setting, so that tests can shorten it."""
 
-import socket
 from pathlib import Path
-from typing import Literal
-
-import msgspec
+from typing import Final, Literal
 
 from servicekit.settings import Seconds, ServiceSettings
+
+IN_CLUSTER: Final = "in-cluster"
+LEASE_NAME: Final = "pod-reconciler"
 
 
 class Settings(ServiceSettings, frozen=True, kw_only=True):
     """See the fields."""
 
-    kubeconfig: Path | None = None
-    """The cluster to serve. Without one, and without `in_cluster`: static mode."""
-    in_cluster: bool = False
-    """Use the service account of the pod that this runs in."""
+    kubeconfig: str = ""
+    """A kubeconfig's path, `in-cluster` for the pod's service account, empty for static mode."""
     manifests: Path | None = None
     """Static mode: the folder whose pods are run."""
     status_file: Path | None = None
@@ -25,13 +23,12 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
 
     election: Literal["on", "off"] = "on"
     """`off` where this is certainly the only replica."""
-    lease_namespace: str = "wasmlet-system"
-    lease_name: str = "pod-reconciler"
-    lease_duration_s: Seconds = 15.0
-    renew_deadline_s: Seconds = 10.0
-    retry_period_s: Seconds = 2.0
-    identity: str = msgspec.field(default_factory=socket.gethostname)
+    election_namespace: str = "wasmlet-system"
+    election_identity: str = "pod-reconciler"
     """Who the Lease says leads; a random part is added."""
+    election_lease_s: Seconds = 15.0
+    election_renew_deadline_s: Seconds = 10.0
+    election_retry_s: Seconds = 2.0
 
     command_timeout_s: Seconds = 5.0
     """How long an executor may take to acknowledge a plan."""
@@ -54,4 +51,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     @property
     def is_static(self) -> bool:
         """Whether there is no cluster."""
-        return self.kubeconfig is None and not self.in_cluster
+        return not self.kubeconfig
+
+    @property
+    def kubeconfig_file(self) -> Path | None:
+        """The kubeconfig; None for the service account of the pod that this runs in."""
+        return None if self.kubeconfig == IN_CLUSTER else Path(self.kubeconfig)

@@ -44,9 +44,9 @@ class Ledger:
         kept = set(uids)
         self._entries = {uid: entry for uid, entry in self._entries.items() if uid in kept}
 
-    def uids(self) -> frozenset[PodUid]:
-        """The pods that were reported."""
-        return frozenset(self._entries)
+    def plans(self) -> dict[PodUid, str]:
+        """The digest of the plan that each reported pod follows."""
+        return {uid: entry.plan_digest for uid, entry in self._entries.items()}
 
     def knows(self, uid: PodUid) -> bool:
         """Whether this incarnation has reported the pod."""

@@ -56,7 +56,7 @@ class NodeView:
         self.records: dict[PodUid, PodRecord] = {}
         self.strangers: dict[PodUid, Stranger] = {}
         self.grant: NodeGranted | None = None
-        self.inventory: frozenset[PodUid] | None = None
+        self.inventory: dict[PodUid, str] | None = None
         self.synced = False
         self._ledger = Ledger()
         self._decider = Decider(wall)
@@ -152,7 +152,7 @@ class NodeView:
         if self.grant is None or inventory.incarnation != self.grant.holder:
             return
         digests = {entry.uid: entry.plan_digest for entry in inventory.entries}
-        self.inventory = frozenset(digests)
+        self.inventory = digests
         self._ledger.keep_only(digests)
         self.strangers = {uid: each for uid, each in self.strangers.items() if uid in digests}
         for record in tuple(self.records.values()):
@@ -169,12 +169,7 @@ class NodeView:
             return False
         agrees = self._ledger.agrees(beat.inventory_digest)
         if agrees:
-            # What it promised to forget is not in its digest any more, so it has done so.
-            self.inventory = self._ledger.uids()
-            for record in tuple(self.records.values()):
-                if record.state is PodState.FORGOTTEN:
-                    record.was_sent = False
-                    self._drop_if_done(record)
+            self._on_agreement()
         return self._ledger.is_out_of_step(agrees=agrees)
 
     def on_acked(self, uid: PodUid, digest: str) -> None:
@@ -211,12 +206,28 @@ class NodeView:
         record.moved(PodEvent.OBJECT_GONE)
         self.records[uid] = record
 
+    def _on_agreement(self) -> None:
+        """The executor has exactly the pods that were reported.
+
+        So it has forgotten what it promised to forget. A plan that it acknowledged and does not
+        have is sent again, at the cost of one command too many where its report is on the way.
+        """
+        self.inventory = self._ledger.plans()
+        for record in tuple(self.records.values()):
+            if record.state is PodState.FORGOTTEN:
+                record.was_sent = False
+                self._drop_if_done(record)
+            elif not self._ledger.knows(record.uid):
+                record.acked_digest = ""
+
     def _new_record(self, pod: Pod, now_s: float) -> PodRecord:
         metadata = pod.metadata
         uid = PodUid(metadata.uid)
         record = PodRecord(
             uid=uid, namespace=metadata.namespace, name=metadata.name, first_seen_s=now_s
         )
+        if self.inventory is not None and uid in self.inventory:
+            record.acked_digest, record.was_sent = self.inventory[uid], True
         stranger = self.strangers.pop(uid, None)
         if stranger is not None:
             record.report = stranger.report
