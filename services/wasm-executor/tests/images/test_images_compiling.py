@@ -145,7 +145,7 @@ async def test_a_compilation_that_needs_too_much_memory_ends(
     limits = CompileLimits(memory_bytes=mebibytes << 20)
     async with open_local(compile_limits=limits) as images:
         assert (
-            await problem(images, module(bomb(3000)))
+            await problem(images, module(bomb(4500)))
             == f"more than {mebibytes} MiB of memory needed"
         )
 
