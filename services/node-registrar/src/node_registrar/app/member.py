@@ -42,7 +42,7 @@ class Member:
         self.host_ip = ""
         self.node: NodeView | None = None
         self.adopted = False
-        self.report_due_at = 0.0
+        self.report_due_at: float | None = None
         self.complaint = ""
         self.published: NodeGranted | None = None
         self._fresh_s = fresh_s

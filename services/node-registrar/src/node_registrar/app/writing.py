@@ -80,6 +80,8 @@ class NodeWriter:
 
     async def sync(self, member: Member) -> None:
         """Write what differs from how the Node should be, or what is due, or nothing."""
+        if member.grant.holder is None:
+            return  # found, and nobody's: it may be another kubelet's
         if member.grant.in_force and not member.alive(time.monotonic()):
             return
         if member.node is None:
@@ -165,7 +167,9 @@ class NodeWriter:
         EventRecorder(self._events, host=node).emit(ref, type_, reason, message)
 
     def _is_due(self, member: Member) -> bool:
-        return time.monotonic() >= member.report_due_at
+        if member.report_due_at is None:  # found, not written yet: a restart is no news
+            self._reported(member, first=True)
+        return member.report_due_at is not None and time.monotonic() >= member.report_due_at
 
     def _reported(self, member: Member, *, first: bool = False) -> None:
         # Many Nodes that start together must not report together for ever.

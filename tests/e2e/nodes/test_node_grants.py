@@ -1,0 +1,113 @@
+"""Who holds a Node's name in a real cluster, across restarts, clones and leaders."""
+
+import asyncio
+import signal
+
+import pytest
+from registrar_peers import eventually, life
+from registrar_process import Registrar
+from registrar_scene import (
+    ELECTION,
+    NODE,
+    Scene,
+    conditions,
+    is_ready,
+    is_settled,
+)
+
+from contract.errors import CommandError
+
+
+async def test_a_node_of_a_living_kubelet_is_left_alone(scene: Scene) -> None:
+    scene.api.create("/api/v1/nodes", {"metadata": {"name": NODE}})
+    status = {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "nodeInfo": {"kubeletVersion": "v1.36.3"},
+    }
+    scene.api.patch(f"{scene.path}/status", {"status": status})
+    scene.registrar()
+    with pytest.raises(CommandError) as refusal:
+        await scene.life().register()
+    assert refusal.value.code == 409
+    assert "belongs to a running kubelet v1.36.3" in refusal.value.message
+    assert "wasmlet.dev/incarnation" not in (await scene.await_node(is_ready))["metadata"].get(
+        "annotations", {}
+    )
+
+
+async def test_a_released_node_that_is_deleted_stays_deleted(scene: Scene) -> None:
+    executor = await scene.ready()
+    await executor.release()
+    await scene.await_node(lambda each: not is_ready(each))
+    scene.api.delete(scene.path)
+    await asyncio.sleep(1.5)  # three turns of the status task
+    assert scene.api.find(scene.path) is None
+
+
+async def test_a_dead_holder_is_replaced_and_the_grant_is_recorded_first(scene: Scene) -> None:
+    scene.registrar()
+    await scene.life().register()
+    scene.server.healthy = False
+    await scene.server.announce(NODE)
+    heir = scene.life("heir")
+    assert (await heir.ask()).holder == life()
+    await heir.granted()
+    node = scene.api.get(scene.path)
+    assert node["metadata"]["annotations"]["wasmlet.dev/incarnation"] == "heir/1"
+
+
+async def test_a_restart_keeps_the_grant_and_flips_nothing(scene: Scene) -> None:
+    holder = await scene.ready()
+    before = await scene.await_node(is_settled)
+    scene.registrars[0].kill()
+    scene.registrar()
+    # A clone that comes first must not be faster than what is recorded.
+    assert (await scene.life("clone").register()).holder == holder.incarnation
+    await scene.await_renewal()
+    await scene.await_renewal()
+    after = await scene.await_node(is_ready)
+    assert conditions(after) == conditions(before)
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+
+
+async def test_of_two_replicas_one_leads_and_the_other_takes_over(scene: Scene) -> None:
+    timing = {
+        "election": "on",
+        "election_lease_s": "2",
+        "election_renew_deadline_s": "1.5",
+        "election_retry_s": "0.3",
+    }
+    first = scene.registrar(**timing)
+
+    async def leads(which: Registrar) -> bool:
+        return bool(which.records("registrar.leading"))
+
+    await eventually(lambda: leads(first))
+    second = scene.registrar(**timing)
+    executor = scene.life()
+    await executor.register()
+    scene.beating(executor)
+    scene.announcing()
+    before = await scene.await_node(is_settled)
+    assert not second.records("registrar.leading")
+    first.signal(signal.SIGSTOP)
+    await eventually(lambda: leads(second))
+    await scene.await_renewal()
+    await executor.granted()
+    first.signal(signal.SIGCONT)
+
+    async def gave_up() -> bool:
+        return bool(first.records("leadership.lost"))
+
+    await eventually(gave_up)
+    assert (await executor.ask()).holder == executor.incarnation
+    after = await scene.await_node(is_ready)
+    assert conditions(after)["Ready"] == conditions(before)["Ready"]
+    assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
+    assert second.stop() == 0
+    await eventually(lambda: leads_again(first))
+    scene.api.delete(ELECTION)
+
+
+async def leads_again(which: Registrar) -> bool:
+    return len(which.records("registrar.leading")) >= 2

@@ -1,0 +1,88 @@
+"""The Lease of a Node: renewed for whom it should be, and let go for nobody else."""
+
+from registrar_peers import eventually, host_address
+from registrar_scene import CERTIFICATE, LEASE_S, NODE, Scene, conditions, is_ready
+
+
+async def test_the_lease_is_the_kubelets(scene: Scene) -> None:
+    await scene.ready()
+    node = await scene.await_node(is_ready)
+    lease = await scene.lease()
+    assert lease["spec"]["holderIdentity"] == NODE
+    assert lease["spec"]["leaseDurationSeconds"] == LEASE_S
+    assert lease["metadata"]["ownerReferences"] == [
+        {"apiVersion": "v1", "kind": "Node", "name": NODE, "uid": node["metadata"]["uid"]}
+    ]
+    await scene.await_renewal()
+
+
+async def test_a_released_node_is_not_ready_and_its_lease_ends(scene: Scene) -> None:
+    executor = await scene.ready()
+    await executor.release()
+    node = await scene.await_node(lambda each: not is_ready(each))
+    assert conditions(node)["Ready"]["message"] == "container runtime is down"
+    assert node["metadata"]["annotations"]["wasmlet.dev/released"] == "e1/1"
+    assert not await scene.is_renewed_within(1.5)
+    heir = scene.life("e2")
+    assert (await heir.ask()).holder == heir.incarnation
+    scene.beating(heir)
+    node = await scene.await_node(is_ready)
+    assert node["metadata"]["annotations"]["wasmlet.dev/incarnation"] == "e2/1"
+    assert "wasmlet.dev/released" not in node["metadata"]["annotations"]
+
+
+async def test_a_silent_executor_keeps_its_lease_while_healthz_answers(scene: Scene) -> None:
+    scene.registrar()
+    await scene.life().register()
+    scene.announcing()
+    await scene.await_node(is_ready)
+
+    async def asked() -> bool:
+        return scene.server.asked >= 2
+
+    await eventually(asked)
+    await scene.await_renewal()
+    scene.server.healthy = False
+
+    async def asked_again() -> bool:
+        return scene.server.asked >= 4
+
+    await eventually(asked_again)
+    assert not await scene.is_renewed_within(1.5)
+    executor = scene.life()
+    scene.beating(executor)
+    await scene.await_renewal()
+
+
+async def test_the_lease_outlives_the_bus(scene: Scene) -> None:
+    await scene.ready()
+    scene.nats.kill()
+
+    async def asked() -> bool:
+        return scene.server.asked >= 2
+
+    await eventually(asked)
+    await scene.await_renewal()
+    assert is_ready(await scene.await_node(is_ready))
+    scene.nats.start()
+    await scene.await_renewal()
+
+
+async def test_a_restarted_registrar_asks_the_log_server_that_the_node_names(
+    scene: Scene,
+) -> None:
+    await scene.ready()
+    await scene.await_node(lambda node: CERTIFICATE in node["metadata"]["annotations"])
+    for task in scene.speaking:
+        task.cancel()
+    scene.registrars[0].kill()
+    asked = scene.server.asked
+    scene.registrar(node_names=NODE)
+
+    async def asked_again() -> bool:
+        return scene.server.asked > asked
+
+    await eventually(asked_again)
+    await scene.await_renewal()
+    (granted,) = await scene.server.grants()
+    assert granted.host_ip == host_address()
