@@ -39,13 +39,18 @@ async def test_a_file_is_present_whatever_the_policy(
     assert not any(each.pulled for each in prepared)
 
 
-async def test_a_local_file_may_be_text(open_images: OpenImages, allowed: Path) -> None:
+@pytest.fixture
+def texts(allowed: Path) -> Path:
     allowed.mkdir()
     (allowed / "whole.wat").write_text('(module (func (export "_start")))')
     (allowed / "half.wat").write_text("(module (func")
-    async with open_images(local_folders=(allowed,)) as images:
-        assert (await images.ensure(f"file:{allowed}/whole.wat", NEVER)).facts.kind == "module"
-        refused = await refusal(images, f"file:{allowed}/half.wat")
+    return allowed
+
+
+async def test_a_local_file_may_be_text(open_images: OpenImages, texts: Path) -> None:
+    async with open_images(local_folders=(texts,)) as images:
+        assert (await images.ensure(f"file:{texts}/whole.wat", NEVER)).facts.kind == "module"
+        refused = await refusal(images, f"file:{texts}/half.wat")
     assert refused.startswith("CreateContainerError: ")
     assert "invalid WebAssembly text: expected `)`" in refused
 
