@@ -117,6 +117,10 @@ class PodApi:
         self.url = ""
         self.refuse: Callable[[Write], web.Response | None] = lambda _: None
         self.available = True
+        self.lease_available = True
+        self.refused_count = 0
+        self.mute = False
+        """Watches show nothing of what happens."""
         self._version = 100
         self._watches: list[asyncio.Queue[Json | None]] = []
 
@@ -158,6 +162,10 @@ class PodApi:
             if write.method == "DELETE" and write.path.endswith(f"/pods/{name}")
         ]
 
+    @property
+    def open_watches(self) -> int:
+        return len(self._watches)
+
     def end_watches(self) -> None:
         for watch in self._watches:
             watch.put_nowait(None)
@@ -175,6 +183,8 @@ class PodApi:
         self._tell("DELETED", pod)
 
     def _tell(self, kind: str, pod: Json) -> None:
+        if self.mute:
+            return
         for watch in self._watches:
             watch.put_nowait({"type": kind, "object": deepcopy(pod)})
 
@@ -199,7 +209,7 @@ class PodApi:
                 web.patch(f"{lease}/{{name}}", self._write_lease),
             ]
         )
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        runner = web.AppRunner(app, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
@@ -212,7 +222,8 @@ class PodApi:
 
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if not self.available:
+        if not self.available or (not self.lease_available and "/leases" in request.path):
+            self.refused_count += 1
             return failure(503, "ServiceUnavailable", "away")
         response: web.StreamResponse = await handler(request)
         return response

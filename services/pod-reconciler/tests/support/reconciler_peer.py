@@ -19,6 +19,7 @@ from contract.messages.report import (
     ContainerState,
     Inventory,
     InventoryEntry,
+    PodHappened,
     PodReported,
     ReportAll,
     Running,
@@ -105,13 +106,16 @@ class Executor:
         self.plans: dict[PodUid, PodApply] = {}
         self.reports: dict[PodUid, PodReported] = {}
         self.refuse_with: CommandError | None = None
+        self.refused: list[PodApply] = []
         self.keeps_forgotten = False
         self._sequence = 0
 
     async def apply(self, _: NodeName, command: PodApply) -> PodAck:
         if self.refuse_with is not None:
+            self.refused.append(command)
             raise self.refuse_with
-        assert command.incarnation == self.life
+        if command.incarnation != self.life:
+            raise CommandError(409, "not this incarnation")
         if command.plan is not None:
             assert plan_digest(command.plan) == command.plan_digest
         self.applied.append(command)
@@ -128,6 +132,8 @@ class Executor:
         return Done()
 
     async def report_all(self, _: NodeName, command: ReportAll) -> Inventory:
+        if command.incarnation != self.life:
+            raise CommandError(409, "not this incarnation")
         self.asked.append(command)
         for report in self.reports.values():
             await self._bus.publish(self.node, report)
@@ -178,6 +184,9 @@ class Executor:
         if not lost:
             await self._bus.publish(self.node, numbered)
         return numbered
+
+    async def happen(self, event: PodHappened) -> None:
+        await self._bus.publish(self.node, event)
 
     async def beat(self) -> None:
         await self._bus.publish(

@@ -1,0 +1,169 @@
+"""What the API server may do to a write, and what it may show, without a pod being harmed."""
+
+from aiohttp import web
+from reconciler_api import PodApi, api_pod, failure
+from reconciler_peer import (
+    NODE,
+    Executor,
+    Registrar,
+    StartReconciler,
+    container,
+    ended,
+    running,
+    until,
+)
+
+TOKEN_VOLUME = {
+    "name": "kube-api-access-abcde",
+    "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]},
+}
+TOKEN_MOUNT = {
+    "name": "kube-api-access-abcde",
+    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
+    "readOnly": True,
+}
+
+
+async def started(api: PodApi, registrar: Registrar, executor: Executor) -> None:
+    """A pod that runs."""
+    await registrar.grant()
+    api.create(api_pod("p", "u-1", NODE, restartPolicy="Always"))
+    await until(lambda: executor.applied)
+    await executor.report("u-1", container(running()))
+    await until(lambda: api.pod("p")["status"]["phase"] == "Running")
+
+
+async def test_a_write_that_fails_is_tried_until_the_status_is_right(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    failures = [failure(503, "ServiceUnavailable", "etcd is away") for _ in range(3)]
+    api.refuse = lambda _: failures.pop() if failures else None
+    async with reconciler():
+        await started(api, registrar, executor)
+        assert len(api.status_writes("p")) == 4
+
+
+async def test_writes_of_one_pod_never_overlap_and_only_the_newest_is_sent_after_a_failure(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler(write_backoff_s=0.5, write_backoff_max_s=0.5):
+        await started(api, registrar, executor)
+        api.available = False
+        for count in range(1, 6):
+            await executor.report(
+                "u-1", container(running(), restart_count=count, last_state=ended(1))
+            )
+        await executor.report("u-1", container(running(), restart_count=6, last_state=ended(1)))
+        await until(lambda: api.refused_count >= 1)
+        api.available = True
+        await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 6)
+        assert len(api.status_writes("p")) == 2
+
+
+async def test_a_write_that_is_refused_for_good_waits_for_the_next_report(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await started(api, registrar, executor)
+        api.refuse = lambda _: failure(422, "Invalid", "may not be transitioned")
+        await executor.report("u-1", container(running(), restart_count=1, last_state=ended(1)))
+        await until(lambda: len(api.status_writes("p")) == 2)
+        api.refuse = lambda _: None
+        await executor.report("u-1", container(running(), restart_count=2, last_state=ended(1)))
+        await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 2)
+        assert len(api.status_writes("p")) == 3
+
+
+async def test_a_pod_of_the_same_name_is_never_hit_by_the_old_ones_status(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await started(api, registrar, executor)
+        api.mute = True  # the watch lags
+        api.delete("p", grace_s=0)
+        api.create(api_pod("p", "u-2", NODE))
+        await executor.report("u-1", container(ended(1)), stopped=True)
+        await until(lambda: executor.forgotten)
+        assert executor.forgotten[0].uid == "u-1"
+        assert api.pod("p")["status"]["phase"] == "Pending"
+        assert api.pod("p")["metadata"]["uid"] == "u-2"
+        assert not api.deletions("p")
+
+        api.mute = False
+        api.end_watches()
+        await until(lambda: "u-2" in executor.plans)
+
+
+async def test_a_proxys_404_does_not_count_as_gone(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await started(api, registrar, executor)
+        answers = [web.Response(status=404, text="404 page not found") for _ in range(2)]
+        api.refuse = lambda _: answers.pop() if answers else None
+        await executor.report("u-1", container(running(), restart_count=1, last_state=ended(1)))
+        await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1)
+        assert not executor.forgotten
+
+
+async def test_a_forced_deletion_makes_the_node_forget(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await started(api, registrar, executor)
+        api.delete("p", grace_s=0)
+        await until(lambda: executor.forgotten)
+        assert len(api.status_writes("p")) == 1
+
+
+async def test_an_api_server_away_stops_nothing_and_the_end_is_written_when_it_is_back(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await started(api, registrar, executor)
+        api.available = False
+        api.end_watches()
+        await executor.report("u-1", container(running(), restart_count=1, last_state=ended(1)))
+        await until(lambda: api.refused_count > 5)
+        assert not executor.forgotten
+        assert executor.deletion_of("u-1") is None
+        api.available = True
+        await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1)
+
+
+async def test_a_pod_with_an_unknown_field_ends_failed_and_says_which(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await registrar.grant()
+        api.create(api_pod("p", "u-1", NODE, teleport=True))
+        await until(lambda: api.pod("p")["status"]["phase"] == "Failed")
+        status = api.pod("p")["status"]
+        assert status["reason"] == "PodFeatureUnsupported"
+        assert status["message"] == "Pod was rejected: spec.teleport: this field is not known"
+        event = (await until(lambda: api.events))[0]
+        assert event["type"] == "Warning"
+        assert event["source"] == {"component": "kubelet", "host": NODE}
+        assert "spec.teleport" in event["message"]
+        assert not executor.applied
+        assert len(api.status_writes("p")) == 1
+
+
+async def test_the_automatic_token_volume_is_told_once_even_over_a_restart(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    pod = api_pod("p", "u-1", NODE, volumes=[TOKEN_VOLUME])
+    pod["spec"]["containers"][0]["volumeMounts"] = [TOKEN_MOUNT]
+    async with reconciler():
+        await registrar.grant()
+        api.create(pod)
+        await until(lambda: executor.applied)
+        await executor.report("u-1", container(running()))
+        await until(lambda: api.pod("p")["status"]["phase"] == "Running")
+        event = (await until(lambda: api.events))[0]
+        assert event["type"] == "Normal"
+        assert "not mounted" in event["message"]
+    async with reconciler():
+        api.create(api_pod("next", "u-2", NODE, teleport=True))
+        await until(lambda: len(api.events) == 2)
+        assert "spec.teleport" in api.events[1]["message"]
