@@ -22,7 +22,6 @@ from pod_reconciler.settings import LEASE_NAME, Settings
 from pod_reconciler.static import StaticCluster
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
-from servicekit.errors import SettingsError
 from servicekit.running import raise_on_signal, stop_absorbed
 
 log = structlog.get_logger()
@@ -50,8 +49,7 @@ async def run(settings: Settings) -> None:
 
 
 async def _serve_folder(settings: Settings, bus: Bus) -> None:
-    if settings.manifests is None:
-        raise SettingsError("WASMLET_MANIFESTS is not set, and WASMLET_KUBECONFIG neither")
+    assert settings.manifests is not None, "the settings see to it"
     cluster = StaticCluster(settings.manifests, settings.manifests_interval_s, settings.status_file)
     cluster.load()
     async with asyncio.TaskGroup() as tasks:

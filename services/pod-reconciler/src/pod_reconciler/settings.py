@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, Literal
 
-from servicekit.settings import Seconds, ServiceSettings
+from servicekit.settings import PREFIX, Seconds, ServiceSettings
 
 IN_CLUSTER: Final = "in-cluster"
 LEASE_NAME: Final = "pod-reconciler"
@@ -47,6 +47,10 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     watch_backoff_max_s: Seconds = 30.0
     api_probe_interval_s: Seconds = 5.0
     """How often `/readyz` of this service looks whether the API server answers."""
+
+    def __post_init__(self) -> None:
+        if not self.kubeconfig and self.manifests is None:
+            raise ValueError(f"{PREFIX}KUBECONFIG or {PREFIX}MANIFESTS must be set")
 
     @property
     def is_static(self) -> bool:

@@ -79,7 +79,7 @@ class Registrar:
     """Says who holds which node."""
 
     def __init__(self, bus: Bus) -> None:
-        self._bus = bus
+        self.bus = bus
         self.grants: dict[NodeName, NodeGranted] = {}
 
     async def grant(
@@ -87,7 +87,7 @@ class Registrar:
     ) -> None:
         granted = NodeGranted(node=node, holder=holder, host_ip=HOST_IP, facts=facts)
         self.grants[node] = granted
-        await self._bus.publish(node, granted)
+        await self.bus.publish(node, granted)
 
     async def list_grants(self, _: NodeName, __: GrantsList) -> GrantsListed:
         return GrantsListed(grants=tuple(self.grants.values()))
@@ -97,7 +97,7 @@ class Executor:
     """What one executor knows; tests say what its pods do."""
 
     def __init__(self, bus: Bus, node: NodeName, life: Incarnation = LIFE) -> None:
-        self._bus = bus
+        self.bus = bus
         self.node = node
         self.life = life
         self.applied: list[PodApply] = []
@@ -136,7 +136,7 @@ class Executor:
             raise CommandError(409, "not this incarnation")
         self.asked.append(command)
         for report in self.reports.values():
-            await self._bus.publish(self.node, report)
+            await self.bus.publish(self.node, report)
         return Inventory(incarnation=self.life, epoch=1, entries=self.entries())
 
     def entries(self) -> tuple[InventoryEntry, ...]:
@@ -182,14 +182,14 @@ class Executor:
         numbered = msgspec.structs.replace(report, sequence=self._sequence)
         self.reports[report.uid] = numbered
         if not lost:
-            await self._bus.publish(self.node, numbered)
+            await self.bus.publish(self.node, numbered)
         return numbered
 
     async def happen(self, event: PodHappened) -> None:
-        await self._bus.publish(self.node, event)
+        await self.bus.publish(self.node, event)
 
     async def beat(self) -> None:
-        await self._bus.publish(
+        await self.bus.publish(
             self.node,
             NodeBeat(
                 node=self.node,

