@@ -69,7 +69,7 @@ async def test_no_line_is_lost_with_pipes_of_8_kib(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(300)
 async def test_no_line_is_lost_through_200_kills(
     start_keeper: Callable[..., KeeperProcess],
 ) -> None:

@@ -209,6 +209,7 @@ def launch_keeper(folder: Path, compiler: Compiler, **settings: str) -> KeeperPr
     environ = os.environ | {
         "WASMLET_DATA_DIR": str(folder / "data"),
         "WASMLET_RUN_DIR": str(folder / "run"),
+        "WASMLET_KEEPER_RESTART_MAX_S": "0.05",
         **settings,
     }
     command = [sys.executable, "-m", "wasm_executor", sys.executable, str(LENDER), str(address)]

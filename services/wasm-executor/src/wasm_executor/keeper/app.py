@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -38,6 +37,7 @@ from wasm_executor.keeper.protocol import (
     Spawned,
 )
 from wasm_executor.keeper.records import Records
+from wasm_executor.keeper.settings import KeeperSettings
 from wasm_executor.keeper.spawning import Born, Spawner, SpawnOrder
 
 ZYGOTE: Final = (sys.executable, "-I", "-m", "wasm_executor.zygote")
@@ -58,18 +58,19 @@ class Keeper:
     def __init__(
         self,
         identity: Identity,
-        run_directory: Path,
+        settings: KeeperSettings,
         supervisor_command: tuple[str, ...],
         environ: Mapping[str, str],
-        pipe_bytes: int | None = None,
     ) -> None:
         self._identity = identity
         self._command = supervisor_command
         self._environ = environ
         self._loop = EventLoop()
-        self._records = Records(run_directory)
-        self._spawner = Spawner(self._loop, self._records, ZYGOTE, pipe_bytes)
-        self._supervisor = Service("supervisor", self._loop, self._launch_supervisor)
+        self._records = Records(settings.run_dir)
+        self._spawner = Spawner(self._loop, self._records, ZYGOTE, settings)
+        self._supervisor = Service(
+            "supervisor", self._loop, self._launch_supervisor, settings.keeper_restart_max_s
+        )
         self._link: SupervisorLink | None = None
         self._epoch = 0
         self._rows: dict[str, Row] = {}

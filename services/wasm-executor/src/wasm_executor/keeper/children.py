@@ -15,7 +15,6 @@ from wasm_executor.keeper.linux import die_with_parent
 from wasm_executor.keeper.loop import EventLoop
 
 FIRST_DELAY_S: Final = 0.05
-MAX_DELAY_S: Final = 5.0
 STABLE_AFTER_S: Final = 10.0
 CANNOT_EXECUTE: Final = 126
 
@@ -23,26 +22,29 @@ CANNOT_EXECUTE: Final = 126
 class BackOff:
     """Delays that double while a service keeps failing and start over once it held."""
 
-    def __init__(self) -> None:
-        self._next_s = FIRST_DELAY_S
+    def __init__(self, max_s: float) -> None:
+        self._max_s = max_s
+        self._next_s = min(FIRST_DELAY_S, max_s)
 
     def after(self, ran_s: float) -> float:
         if ran_s >= STABLE_AFTER_S:
-            self._next_s = FIRST_DELAY_S
+            self._next_s = min(FIRST_DELAY_S, self._max_s)
         delay_s = self._next_s
-        self._next_s = min(MAX_DELAY_S, delay_s * 2)
+        self._next_s = min(self._max_s, delay_s * 2)
         return delay_s
 
 
 class Service:
     """One child that has to be there: calls `launch` again whenever it ended."""
 
-    def __init__(self, name: str, loop: EventLoop, launch: Callable[[], int]) -> None:
+    def __init__(
+        self, name: str, loop: EventLoop, launch: Callable[[], int], max_delay_s: float
+    ) -> None:
         self.name = name
         self.pid: int | None = None
         self._loop = loop
         self._launch = launch
-        self._back_off = BackOff()
+        self._back_off = BackOff(max_delay_s)
         self._started = 0.0
         self._wanted = True
 

@@ -54,7 +54,7 @@ class RunningContainer:
             pipes.stderr: CriFormatter("stderr"),
         }
         for fd in self._streams:
-            loop.add(fd, self._reader(fd))
+            loop.add(fd, self._reader(fd), on_failed=self._give_up)
 
     @property
     def log_blocked(self) -> bool:
@@ -85,6 +85,12 @@ class RunningContainer:
         for fd in list(self._streams):
             self._drop_stream(fd)
         self._log.close()
+
+    def _give_up(self) -> None:
+        """Its output cannot be kept, for a reason that nobody foresaw: it must not run on."""
+        self.signal(signal.SIGKILL)
+        self.abandon()
+        self._tell_end()
 
     def _reader(self, fd: int) -> Callable[[], None]:
         return lambda: self._read(fd)
@@ -123,7 +129,7 @@ class RunningContainer:
             return
         emit("log.write_resumed", key=self.process.key)
         for fd in self._streams:
-            self._loop.add(fd, self._reader(fd))
+            self._loop.add(fd, self._reader(fd), on_failed=self._give_up)
         self._tell_end()
 
     def _tell_end(self) -> None:

@@ -34,7 +34,7 @@ class SupervisorLink:
         self._unsent: deque[bytes] = deque()
         self._open = True
         connection.setblocking(False)
-        loop.add(connection.fileno(), self._turn)
+        loop.add(connection.fileno(), self._turn, on_failed=self.close)
 
     def send(self, message: FromKeeper) -> None:
         if self._open:

@@ -10,11 +10,22 @@ import os
 import select
 import signal
 import time
+import traceback
 from collections.abc import Callable
 from typing import Final
 
+from wasm_executor.keeper.events import emit
+
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
+
+
+class _Watched:
+    """Compared by identity: the same number may be another descriptor."""
+
+    def __init__(self, callback: Callable[[], None], on_failed: Callable[[], None] | None) -> None:
+        self.callback = callback
+        self.on_failed = on_failed
 
 
 class EventLoop:
@@ -22,22 +33,28 @@ class EventLoop:
 
     def __init__(self) -> None:
         self._epoll = select.epoll()
-        self._callbacks: dict[int, Callable[[], None]] = {}
+        self._watched: dict[int, _Watched] = {}
         self._timers: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._signals: dict[int, Callable[[], None]] = {}
         self._running = True
 
-    def add(self, fd: int, callback: Callable[[], None], events: int = READABLE) -> None:
-        self._epoll.register(fd, events)
-        self._callbacks[fd] = callback
+    def add(
+        self,
+        fd: int,
+        callback: Callable[[], None],
+        on_failed: Callable[[], None] | None = None,
+    ) -> None:
+        """Call back while the descriptor is readable; `on_failed` follows an exception."""
+        self._epoll.register(fd, READABLE)
+        self._watched[fd] = _Watched(callback, on_failed)
 
     def change(self, fd: int, events: int) -> None:
         self._epoll.modify(fd, events)
 
     def remove(self, fd: int) -> None:
         """Forget a descriptor; call it before closing one."""
-        del self._callbacks[fd]
+        del self._watched[fd]
         self._epoll.unregister(fd)
 
     def call_later(self, delay_s: float, callback: Callable[[], None]) -> None:
@@ -55,11 +72,22 @@ class EventLoop:
 
     def run(self) -> None:
         while self._running:
-            for fd, _ in self._epoll.poll(self._timeout()):
-                callback = self._callbacks.get(fd)
-                if callback is not None:  # else an earlier callback of this turn removed it
-                    callback()
+            ready = [(fd, self._watched.get(fd)) for fd, _ in self._epoll.poll(self._timeout())]
+            for fd, watched in ready:
+                # An earlier callback of this turn may have closed it, and a new descriptor may
+                # have got its number: that one is not ready, and reading it would block.
+                if watched is not None and self._watched.get(fd) is watched:
+                    self._call(watched.callback, watched.on_failed)
             self._run_timers()
+
+    def _call(self, callback: Callable[[], None], on_failed: Callable[[], None] | None) -> None:
+        """The one boundary: a bug met by one container must not end all of them."""
+        try:
+            callback()
+        except Exception:  # noqa: BLE001 - see above
+            emit("callback.failed", error=traceback.format_exc())
+            if on_failed is not None:
+                on_failed()
 
     def _timeout(self) -> float | None:
         if not self._timers:
@@ -69,7 +97,7 @@ class EventLoop:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            heapq.heappop(self._timers)[2]()
+            self._call(heapq.heappop(self._timers)[2], None)
 
     def _open_signal_pipe(self) -> None:
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

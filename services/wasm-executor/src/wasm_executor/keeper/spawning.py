@@ -25,6 +25,7 @@ from wasm_executor.keeper.logfile import LogFile
 from wasm_executor.keeper.loop import EventLoop
 from wasm_executor.keeper.protocol import Spawn
 from wasm_executor.keeper.records import Records, start_ticks
+from wasm_executor.keeper.settings import KeeperSettings
 
 ATTEMPTS: Final = 5
 WINDOW: Final = 32
@@ -93,13 +94,13 @@ class Spawner:
     """Feeds the zygote; holds the orders that it has not answered."""
 
     def __init__(
-        self, loop: EventLoop, records: Records, argv: Sequence[str], pipe_bytes: int | None
+        self, loop: EventLoop, records: Records, argv: Sequence[str], settings: KeeperSettings
     ) -> None:
-        self.service = Service("zygote", loop, self._launch)
+        self.service = Service("zygote", loop, self._launch, settings.keeper_restart_max_s)
         self._loop = loop
         self._records = records
         self._argv = argv
-        self._pipe_bytes = pipe_bytes
+        self._pipe_bytes = settings.keeper_pipe_bytes
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._zygote: socket.socket | None = None
         self._ready = False
