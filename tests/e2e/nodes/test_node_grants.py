@@ -30,9 +30,11 @@ async def test_a_node_of_a_living_kubelet_is_left_alone(scene: Scene) -> None:
         await scene.life().register()
     assert refusal.value.code == 409
     assert "belongs to a running kubelet v1.36.3" in refusal.value.message
-    assert "wasmlet.dev/incarnation" not in (await scene.await_node(is_ready))["metadata"].get(
-        "annotations", {}
-    )
+    with pytest.raises(CommandError):
+        await scene.life().ask()
+    node = await scene.await_node(is_ready)
+    assert "wasmlet.dev/incarnation" not in node["metadata"].get("annotations", {})
+    assert list(conditions(node)) == ["Ready"]
 
 
 async def test_a_released_node_that_is_deleted_stays_deleted(scene: Scene) -> None:

@@ -49,6 +49,8 @@ def _says_ok(endpoint: Endpoint, status: int) -> bool:
 
 
 def _text(error: Exception) -> str:
+    if isinstance(error, aiohttp.ServerFingerprintMismatch):
+        return "another server answers: its certificate is not the announced one"
     return str(error) or type(error).__name__
 
 
