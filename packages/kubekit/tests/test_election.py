@@ -12,8 +12,7 @@ from kubekit.client import connected
 from kubekit.election import Elector
 from kubekit.errors import NotLeadingError
 from kubekit.kubeconfig import Connection
-from kubekit.leadership import Leadership, StaticTerm
-from kubekit.leases import ZERO, Timing
+from kubekit.leases import Timing
 from kubekit.testing import End, RecordedServer, Reply, json_reply, status_reply, until
 
 # The retry period is real time (the loop's), the deadline is on the turned clock.
@@ -157,16 +156,33 @@ async def test_a_renewal_answered_after_the_deadline_renews_nothing(
     server: RecordedServer,
 ) -> None:
     async with campaign(server) as my:
-        server.will("get", my.lease("", version="1"))
+        server.will("get", my.lease("", version="1"), my.lease(version="3", transitions=1))
         server.will("PATCH", my.lease(version="2", transitions=1))
         late = my.lease(version="3", transitions=1)
         server.will("PATCH", Reply(chunks=(b" ", *late.chunks), chunk_pause_s=0.2))
+        server.will("PATCH", *[my.lease(version="4", transitions=2)] * 99)
         async with running(my):
             await my.elector.leading()
+            my.clock.now += 9  # so the next renewal is sent in time
             await until(lambda: len(server.of("PATCH")) == 2)
-            my.clock.now += 11  # frozen, while the answer lies in the socket
+            my.clock.now += 2  # frozen, while the answer lies in the socket
             await my.elector.lost()
-            assert my.heard == ["started 1", "stopped"]
+            await until(lambda: my.heard == ["started 1", "stopped", "started 2"])
+
+
+async def test_the_deadline_counts_from_before_the_request_was_sent(
+    server: RecordedServer,
+) -> None:
+    async with campaign(server) as my:
+        server.will("get", my.lease("", version="1"))
+        slow = my.lease(version="2", transitions=1)
+        server.will("PATCH", Reply(chunks=(b" ", *slow.chunks), chunk_pause_s=0.1))
+        server.will("PATCH", Reply(end=End.HELD))
+        async with running(my):
+            await until(lambda: bool(server.of("PATCH")))
+            my.clock.now += 4
+            await my.elector.leading()
+            assert my.elector.deadline_left_s() == 6
 
 
 async def test_a_held_lease_is_left_alone_until_it_has_been_silent_long_enough(
@@ -272,19 +288,3 @@ async def test_who_does_not_lead_gives_nothing_back(server: RecordedServer) -> N
             await until(lambda: bool(server.of("get")))
 
     assert not server.of("PATCH")
-
-
-def test_every_process_has_an_identity_of_its_own() -> None:
-    identities = {
-        Elector(None, namespace="n", name="l", identity="me").identity  # type: ignore[arg-type]  # never asked
-        for _ in range(2)
-    }
-    assert len(identities) == 2
-
-
-async def test_a_static_term_always_leads() -> None:
-    static: Leadership = StaticTerm()
-    assert static.is_leading
-    assert await static.leading() == static.assert_leading() == ZERO
-    assert static.request_timeout_s(7) == 7
-    assert static.deadline_left_s() > 10**9

@@ -85,6 +85,15 @@ async def test_a_refused_event_is_dropped_and_the_next_one_goes_out(
     assert [msgspec.json.decode(a.body)["message"] for a in server.asked] == ["one", "two"]
 
 
+async def test_what_could_not_be_created_is_created_the_next_time(server: RecordedServer) -> None:
+    server.will("POST", status_reply(403, "Forbidden"), OK)
+    async with sending(server) as sender:
+        emit(sender, "m", "m")
+        await until(lambda: sender.tally.sent == 1)
+
+    assert not server.of("PATCH")
+
+
 async def test_a_full_queue_drops_and_counts_but_never_blocks(server: RecordedServer) -> None:
     async with connected(Connection(server=server.url), user_agent="t") as api:
         sender = EventSender(api)  # nobody runs it

@@ -159,6 +159,7 @@ async def test_an_event_of_many_megabytes_is_one_event(server: RecordedServer) -
 
 async def test_reachable_follows_the_server(server: RecordedServer) -> None:
     server.will("list", status_reply(503, "ServiceUnavailable"), list_reply("7"))
+    server.will("watch", Reply(chunks=(b" ",), end=End.CUT, chunk_pause_s=0.2))
     async with following(server, pace=Pace(backoff_initial_s=0.2)) as followed:
         assert not followed.reflector.reachable
         await until(lambda: bool(server.of("list")))
@@ -166,6 +167,7 @@ async def test_reachable_follows_the_server(server: RecordedServer) -> None:
         await followed.reflector.synced()
         await until(lambda: followed.reflector.reachable)
         assert followed.reflector.last_contact is not None
+        await until(lambda: not followed.reflector.reachable)
 
 
 async def test_what_the_consumer_raises_ends_the_reflector(server: RecordedServer) -> None:
