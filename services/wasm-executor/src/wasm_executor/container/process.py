@@ -7,8 +7,6 @@ the interpreter's own way out would run the zygote's cleanups.
 """
 
 import os
-import resource
-import signal
 import socket
 from collections.abc import Mapping
 from typing import Final, NoReturn
@@ -25,7 +23,7 @@ from wasm_executor.container.plan import (
     read_plan,
 )
 from wasm_executor.keeper.descriptors import close_all_but
-from wasm_executor.keeper.linux import die_with_parent, name_process, renounce_privileges
+from wasm_executor.keeper.linux import die_with_parent, name_process
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
 from wasm_executor.runtimes.interface import Runtime
 
@@ -71,13 +69,9 @@ def _is_bound_to(keeper_pid: int) -> bool:
 
 
 def _shed(fds: Descriptors) -> None:
-    """Become a process of its own: session, signals, limits, descriptors."""
+    """Become a process of its own: what the zygote could not do for all of them."""
     os.setsid()
     name_process("wasmlet-guest")
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    renounce_privileges()
     for target, source in enumerate((fds.stdin, fds.stdout, fds.stderr)):
         os.dup2(source, target)
     close_all_but((fds.plan, fds.outcome, fds.gate))

@@ -13,11 +13,13 @@ FIRST_AFTER_STDIO = 3
 LAST = 2**31 - 1
 
 
-def receive(connection: socket.socket, size: int, most_fds: int) -> tuple[bytes, list[int]]:
+def receive(
+    connection: socket.socket, size: int, most_fds: int, flags: int = 0
+) -> tuple[bytes, list[int]]:
     """Take one message and its descriptors, none of them inheritable."""
     fds = array.array("i")
     room = socket.CMSG_LEN(most_fds * fds.itemsize)
-    data, ancillary, _, _ = connection.recvmsg(size, room, socket.MSG_CMSG_CLOEXEC)
+    data, ancillary, _, _ = connection.recvmsg(size, room, flags | socket.MSG_CMSG_CLOEXEC)
     for level, kind, content in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(content[: len(content) - len(content) % fds.itemsize])

@@ -13,6 +13,7 @@ from wasmtime import (
     ExitTrap,
     Func,
     FuncType,
+    Instance,
     Linker,
     Module,
     Store,
@@ -76,13 +77,11 @@ class WasiRuntime:
             module = Module.deserialize_file(self._engine, path)
         except WasmtimeError as error:
             raise _unusable(error) from error
-        _require_start(module)
         try:
             instance = self._modules.instantiate(store, module)
         except (WasmtimeError, Trap) as error:
             raise _not_instantiated(error, self._missing_imports(store, module)) from error
-        start = instance.exports(store)[ENTRY_FUNCTION]
-        assert isinstance(start, Func)  # `_require_start` has seen its type
+        start = _start_function(store, instance)
         return lambda: start(store) or 0  # it returns nothing; a code comes by proc_exit
 
     def _component_entry(self, store: Store, path: str) -> Callable[[], int]:
@@ -142,13 +141,13 @@ def _exit_code(entry: Callable[[], int]) -> int:
         raise GuestTrappedError(str(error).rstrip()) from error
 
 
-def _require_start(module: Module) -> None:
-    for export in module.exports:
-        if export.name == ENTRY_FUNCTION:
-            if isinstance(export.type, FuncType) and not export.type.params:
-                return
-            raise _no_entry(f"the module's export `{ENTRY_FUNCTION}` cannot be called as a command")
-    raise _no_entry(f"the module exports no function `{ENTRY_FUNCTION}`: it is not a WASI command")
+def _start_function(store: Store, instance: Instance) -> Func:
+    start = instance.exports(store).get(ENTRY_FUNCTION)
+    if not isinstance(start, Func):
+        raise _no_entry(f"the module exports no function `{ENTRY_FUNCTION}`: it is no WASI command")
+    if start.type(store).params:
+        raise _no_entry(f"the module's `{ENTRY_FUNCTION}` has parameters: it is no WASI command")
+    return start
 
 
 def _unusable(error: WasmtimeError) -> GuestNotStartedError:

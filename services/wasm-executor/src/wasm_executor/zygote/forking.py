@@ -7,78 +7,99 @@ they are the keeper's children.
 """
 
 import os
+import resource
 import signal
 import socket
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Final, NoReturn
+
+import msgspec
 
 from wasm_executor.container.process import Descriptors, live_and_exit
 from wasm_executor.keeper.descriptors import receive
-from wasm_executor.keeper.linux import disable_huge_pages, name_process
+from wasm_executor.keeper.linux import disable_huge_pages, name_process, renounce_privileges
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
 from wasm_executor.zygote.freezing import freeze_heap
 
 READY: Final = b"ready"
 SPAWN: Final = b"spawn"
-DESCRIPTORS: Final = len(Descriptors.__struct_fields__)
+FIELDS: Final = Descriptors.__struct_fields__
+BATCH: Final = 8
+"""Containers that share one process between: each saves a fork, and waits for the others'."""
 
 
 def serve(keeper: socket.socket, keeper_pid: int) -> None:
     """Fork a container for each message of the keeper, until it closes its end."""
-    # The keeper decides when this process ends; a terminal's Ctrl-C does not.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    disable_huge_pages()
-    name_process("wasmlet-zygote")
+    _give_up_for_all()
     runtimes = load_runtimes()
     freeze_heap()
     keeper.sendall(READY)
-    while True:
-        message, fds = receive(keeper, len(SPAWN), DESCRIPTORS)
+    while orders := _next_orders(keeper):
+        _fork_containers(orders, keeper_pid, runtimes)
+        for order in orders:
+            for descriptor in msgspec.structs.astuple(order):
+                os.close(descriptor)
+
+
+def _next_orders(keeper: socket.socket) -> list[Descriptors]:
+    """Wait for a container to fork, and take along what else is there already."""
+    orders: list[Descriptors] = []
+    while len(orders) < BATCH:
+        try:
+            message, fds = receive(
+                keeper, len(SPAWN), len(FIELDS), socket.MSG_DONTWAIT if orders else 0
+            )
+        except BlockingIOError:
+            break
         if not message:
-            return
-        _fork_container(
-            Descriptors(**dict(zip(Descriptors.__struct_fields__, fds, strict=True))),
-            keeper_pid,
-            runtimes,
-        )
-        for descriptor in fds:
-            os.close(descriptor)
+            break
+        orders.append(Descriptors(**dict(zip(FIELDS, fds, strict=True))))
+    return orders
 
 
-def _fork_container(fds: Descriptors, keeper_pid: int, runtimes: Mapping[str, Runtime]) -> None:
-    """Fork twice and reap the one between: the container is then the keeper's child.
+def _give_up_for_all() -> None:
+    """Everything that a fork inherits is set here, once."""
+    name_process("wasmlet-zygote")
+    # Signals have their plain effect in a guest; Python's own handler would not.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    renounce_privileges()
+    disable_huge_pages()
 
-    The container waits at a pipe until that is so. Without a fork (EAGAIN at a limit of
-    processes) its gate closes unopened, which the keeper sees.
+
+def _fork_containers(
+    orders: Sequence[Descriptors], keeper_pid: int, runtimes: Mapping[str, Runtime]
+) -> None:
+    """Fork twice and reap the process between: the containers are then the keeper's children.
+
+    They wait at a pipe until that is so. Without a fork (EAGAIN at a limit of processes) their
+    gates close unopened, which the keeper sees.
     """
     barrier, release = os.pipe()
-    try:
+    with suppress(OSError):
         between = os.fork()
-    except OSError:
-        os.close(barrier)
-        os.close(release)
-        return
-    if between == 0:
-        _fork_again(fds, keeper_pid, runtimes, (barrier, release))
+        if between == 0:
+            _fork_each(orders, keeper_pid, runtimes, (barrier, release))
+        os.waitpid(between, 0)
     os.close(barrier)
-    os.waitpid(between, 0)
     os.close(release)
 
 
-def _fork_again(
-    fds: Descriptors,
+def _fork_each(
+    orders: Sequence[Descriptors],
     keeper_pid: int,
     runtimes: Mapping[str, Runtime],
     pipe: tuple[int, int],
-) -> None:
-    """Runs in the process between; neither it nor the container returns from here."""
+) -> NoReturn:
+    """Runs in the process between; neither it nor a container returns from here."""
     barrier, release = pipe
     try:
-        if os.fork() == 0:
-            os.close(release)
-            os.read(barrier, 1)
-            live_and_exit(fds, keeper_pid, runtimes)
+        for order in orders:
+            if os.fork() == 0:
+                os.close(release)
+                os.read(barrier, 1)
+                live_and_exit(order, keeper_pid, runtimes)
     finally:
         os._exit(0)
