@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from reconciler_api import PodApi, api_pod
+from reconciler_api import PodApi, api_pod, failure
 from reconciler_peer import (
     NODE,
     Executor,
@@ -58,6 +58,9 @@ async def test_pods_are_listed_as_the_api_wrote_them_in_pages(
         await until(lambda: len(executor.plans) == 7)
         await executor.report("u-3", container(running()))
         await until(lambda: api.pod("p3")["status"]["phase"] == "Running")
+        api.refuse = lambda _: failure(503, "ServiceUnavailable", "away")
+        await executor.report("u-4", container(running()))
+        await until(lambda: api.status_writes("p4"))
 
         pods, pages, after = [], 0, ""
         while True:
@@ -69,7 +72,10 @@ async def test_pods_are_listed_as_the_api_wrote_them_in_pages(
         assert pages > 1
         assert {pod["metadata"]["uid"] for pod in pods} == {f"u-{n}" for n in range(7)}
         assert len(pods) == 7
-        assert next(p for p in pods if p["metadata"]["uid"] == "u-3") == api.pod("p3")
+        by_uid = {pod["metadata"]["uid"]: pod for pod in pods}
+        assert by_uid["u-3"] == api.pod("p3")
+        assert by_uid["u-4"]["status"]["phase"] == "Running"
+        assert api.pod("p4")["status"]["phase"] == "Pending"
 
 
 async def test_a_node_that_nobody_knows_has_no_list_of_pods(

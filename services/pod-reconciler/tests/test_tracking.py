@@ -107,6 +107,27 @@ def test_pods_that_do_not_fit_are_refused_with_the_kubelets_figures() -> None:
     assert see(view, pod_json("u-3")).state is PodState.ADMITTED
 
 
+def test_a_pod_that_is_being_deleted_takes_its_room_until_it_has_stopped() -> None:
+    view = live_view()
+    facts = msgspec.structs.replace(FACTS, pods=1)
+    view.on_granted(msgspec.structs.replace(GRANT, facts=facts))
+    see(view, pod_json("u-1"))
+    see(view, deleted(pod_json("u-1")))
+    assert see(view, pod_json("u-2")).state is PodState.REFUSED
+    view.on_report(report_of("u-1", container(ended(0)), stopped=True), 0)
+    assert see(view, pod_json("u-3")).state is PodState.ADMITTED
+
+
+def test_a_pod_that_nobody_can_read_is_refused_and_harms_no_other() -> None:
+    view = live_view()
+    json = pod_json("u-1")
+    view.on_pod(pod_of(json), b"not json", 0)
+    broken = view.records[PodUid("u-1")]
+    assert broken.refusal is not None
+    assert broken.refusal.reason == "UnexpectedAdmissionError"
+    assert see(view, pod_json("u-2")).state is PodState.ADMITTED
+
+
 def test_an_ended_pod_takes_no_room_and_is_not_planned() -> None:
     view = live_view()
     view.on_granted(msgspec.structs.replace(GRANT, facts=msgspec.structs.replace(FACTS, pods=1)))

@@ -73,7 +73,7 @@ class Commander:
         assert holder is not None, "nothing is due before somebody holds the node"
         command = PodForget(uid=record.uid, incarnation=holder, term=self._links.term())
         await self._links.executors.forget(self._view.node, command)
-        log.info(
+        log.debug(
             "pod.forgotten",
             node=self._view.node,
             namespace=record.namespace,

@@ -6,6 +6,7 @@ Every input is taken in at once and changes the view; the lanes then do what the
 import asyncio
 from collections.abc import Sequence
 
+import msgspec
 import structlog
 
 from contract.codec import encode
@@ -79,9 +80,10 @@ class NodeDesk:
 
     def reported(self, report: PodReported) -> None:
         """A pod's whole state."""
+        is_new = report.uid not in self.view.strangers
         fate = self.view.on_report(report, self._links.clock())
         REPORTS.labels(fate.value).inc()
-        if fate is ReportFate.UNPLACED:
+        if fate is ReportFate.UNPLACED and is_new:
             log.warning(
                 "report.dropped",
                 node=self.node,
@@ -132,6 +134,15 @@ class NodeDesk:
             if record.pod is not None and record.state not in after
         ]
 
+    def shown(self, record: PodRecord) -> bytes:
+        """The pod with the newest status, be it written yet or not."""
+        status = self._writer.unwritten(record)
+        if status is None:
+            return record.raw
+        document = msgspec.json.decode(record.raw)
+        document["status"] = document.get("status", {}) | status
+        return msgspec.json.encode(document)
+
     # What follows.
 
     async def _take_stock(self, _: PodUid) -> float | None:
@@ -181,7 +192,7 @@ class NodeDesk:
             log.warning("pod.refused", **names, pod_uid=record.uid, reason=refusal.message)
             self._tell(record, refusal.reason, refusal.message, is_warning=True)
             return
-        log.info("pod.admitted", **names, pod_uid=record.uid)
+        log.debug("pod.admitted", **names, pod_uid=record.uid)
         if record.ignored:
             self._tell(record, IGNORED_REASON, "; ".join(record.ignored), is_warning=False)
 

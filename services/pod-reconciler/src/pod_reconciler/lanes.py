@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 _JITTER = 0.2
 _CRASH_PAUSE_S = 5.0
+_TOLD_EVERY = 10
 
 type Step = Callable[[PodUid], Awaitable[float | None]]
 """Does what is due for a pod and returns how long to wait before it is asked again.
@@ -79,14 +80,15 @@ class Lane:
 
     async def _wait_out(self, uid: PodUid, error: ActFailedError, failures: int) -> None:
         delay_s = error.retry_in_s or self._pace.delay_s(failures)
-        log.warning(
-            "act.failed",
-            lane=self._name,
-            pod_uid=uid,
-            reason=str(error),
-            failures=failures,
-            retry_in_s=round(delay_s, 2),
-        )
+        if failures % _TOLD_EVERY == 1:
+            log.warning(
+                "act.failed",
+                lane=self._name,
+                pod_uid=uid,
+                reason=str(error),
+                failures=failures,
+                retry_in_s=round(delay_s, 2),
+            )
         await asyncio.sleep(delay_s)
 
     async def _wait(self, uid: PodUid, pause_s: float) -> None:

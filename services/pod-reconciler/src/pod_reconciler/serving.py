@@ -34,10 +34,11 @@ class Library:
         for record in sorted(desk.pods(), key=lambda each: each.uid):
             if record.uid <= command.after:
                 continue
-            if page and len(record.raw) > left:
+            pod = desk.shown(record)
+            if page and len(pod) > left:
                 return PodsListed(pods=tuple(page), after=last)
-            page.append(msgspec.Raw(record.raw))
-            left -= len(record.raw)
+            page.append(msgspec.Raw(pod))
+            left -= len(pod)
             last = record.uid
         return PodsListed(pods=tuple(page))
 

@@ -74,6 +74,13 @@ class Writer:
             if unchanged:
                 record.settled = record.changes
 
+    def unwritten(self, record: PodRecord) -> Json | None:
+        """The status that the API does not show yet; None where it shows all that is known."""
+        known = record.refusal is not None or record.report is not None
+        if record.pod is None or not (known and record.has_unwritten and self._view.is_live):
+            return None
+        return self._rendered(record, record.pod)
+
     def _rendered(self, record: PodRecord, pod: Pod) -> Json:
         refusal = record.refusal
         if refusal is not None:

@@ -53,6 +53,10 @@ class Occupancy:
         for resource, amount in amounts.items():
             self.total[resource] = self.total.get(resource, Fraction(0)) + amount
 
+    def counts(self, uid: PodUid) -> bool:
+        """Whether a pod is counted."""
+        return uid in self._amounts
+
     def release(self, uid: PodUid) -> None:
         """Count a pod out; one that is not counted is no mistake."""
         for resource, amount in self._amounts.pop(uid, {}).items():

@@ -7,7 +7,7 @@ import msgspec
 
 from contract.messages.node import NodeFacts
 from contract.messages.pod import Deletion
-from pod_reconciler.domain.admission import Occupancy, Refusal, decide
+from pod_reconciler.domain.admission import UNEXPECTED, Occupancy, Refusal, decide
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.planning import Surroundings, plan_of
 from pod_reconciler.domain.record import PodRecord
@@ -31,8 +31,22 @@ class Decider:
     def consider(
         self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
     ) -> None:
-        """Bring a record up to date. `known` says that the executor may have the pod."""
-        assert record.pod is not None
+        """Bring a record up to date. `known` says that the executor may have the pod.
+
+        Whatever a pod's content does to us, the other pods go on: it is refused, or keeps the plan
+        that it has.
+        """
+        try:
+            self._consider(record, around, facts, known=known)
+        except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above
+            self._refuse(record, UNEXPECTED, repr(error))
+            if record.state is PodState.SEEN and record.refusal is not None:
+                record.moved(PodEvent.REFUSED)
+                self._news.append(record)
+
+    def _consider(
+        self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
+    ) -> None:
         match record.state:
             case PodState.SEEN:
                 self._admit(record, around, facts, known=known)
@@ -72,17 +86,17 @@ class Decider:
         try:
             plan = plan_of(record.pod, around)
         except PlanError as error:
-            self._refuse(record, error)
+            self._refuse(record, FEATURE_REASON, str(error))
             return
         if record.stop is not None:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
         record.planned(plan)
         record.plan_basis = basis
 
-    def _refuse(self, record: PodRecord, error: PlanError) -> None:
+    def _refuse(self, record: PodRecord, reason: str, message: str) -> None:
         """A pod that was never planned is refused; one that was keeps the plan that it has."""
         if record.plan is None and not (record.pod and record.pod.was_started):
-            record.refusal = Refusal(reason=FEATURE_REASON, message=str(error))
+            record.refusal = Refusal(reason=reason, message=message)
 
     def _stop(self, record: PodRecord, around: Surroundings) -> None:
         """Somebody else ended the pod in the API; if its node still runs it, that has to end."""
@@ -95,9 +109,11 @@ class Decider:
         self._plan(record, around)
 
     def _delete(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
-        self.taken.release(record.uid)
         if record.refusal is None:
             self._plan(record, around)
+            if not self.taken.counts(record.uid):
+                self.taken.take(record.uid, msgspec.json.decode(record.raw))
         never_ran = record.plan is None and not known
         if never_ran or (record.report is not None and record.report.stopped):
             record.moved(PodEvent.STOPPED)
+            self.taken.release(record.uid)
