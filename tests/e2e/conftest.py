@@ -13,6 +13,8 @@ from e2e.running_wasmlet import RunningWasmlet
 
 from controlplane import ControlPlane, Registry
 
+# A registry that stalls so long has failed; the default is longer than a test.
+PULL_STALL_TIMEOUT_S = 2
 HERE = Path(__file__).parent
 _numbers = itertools.count(1)
 
@@ -53,8 +55,18 @@ def images(registry: Registry) -> Iterator[Images]:
 
 
 @pytest.fixture(scope="session")
+def private_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    """Another one, which wants a login; a test may freeze it if it wakes it again."""
+    with Registry(tmp_path_factory.mktemp("private registry"), login=True) as registry:
+        yield registry
+
+
+@pytest.fixture(scope="session")
 def wasmlet_up(
-    control_plane: ControlPlane, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane,
+    registry: Registry,
+    private_registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
     """Two Nodes for all tests that do not disturb them."""
     wasmlet = RunningWasmlet(
@@ -62,7 +74,11 @@ def wasmlet_up(
         tmp_path_factory.mktemp("wasmlet") / "up",
         node_name="e2e",
         nodes=2,
-        options=["--insecure-registry", registry.host],
+        options=[
+            *("--insecure-registry", registry.host),
+            *("--insecure-registry", private_registry.host),
+            *("--set", f"wasm-executor:PULL_STALL_TIMEOUT_S={PULL_STALL_TIMEOUT_S}"),
+        ],
     )
     wasmlet.start()
     yield wasmlet

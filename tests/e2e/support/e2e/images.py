@@ -84,6 +84,14 @@ class Images:
         layer = json.loads(self.manifest(repository, tag))["layers"][0]["digest"]
         return self._client.get(f"/v2/{repository}/blobs/{layer}").raise_for_status().content
 
+    def tamper(self, content: bytes, changed: bytes) -> None:
+        """Changes what the registry has on its disk for a blob: it serves that unchecked."""
+        name = digest_of(content).removeprefix("sha256:")
+        storage = self.registry.data_dir / "storage" / "docker" / "registry" / "v2" / "blobs"
+        blob = storage / "sha256" / name[:2] / name / "data"
+        assert blob.read_bytes() == content
+        blob.write_bytes(changed)
+
     def _put_blob(self, repository: str, content: bytes, media_type: str) -> dict[str, object]:
         digest = digest_of(content)
         upload = self._client.post(f"/v2/{repository}/blobs/uploads/").raise_for_status()

@@ -1,0 +1,98 @@
+"""Which process of a running wasmlet is what: services, the executor's own three, containers."""
+
+from collections.abc import Callable
+from enum import StrEnum
+
+from e2e.expectations import eventually
+from e2e.processes import Process, all_processes, process_of
+from e2e.running_wasmlet import RunningWasmlet
+
+RESTARTED_WITHIN_S = 20.0
+_GUEST = "wasmlet-guest"
+
+
+class Part(StrEnum):
+    """Each kind of process that may die alone. Containers are found by `containers`."""
+
+    REGISTRAR = "node_registrar"
+    RECONCILER = "pod_reconciler"
+    LOG_SERVER = "log_server"
+    NATS = "nats-server"
+    KEEPER = "wasm_executor"
+    ZYGOTE = "wasm_executor.zygote"
+    SUPERVISOR = "wasm_executor.supervisor"
+
+
+INSIDE_EXECUTOR = (Part.ZYGOTE, Part.SUPERVISOR)
+
+
+class Anatomy:
+    """The processes below one `wasmlet up`, looked up anew at each question."""
+
+    def __init__(self, wasmlet: RunningWasmlet) -> None:
+        self.up = process_of(wasmlet.process.pid)
+
+    def find(self, part: Part, node: str = "") -> Process | None:
+        """The part's process, if there is one now; of `node`, where there is one per node."""
+        parents = self._keepers(node) if part in INSIDE_EXECUTOR else [self.up]
+        candidates = [child for parent in parents for child in parent.children()]
+        if part is Part.KEEPER:
+            candidates = self._keepers(node)
+        found = [each for each in candidates if _is(part, each)]
+        assert len(found) < 2, f"{part} runs twice: {found}"
+        return found[0] if found else None
+
+    def get(self, part: Part, node: str = "") -> Process:
+        """The part's process, as soon as there is one."""
+        return eventually(lambda: self.find(part, node), RESTARTED_WITHIN_S)
+
+    def kill(self, part: Part, node: str = "") -> Process:
+        """Kills it -9; returns who it was."""
+        victim = self.get(part, node)
+        victim.kill()
+        return victim
+
+    def await_successor(self, part: Part, victim: Process, node: str = "") -> Process:
+        """Who took the place of a process that was killed."""
+
+        def ask() -> Process | None:
+            found = self.find(part, node)
+            return found if found != victim else None
+
+        return eventually(ask, RESTARTED_WITHIN_S)
+
+    def containers(self, node: str = "") -> frozenset[Process]:
+        """The containers of the living keepers."""
+        keepers = [each for each in self._keepers(node)]
+        return frozenset(
+            child for keeper in keepers for child in keeper.children() if child.name == _GUEST
+        )
+
+    def setting(self, part: Part, name: str, node: str = "") -> str:
+        """A setting that the process was started with."""
+        return self.get(part, node).environment[f"WASMLET_{name.upper()}"]
+
+    def _keepers(self, node: str) -> list[Process]:
+        return [
+            child
+            for child in self.up.children()
+            if _is(Part.KEEPER, child)
+            and (not node or child.environment.get("WASMLET_NODE_NAME") == node)
+        ]
+
+
+def guests_of(keeper: Process) -> frozenset[Process]:
+    """Containers that this keeper began, living or not itself: whoever is their parent now."""
+    is_guest: Callable[[Process], bool] = lambda each: (
+        each.name == _GUEST and each.arguments[-1:] == [str(keeper.pid)]
+    )
+    return frozenset(filter(is_guest, all_processes()))
+
+
+def _is(part: Part, process: Process) -> bool:
+    arguments = process.arguments
+    if part is Part.NATS:
+        return bool(arguments) and arguments[0].endswith(part)
+    # A container has the command line of the zygote that it was forked from.
+    is_named = ["-m", part.value] in [arguments[at : at + 2] for at in range(len(arguments))]
+    return is_named and process.name != _GUEST
