@@ -10,7 +10,7 @@ import sys
 
 from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
-from wasm_executor.keeper.app import Keeper
+from wasm_executor.keeper.app import WRONG_SETTING, Keeper
 from wasm_executor.keeper.errors import KeeperError
 from wasm_executor.keeper.identity import lock_data_directory, next_identity
 from wasm_executor.keeper.linux import become_subreaper, name_process
@@ -35,14 +35,14 @@ def main() -> int:
         identity = next_identity(settings.data_dir)
     except (SettingsError, KeeperError, OSError) as error:
         sys.stderr.write(f"wasm-executor: {error}\n")
-        return 1
+        return WRONG_SETTING if isinstance(error, SettingsError) else 1
     become_subreaper()
     name_process("wasmlet-keeper")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    Keeper(identity, settings, tuple(sys.argv[1:]) or SUPERVISOR, passed_on).run()
+    code = Keeper(identity, settings, tuple(sys.argv[1:]) or SUPERVISOR, passed_on).run()
     os.close(lock)
-    return 0
+    return code
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ def main() -> None:
     parser.add_argument("--executor-id", required=True)
     parser.add_argument("lend_to")
     given = parser.parse_args()
+    if "KEEPER_RIG_EXIT_CODE" in os.environ:
+        sys.exit(int(os.environ["KEEPER_RIG_EXIT_CODE"]))
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as test:
         test.connect(given.lend_to)
         said = f"{os.getpid()} {given.executor_id} {given.start_count} {given.epoch}"

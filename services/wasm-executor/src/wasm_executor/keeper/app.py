@@ -41,6 +41,8 @@ from wasm_executor.keeper.settings import KeeperSettings
 from wasm_executor.keeper.spawning import Born, Spawner, SpawnOrder
 
 ZYGOTE: Final = (sys.executable, "-I", "-m", "wasm_executor.zygote")
+WRONG_SETTING: Final = 2
+"""The supervisor's exit code where starting it again is no use: whoever started us must know."""
 DRAIN_S: Final = 5.0
 """How long the last lines of killed containers may take at the very end."""
 
@@ -78,9 +80,10 @@ class Keeper:
         self._starting: set[str] = set()
         self._stopping = False
         self._finishing = False
+        self._exit_code = 0
 
-    def run(self) -> None:
-        """Bury what a dead keeper left, then serve until a signal says stop."""
+    def run(self) -> int:
+        """Bury what a dead keeper left, serve until a signal says stop; return the exit code."""
         for ended in self._records.bury():
             self._rows[ended.key] = Row(process=ended)
         self._loop.on_signal(signal.SIGCHLD, self._reap)
@@ -91,6 +94,7 @@ class Keeper:
         self._supervisor.start()
         self._loop.run()
         emit("keeper.stopped")
+        return self._exit_code
 
     # The services
 
@@ -150,6 +154,8 @@ class Keeper:
                 delay_s = service.ended()
                 code = os.waitstatus_to_exitcode(status)
                 emit(f"{service.name}.ended", pid=pid, code=code, restart_in_s=delay_s)
+                if service is self._supervisor and code == WRONG_SETTING and not self._by_pid:
+                    self._stopping, self._exit_code = True, code
         if self._stopping and not self._finishing and self._supervisor.pid is None:
             self._finish()
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from wasm_executor.keeper.descriptors import close_all_but
+from wasm_executor.keeper.events import emit
 from wasm_executor.keeper.linux import die_with_parent
 from wasm_executor.keeper.loop import EventLoop
 
@@ -49,9 +50,14 @@ class Service:
         self._wanted = True
 
     def start(self) -> None:
-        if self._wanted:
-            self._started = time.monotonic()
+        if not self._wanted:
+            return
+        self._started = time.monotonic()
+        try:
             self.pid = self._launch()
+        except OSError as error:  # no process or descriptor is left on this machine: later
+            emit(f"{self.name}.start_failed", error=str(error))
+            self.ended()
 
     def ended(self) -> float | None:
         """Take note of its end; return the delay until the next start, None if there is none."""
