@@ -7,18 +7,21 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from wasmtime import wat2wasm
 
 from contract.digests import inventory_digest, plan_digest
 from contract.ids import ContainerName, NodeName, PodUid
-from contract.messages.form import STATIC_TERM, Done, Incarnation, Term
+from contract.messages.blob import BlobChunk, BlobRead
+from contract.messages.form import STATIC_TERM, Command, Done, Incarnation, Message, Term
 from contract.messages.log import LogOpen, LogRead
-from contract.messages.node import NodeBeat, NodeGrant, NodeRegister, NodeRelease
+from contract.messages.node import NodeBeat, NodeGrant, NodeRegister, NodeRelease, NodeRevoke
 from contract.messages.pod import (
     ContainerPlan,
     Deletion,
@@ -48,12 +51,14 @@ from servicekit.settings import ServiceSettings
 NODE = NodeName("wasm-1")
 GUESTS = (Path(__file__).with_name("guests"), Path(__file__).with_name("supervised"))
 DEADLINE_S = 20.0
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs is what the run directory must be on
 QUICK = {
     "RESTART_DELAY_S": "0.4",
     "IMAGE_DELAY_S": "0.4",
     "ERROR_SHOWN_S": "0.2",
     "BEAT_INTERVAL_S": "0.2",
     "REGISTER_RETRY_S": "0.2",
+    "SLOW_START_S": "2",
 }
 
 
@@ -79,18 +84,31 @@ class Peer:
         self.occurrences: dict[PodUid, list[Occurrence]] = {}
         self.beats: list[NodeBeat] = []
         self.released: list[Incarnation] = []
+        self.asked = 0
         self.term: Term = STATIC_TERM
+        self._tasks: asyncio.TaskGroup | None = None
         self._news = asyncio.Event()
         self._revisions: dict[PodUid, int] = {}
 
     async def begin(self, tasks: asyncio.TaskGroup) -> None:
+        self._tasks = tasks
         await self._registrar.serve(tasks, NodeRegister, NODE, self._register)
         await self._registrar.serve(tasks, NodeRelease, NODE, self._release)
         await self._reconciler.listen(PodReported, NODE, self._hear_report)
         await self._reconciler.listen(PodHappened, NODE, self._hear_happened)
         await self._reconciler.listen(NodeBeat, NODE, self._hear_beat)
 
+    async def serve_blobs(
+        self, handler: Callable[[NodeName, BlobRead], Awaitable[BlobChunk]]
+    ) -> None:
+        assert self._tasks is not None
+        await self._reconciler.serve(self._tasks, BlobRead, NODE, handler, stream=True)
+
+    async def revoke(self, command: NodeRevoke) -> None:
+        await self._registrar.request(NODE, command, timeout_s=10)
+
     async def _register(self, _node: NodeName, command: NodeRegister) -> NodeGrant:
+        self.asked += 1
         if self.grants_to(command.incarnation):
             self.holder = command.incarnation
         self._news.set()
@@ -115,7 +133,7 @@ class Peer:
         self._news.set()
 
     async def until[T](
-        self, look: Callable[[], T | None | bool], deadline_s: float = DEADLINE_S
+        self, look: Callable[[], T | bool | None], deadline_s: float = DEADLINE_S
     ) -> T:
         """Return what `look` finds, trying at each news and every 20 ms."""
         ends_at = time.monotonic() + deadline_s
@@ -132,18 +150,18 @@ class Peer:
 
     # Commands
 
-    def command(self, plan: PodPlan, revision: int | None = None, **more: object) -> PodApply:
+    def command(self, applied: PodPlan, *, revision: int | None = None, **more: Any) -> PodApply:
         if revision is None:
-            revision = self._revisions.get(plan.uid, 0) + 1
-            self._revisions[plan.uid] = revision
+            revision = self._revisions.get(applied.uid, 0) + 1
+            self._revisions[applied.uid] = revision
         assert self.holder is not None
         command = PodApply(
-            uid=plan.uid,
+            uid=applied.uid,
             incarnation=self.holder,
             term=self.term,
             revision=revision,
-            plan_digest=plan_digest(plan),
-            plan=plan,
+            plan_digest=plan_digest(applied),
+            plan=applied,
         )
         return msgspec.structs.replace(command, **more)
 
@@ -153,11 +171,11 @@ class Peer:
                 with suppress(BusUnavailableError):
                     return await self._reconciler.request(NODE, command, timeout_s=1)
 
-    async def apply(self, plan: PodPlan, **more: object) -> PodAck:
-        return await self.send(self.command(plan, **more))
+    async def apply(self, applied: PodPlan, **more: Any) -> PodAck:
+        return await self.send(self.command(applied, **more))
 
     async def delete(self, plan: PodPlan, grace_s: float = 30.0) -> PodPlan:
-        deletion = Deletion(requested_at=now(), grace_s=grace_s)
+        deletion = Deletion(requested_at=datetime.now(UTC), grace_s=grace_s)
         deleted = msgspec.structs.replace(plan, deletion=deletion)
         await self.apply(deleted)
         return deleted
@@ -233,24 +251,28 @@ class Peer:
         assert isinstance(state, Terminated)
         return state
 
-    async def log(self, plan: PodPlan, **options: object) -> str:
+    async def ask[R: Message](self, command: Command[R], timeout_s: float = 5) -> R:
+        """Ask as the log-server does; the executor's other connection may be a moment late."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                try:
+                    return await self.reader.request(
+                        NODE, command, timeout_s=timeout_s, stream=True
+                    )
+                except BusUnavailableError:
+                    await asyncio.sleep(0.05)
+
+    async def log(self, plan: PodPlan, **options: Any) -> str:
         """Return a log to its present end, as users see it."""
-        command = LogOpen(namespace=plan.namespace, pod=plan.name, container="c", **options)  # type: ignore[arg-type]
-        cursor = (await self.reader.request(NODE, command, stream=True)).cursor
+        command = LogOpen(namespace=plan.namespace, pod=plan.name, container="c", **options)
+        cursor = (await self.ask(command)).cursor
         content = b""
         while True:
-            read = LogRead(cursor=cursor)
-            chunk = await self.reader.request(NODE, read, stream=True)
+            chunk = await self.ask(LogRead(cursor=cursor))
             content += chunk.data
             cursor = chunk.cursor
             if not chunk.data:
                 return text_of(content)
-
-
-def now():  # type: ignore[no-untyped-def]
-    from datetime import UTC, datetime
-
-    return datetime.now(UTC)
 
 
 def text_of(cri: bytes) -> str:
@@ -261,6 +283,12 @@ def text_of(cri: bytes) -> str:
     return "".join(parts)
 
 
+def _comm(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
+
+
 class Executor:
     """One data directory and the keepers that run on it, one after another."""
 
@@ -268,7 +296,7 @@ class Executor:
         self.folder = folder
         self.images = folder / "guests"
         self.images.mkdir(parents=True, exist_ok=True)
-        self.run_dir = Path("/dev/shm") / f"wasmlet-test-{uuid.uuid4().hex[:12]}"
+        self.run_dir = SHARED_MEMORY / f"wasmlet-test-{uuid.uuid4().hex[:12]}"
         self._environ = os.environ | {
             "WASMLET_NATS_URL": nats.url,
             "WASMLET_NATS_PASSWORD_FILE": str(nats.password_file(Role.WASM_EXECUTOR, NODE)),
@@ -296,24 +324,43 @@ class Executor:
         assert self.process is not None
         return self.process.pid
 
-    def child(self, module: str) -> int | None:
-        """Return the keeper's child that runs a module."""
-        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
-        for child in children:
+    def supervisor_pid(self) -> int | None:
+        """Return the supervisor's process, once it is there."""
+        for child in self._children():
             with suppress(OSError):
-                if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-                    return int(child)
+                if b"wasm_executor.supervisor" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return child
         return None
+
+    def zygote_pid(self) -> int | None:
+        named = (child for child in self._children() if _comm(child) == "wasmlet-zygote")
+        return next(named, None)
+
+    def _children(self) -> list[int]:
+        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        return [int(each) for each in text.split()]
+
+    def container_pids(self) -> set[int]:
+        """Return the processes of containers: what the keeper has beside its two services."""
+        return set(self._children()) - {self.supervisor_pid(), self.zygote_pid()}
+
+    def traces_of(self, uid: str) -> list[Path]:
+        """Return the files and folders that tell of a pod."""
+        places = (self.run_dir, self.folder / "logs")
+        named = [each for place in places for each in place.rglob("*") if uid in each.name]
+        written = self.folder / "data" / "checkpoint.jsonl"
+        lines = [line for line in written.read_text().splitlines() if uid in line]
+        return named + ([written] if lines and '"record"' in lines[-1] else [])
 
     def kill(self) -> None:
         assert self.process is not None
         self.process.kill()
         self.process.wait()
 
-    def terminate(self) -> int:
+    async def terminate(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(DEADLINE_S)
+        return await asyncio.to_thread(self.process.wait, DEADLINE_S)
 
     def output(self) -> str:
         return (self.folder / "executor.log").read_text()
@@ -333,7 +380,7 @@ class Rig:
         self.peer = peer
         self.executor = executor
 
-    def plan(self, guest: str, *args: str, name: str = "p", **more: object) -> PodPlan:
+    def plan(self, guest: str, *args: str, name: str = "p", **more: Any) -> PodPlan:
         """Return a pod of one container; fields of pod or container by name."""
         image = more.pop("image", None) or guest_image(self.executor.images, guest)
         of_container = {
@@ -345,7 +392,7 @@ class Rig:
             name=ContainerName("c"),
             image=image,
             args=args,
-            **of_container,  # type: ignore[arg-type]
+            **of_container,
         )
         plan = PodPlan(
             uid=PodUid(str(uuid.uuid4())),
@@ -356,11 +403,14 @@ class Rig:
         return msgspec.structs.replace(plan, **more)
 
     async def granted(self) -> None:
-        await self.peer.until(lambda: self.peer.holder is not None)
+        """Wait until commands are served, which is before the first beat."""
+        await self.peer.until(
+            lambda: bool(self.peer.beats) and self.peer.beats[-1].incarnation == self.peer.holder
+        )
 
 
 @asynccontextmanager
-async def executor_rig(folder: Path, **settings: str) -> AsyncIterator[Rig]:
+async def executor_rig(folder: Path, *, grant: bool = True, **settings: str) -> AsyncIterator[Rig]:
     """Start everything; end everything."""
     with EmbeddedNats(folder / "nats", [NODE]) as nats:
         async with AsyncExitStack() as stack:
@@ -380,9 +430,12 @@ async def executor_rig(folder: Path, **settings: str) -> AsyncIterator[Rig]:
             await peer.begin(tasks)
             executor = Executor(folder, nats, **settings)
             stack.callback(executor.end)
-            executor.start()
             rig = Rig(nats, peer, executor)
-            await rig.granted()
+            if not grant:
+                peer.grants_to = lambda _asking: False
+            executor.start()
+            if grant:
+                await rig.granted()
             try:
                 yield rig
             except BaseException:

@@ -17,6 +17,8 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
 
     name: ContainerName
     run: int = -1
+    image: str = ""
+    """What the run was made of."""
     underway: bool = False
     """The run was spawned and its end is not known."""
     ended: bool = False

@@ -35,7 +35,7 @@ def run_to_read(pod: str, container: Container, *, previous: bool) -> int:
     shown = show(container)
     name = container.plan.name
     # The end in `state` or `last_state` belongs to the shown run, or to the one before it.
-    latest = container.shown_run - (container.phase in ALIVE)
+    latest = container.history.shown_run - (container.phase in ALIVE)
     in_last_state = latest - isinstance(shown.state, Terminated)
     had_earlier = shown.last_state is not None and bool(shown.last_state.container_id)
     if previous:
@@ -45,7 +45,7 @@ def run_to_read(pod: str, container: Container, *, previous: bool) -> int:
         return in_last_state
     match shown.state:
         case Running():
-            return container.shown_run
+            return container.history.shown_run
         case Terminated() if shown.state.container_id:
             return latest
         case _ if had_earlier:
@@ -60,6 +60,6 @@ def run_to_read(pod: str, container: Container, *, previous: bool) -> int:
 
 def has_ended(container: Container, run: int) -> bool:
     """Say whether a run writes nothing more."""
-    return run < container.shown_run or (
-        run == container.shown_run and container.phase not in ALIVE
+    return run < container.history.shown_run or (
+        run == container.history.shown_run and container.phase not in ALIVE
     )

@@ -73,9 +73,8 @@ class Pod:
 
     def next_wake(self) -> float | None:
         """Return when to call `handle` again though nothing has arrived."""
-        return min(
-            (each.wake_at for each in self.containers if each.wake_at is not None), default=None
-        )
+        times = (each.pause.wake_at for each in self.containers)
+        return min((each for each in times if each is not None), default=None)
 
     def handle(self, news: Input, now: Moment) -> list[Effect]:
         """Take one input; return what is to be done."""

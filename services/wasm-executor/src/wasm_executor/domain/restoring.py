@@ -77,11 +77,7 @@ def restore(
 
 def _with_history(frame: Frame, plan: ContainerPlan, past: ContainerRecord) -> Container:
     container = Container(frame, plan)
-    container.run = container.shown_run = past.run - 1 if past.underway else past.run
-    container.latest_end = past.latest_end
-    container.previous_end = past.previous_end
-    container.crash = past.crash
-    container.image_id = past.image_id
+    container.history.recall(past)
     container.tried = past.run >= 0
     return container
 
@@ -96,7 +92,7 @@ def _resume(
 ) -> list[Input]:
     """Go on with a run that came to be; return its end if it has one."""
     started_at = (run.started_at if run else past.started_at) or now.wall
-    container.resume(past.run, run.pid if run else None, started_at)
+    container.resume(run.pid if run else None, started_at, now)
     if run is not None and run.end is None:
         return []
     end = run.end if run is not None and run.end is not None else _killed(past, started_at, now)
@@ -127,14 +123,14 @@ def _hold(container: Container, past: ContainerRecord, now: Moment) -> None:
     if past.ended or not _runs_again(container, past.latest_end):
         container.phase = Phase.ENDED
         return
-    container.waiting = None
+    container.pause.clear()
     if past.crash is None:
         return
     remaining_s = (past.crash.updated_at - now.wall).total_seconds()
     delay_s = (past.crash.updated_at - past.latest_end.finished_at).total_seconds()
     if 0 < remaining_s <= delay_s:
         container.phase = Phase.CRASH_BACK_OFF
-        container.hold_back(delay_s, remaining_s, now)
+        container.back_off(delay_s, remaining_s, now)
 
 
 def _runs_again(container: Container, end: Terminated) -> bool:

@@ -6,7 +6,8 @@ from contract.messages.report import (
     Running,
     Terminated,
 )
-from wasm_executor.domain.container import CREATING, Container
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.pause import CREATING
 from wasm_executor.domain.states import ALIVE, SHOWS, Form
 
 
@@ -18,20 +19,21 @@ def show(container: Container) -> ContainerReport:
         name=container.plan.name,
         state=state,
         last_state=last_state,
-        restart_count=max(0, container.shown_run),
-        container_id=container.id,
+        restart_count=container.history.restart_count,
+        container_id=container.history.shown_id,
         image=container.plan.image,
-        image_id=container.image_id,
+        image_id=container.history.image_id,
         ready=alive,
         started=alive,
     )
 
 
 def _states(container: Container) -> tuple[ContainerState, Terminated | None]:
+    history, waiting = container.history, container.pause.shown
     form = SHOWS[container.phase]
     if form is Form.RUNNING:
-        assert container.started_at is not None
-        return Running(started_at=container.started_at), container.latest_end
-    if container.latest_end is not None and (form is Form.TERMINATED or container.waiting is None):
-        return container.latest_end, container.previous_end
-    return container.waiting or CREATING, container.latest_end
+        assert history.started_at is not None
+        return Running(started_at=history.started_at), history.latest_end
+    if history.latest_end is not None and (form is Form.TERMINATED or waiting is None):
+        return history.latest_end, history.previous_end
+    return waiting or CREATING, history.latest_end

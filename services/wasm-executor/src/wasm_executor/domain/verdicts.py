@@ -5,6 +5,7 @@ from typing import Final
 
 from contract.messages.pod import RestartPolicy
 from contract.messages.report import Terminated
+from wasm_executor.domain.inputs import RunEnded
 
 COMPLETED: Final = "Completed"
 ERROR: Final = "Error"
@@ -46,15 +47,17 @@ def never_ran(at: datetime) -> Terminated:
     )
 
 
-def lost(started_at: datetime, at: datetime, container_id: str) -> Terminated:
-    """Return the end of a run whose executor died under it."""
+def ended(news: RunEnded, container_id: str, memory_exceeded: bool) -> Terminated:  # noqa: FBT001 - by whoever watched it
+    """Return the end of a run as it is reported."""
+    reason = exit_reason(news.exit_code, memory_exceeded=memory_exceeded)
     return Terminated(
-        exit_code=KILLED_CODE,
-        reason=ERROR,
-        started_at=started_at,
-        finished_at=at,
+        exit_code=news.exit_code,
+        reason=START_ERROR if news.refused else reason,
+        started_at=news.started_at,
+        finished_at=news.at,
         container_id=container_id,
-        signal=9,
+        message=news.message,
+        signal=news.signal,
     )
 
 

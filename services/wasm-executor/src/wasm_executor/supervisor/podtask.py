@@ -6,7 +6,7 @@ the next one; a sibling never notices.
 """
 
 import asyncio
-from collections.abc import Coroutine, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -15,42 +15,43 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from contract.ids import ContainerName
-from contract.messages.pod import ContainerPlan
 from contract.messages.report import InventoryEntry, Occurrence
-from wasm_executor.domain.effects import (
-    AbandonImage,
-    CloseStdin,
-    Effect,
-    ForgetRun,
-    Happened,
-    PrepareImage,
-    SignalRun,
-    StartRun,
-)
-from wasm_executor.domain.inputs import (
-    ImagePrepared,
-    Input,
-    MemoryExceeded,
-    RunStarted,
-    Woken,
-)
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.effects import Happened
+from wasm_executor.domain.inputs import Input, Woken
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.publication import Content, Publication
-from wasm_executor.images.records import PreparedImage
-from wasm_executor.keeper.errors import UnknownContainerError
+from wasm_executor.domain.states import Phase
 from wasm_executor.supervisor import metrics
-from wasm_executor.supervisor.memory import Watched
+from wasm_executor.supervisor.hands import Hands
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import StoredPlan
 from wasm_executor.supervisor.reporting import Voice
-from wasm_executor.supervisor.runs import RunKey
-from wasm_executor.supervisor.work import broken, prepare_image, start_run
 
 log = structlog.get_logger()
 
 QUEUE_ROOM: Final = 32
 QUEUE_ROOM_PER_CONTAINER: Final = 8
+NEWS: Final = frozenset(Phase) - {Phase.PENDING, Phase.PREPARING, Phase.STARTING}
+"""Phases that are worth a line in the log."""
+
+
+def telling(container: Container) -> Mapping[str, object]:
+    """Return what the log says of a container."""
+    end, waiting = container.history.latest_end, container.pause.shown
+    fields: dict[str, object] = {
+        "container": container.plan.name,
+        "phase": container.phase,
+        "run": container.history.run,
+    }
+    if container.pid is not None:
+        fields["pid"] = container.pid
+    elif end is not None:
+        fields |= {"exit_code": end.exit_code, "reason": end.reason}
+    if waiting is not None:
+        fields |= {"waiting": waiting.reason, "message": waiting.message}
+    return fields
 
 
 class PodTask:
@@ -70,8 +71,7 @@ class PodTask:
         room = QUEUE_ROOM + QUEUE_ROOM_PER_CONTAINER * len(pod.containers)
         self._queue: asyncio.Queue[Input] = asyncio.Queue(room)
         self._first = tuple(news)
-        self._images: dict[ContainerName, PreparedImage] = {}
-        self._work: dict[ContainerName, asyncio.Task[None]] = {}
+        self._hands = Hands(node, pod, self.put, self._tell_from_work)
         self._happened: list[Occurrence] = []
         self._timer: asyncio.TimerHandle | None = None
         self._report_at: float | None = None
@@ -103,6 +103,10 @@ class PodTask:
         else:
             await self._report(self._content())
 
+    def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
+        """Hold a run that is taken over to its container's limit."""
+        self._hands.watch_memory(container, run, pid)
+
     async def say_again(self) -> None:
         """Repeat the last report under its own number, if there is one."""
         await self._voice.say_again()
@@ -126,8 +130,7 @@ class PodTask:
     def _leave(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        for work in self._work.values():
-            work.cancel()
+        self._hands.drop_all()
         self._queue.shutdown(immediate=True)
         self.ended.set()
 
@@ -145,12 +148,19 @@ class PodTask:
 
     async def _handle(self, news: Input) -> None:
         present = now()
+        before = [each.phase for each in self.pod.containers]
         effects = self.pod.handle(news, present)
         while not self._queue.empty():
             effects += self.pod.handle(self._queue.get_nowait(), present)
+        for phase, container in zip(before, self.pod.containers, strict=True):
+            if container.phase is not phase and container.phase in NEWS:
+                log.info("container.moved", **telling(container))
         self._node.checkpoint.keep(self.pod.record(self.started_at, self._node.life))
         for effect in effects:
-            await self._do(effect)
+            if isinstance(effect, Happened):
+                self._tell(effect.occurrence)
+            else:
+                await self._hands.do(effect)
         await self._say_what_is_new()
 
     # Saying
@@ -210,78 +220,3 @@ class PodTask:
         self._timer = None
         if not self._queue.full():  # else it is awake
             self._queue.put_nowait(Woken())
-
-    # Doing
-
-    async def _do(self, effect: Effect) -> None:
-        match effect:
-            case Happened():
-                self._tell(effect.occurrence)
-            case PrepareImage():
-                self._begin(effect.container, self._prepare(effect))
-            case StartRun():
-                self._begin(effect.container, self._start(effect))
-            case AbandonImage():
-                self._work.pop(effect.container).cancel()
-            case SignalRun() | CloseStdin() | ForgetRun():
-                await self._command_keeper(effect)
-
-    def _begin(self, container: ContainerName, work: Coroutine[None, None, None]) -> None:
-        name = f"pod-{self.pod.plan.uid}-{container}"
-        self._work[container] = self._node.tasks.create_task(work, name=name)
-
-    async def _prepare(self, want: PrepareImage) -> None:
-        try:
-            outcome = await prepare_image(self._node, want, self._tell_from_work)
-        except Exception as error:
-            log.exception("image.preparation_failed", image=want.image)
-            outcome = broken(want.container, want.attempt, error)
-        if isinstance(outcome, PreparedImage):
-            self._images[want.container] = outcome
-            outcome = ImagePrepared(
-                container=want.container, attempt=want.attempt, image_id=outcome.image_id
-            )
-        self.put(outcome)
-
-    async def _start(self, want: StartRun) -> None:
-        plan = self.pod.plan
-        container = self._plan_of(want.container)
-        try:
-            outcome = await start_run(
-                self._node, plan, container, want, self._images[want.container]
-            )
-        except Exception as error:
-            log.exception("run.start_failed", container=want.container)
-            outcome = broken(want.container, want.attempt, error)
-        if isinstance(outcome, RunStarted):
-            self.watch_memory(want.container, outcome.run, outcome.pid)
-        self.put(outcome)
-
-    def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
-        """Hold a running container to its limit, if it has one."""
-        limit = self._plan_of(container).memory_limit_bytes
-        if limit is None:
-            return
-        exceeded = MemoryExceeded(container=container, run=run)
-        key = self._key(container, run)
-        self._node.memory.watch(key, Watched(pid, limit, lambda: self.put(exceeded)))
-
-    def _key(self, container: ContainerName, run: int) -> str:
-        return str(RunKey(self.pod.plan.uid, container, run))
-
-    def _plan_of(self, container: ContainerName) -> ContainerPlan:
-        return next(each for each in self.pod.plan.containers if each.name == container)
-
-    async def _command_keeper(self, effect: SignalRun | CloseStdin | ForgetRun) -> None:
-        """An answer that there is no such run means that its end is on its way, or was taken."""
-        keeper = self._node.keeper
-        key = self._key(effect.container, effect.run)
-        with suppress(UnknownContainerError):
-            match effect:
-                case SignalRun():
-                    await keeper.signal(key, effect.signum)
-                case CloseStdin():
-                    await keeper.close_stdin(key)
-                case ForgetRun():
-                    self._node.memory.unwatch(key)
-                    await keeper.forget(key)

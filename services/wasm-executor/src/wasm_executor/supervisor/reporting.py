@@ -4,6 +4,7 @@ A report that does not arrive is not repeated here: its number is in the digest 
 the reconciler asks for what it has missed.
 """
 
+import itertools
 from datetime import datetime
 from typing import Protocol
 
@@ -34,6 +35,13 @@ class Reporter:
         self.incarnation = incarnation
         self.epoch = epoch
         self._publisher: Publisher | None = None
+        self._numbers = itertools.count(1)
+
+    def next_number(self) -> int:
+        """Return a report's number. It grows over all pods, so that one which is forgotten and
+        comes back is not taken for an older report of itself.
+        """
+        return next(self._numbers)
 
     def speak(self, publisher: Publisher) -> None:
         self._publisher = publisher
@@ -56,7 +64,6 @@ class Voice:
     def __init__(self, reporter: Reporter, started_at: datetime) -> None:
         self._reporter = reporter
         self._started_at = started_at
-        self._sequence = 0
         self._last: PodReported | None = None
 
     def entry(self, plan: PodPlan, digest: str) -> InventoryEntry:
@@ -66,7 +73,7 @@ class Voice:
             uid=plan.uid,
             plan_digest=digest if last is None else last.plan_digest,
             epoch=self._reporter.epoch,
-            sequence=self._sequence,
+            sequence=0 if last is None else last.sequence,
         )
 
     @property
@@ -76,14 +83,13 @@ class Voice:
 
     def numbered(self, plan: PodPlan, content: Content, term: Term) -> PodReported:
         """Return the next report."""
-        self._sequence += 1
         self._last = PodReported(
             uid=plan.uid,
             namespace=plan.namespace,
             name=plan.name,
             incarnation=self._reporter.incarnation,
             epoch=self._reporter.epoch,
-            sequence=self._sequence,
+            sequence=self._reporter.next_number(),
             plan_digest=content.plan_digest,
             generation=content.generation,
             term=term,

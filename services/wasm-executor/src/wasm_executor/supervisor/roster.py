@@ -80,7 +80,7 @@ class Roster:
             runs.setdefault(key.uid, []).append(present_of(process))
         for each in stored:
             task = self._begin(each, runs.get(each.plan.uid, ()), ())
-            kept = {(c.plan.name, c.run) for c in task.pod.containers if c.phase in ALIVE}
+            kept = {(c.plan.name, c.history.run) for c in task.pod.containers if c.phase in ALIVE}
             of_pod = runs.pop(each.plan.uid, [])
             runs[each.plan.uid] = [r for r in of_pod if (r.container, r.run) not in kept]
         for uid, strays in runs.items():
@@ -111,7 +111,7 @@ class Roster:
         task = PodTask(self._node, stored, restored.pod, record.started_at, restored.news)
         for each in restored.pod.containers:
             if each.pid is not None:
-                task.watch_memory(each.plan.name, each.run, each.pid)
+                task.watch_memory(each.plan.name, each.history.run, each.pid)
         self._pods[stored.plan.uid] = task
         self._node.tasks.create_task(self._live(task), name=f"pod-{stored.plan.uid}")
         return task

@@ -1,0 +1,120 @@
+"""Does what a pod wants done, and brings the pod what came of it.
+
+Work that takes time is a task per container. It ends with one input for the pod, whatever goes
+wrong in it.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+
+import structlog
+
+from contract.ids import ContainerName
+from contract.messages.pod import ContainerPlan
+from wasm_executor.domain.effects import (
+    AbandonImage,
+    CloseStdin,
+    Effect,
+    ForgetRun,
+    PrepareImage,
+    SignalRun,
+    StartRun,
+)
+from wasm_executor.domain.inputs import ImagePrepared, Input, MemoryExceeded, RunStarted
+from wasm_executor.domain.pod import Pod
+from wasm_executor.images.records import PreparedImage
+from wasm_executor.keeper.errors import UnknownContainerError
+from wasm_executor.supervisor.memory import Watched
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.runs import RunKey
+from wasm_executor.supervisor.work import Tell, broken, prepare_image, start_run
+
+log = structlog.get_logger()
+
+
+class Hands:
+    """One pod's."""
+
+    def __init__(self, node: Node, pod: Pod, put: Callable[[Input], None], tell: Tell) -> None:
+        self._node = node
+        self._pod = pod
+        self._put = put
+        self._tell = tell
+        self._images: dict[ContainerName, PreparedImage] = {}
+        self._work: dict[ContainerName, asyncio.Task[None]] = {}
+
+    def drop_all(self) -> None:
+        """Nobody waits for anything any more."""
+        for work in self._work.values():
+            work.cancel()
+
+    async def do(self, effect: Effect) -> None:
+        match effect:
+            case PrepareImage():
+                self._begin(effect, self._prepare(effect))
+            case StartRun():
+                self._begin(effect, self._start(effect))
+            case AbandonImage():
+                self._work.pop(effect.container).cancel()
+            case SignalRun() | CloseStdin() | ForgetRun():
+                await self._command_keeper(effect)
+
+    def _begin(self, want: PrepareImage | StartRun, work: Coroutine[None, None, Input]) -> None:
+        name = f"pod-{self._pod.plan.uid}-{want.container}"
+        self._work[want.container] = self._node.tasks.create_task(self._see(want, work), name=name)
+
+    async def _see(self, want: PrepareImage | StartRun, work: Coroutine[None, None, Input]) -> None:
+        """Bring the pod what came of it; a failure of this program is a state like any other."""
+        try:
+            outcome = await work
+        except Exception as error:
+            log.exception("container.work_failed", container=want.container)
+            outcome = broken(want.container, want.attempt, error)
+        self._put(outcome)
+
+    async def _prepare(self, want: PrepareImage) -> Input:
+        outcome = await prepare_image(self._node, want, self._tell)
+        if not isinstance(outcome, PreparedImage):
+            return outcome
+        self._images[want.container] = outcome
+        return ImagePrepared(
+            container=want.container, attempt=want.attempt, image_id=outcome.image_id
+        )
+
+    async def _start(self, want: StartRun) -> Input:
+        container = self._plan_of(want.container)
+        image = self._images[want.container]
+        outcome = await start_run(self._node, self._pod.plan, container, want, image)
+        if isinstance(outcome, RunStarted):
+            self.watch_memory(want.container, outcome.run, outcome.pid)
+        return outcome
+
+    def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
+        """Hold a running container to its limit, if it has one."""
+        limit = self._plan_of(container).memory_limit_bytes
+        if limit is None:
+            return
+        exceeded = MemoryExceeded(container=container, run=run)
+        key = self._key(container, run)
+        self._node.memory.watch(key, Watched(pid, limit, lambda: self._put(exceeded)))
+
+    def _key(self, container: ContainerName, run: int) -> str:
+        return str(RunKey(self._pod.plan.uid, container, run))
+
+    def _plan_of(self, container: ContainerName) -> ContainerPlan:
+        return next(each for each in self._pod.plan.containers if each.name == container)
+
+    async def _command_keeper(self, effect: SignalRun | CloseStdin | ForgetRun) -> None:
+        """An answer that there is no such run means that its end is on its way, or was taken."""
+        keeper = self._node.keeper
+        key = self._key(effect.container, effect.run)
+        with suppress(UnknownContainerError):
+            match effect:
+                case SignalRun():
+                    await keeper.signal(key, effect.signum)
+                case CloseStdin():
+                    await keeper.close_stdin(key)
+                case ForgetRun():
+                    self._node.memory.unwatch(key)
+                    await keeper.forget(key)

@@ -1,0 +1,149 @@
+"""How pods end on the real executor: grace, draining, forgetting, and the executor's own end."""
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+from executor_rig import Rig, executor_rig
+
+from contract.ids import PodUid
+from contract.messages.pod import Drain, RestartPolicy
+from contract.messages.report import Running
+
+
+async def test_a_deleted_pod_ends_at_once_by_sigterm(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        began = time.monotonic()
+        deleted = await rig.peer.delete(plan, grace_s=30)
+        end = await rig.peer.stopped(deleted)
+        assert (end.exit_code, end.reason) == (143, "Error")
+        assert time.monotonic() - began < 5
+        assert ("Killing", "Stopping container c") in rig.peer.said(plan)
+
+
+async def test_a_guest_that_drains_ends_by_itself(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("drain", drain=Drain.STDIN_EOF)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        await rig.peer.delete(plan, grace_s=30)
+        end = await rig.peer.stopped(plan)
+        assert end.exit_code == 7
+        assert await rig.peer.log(plan) == "ready\ndrained\n"
+
+
+async def test_a_guest_that_promised_to_drain_and_does_not_is_killed_at_grace(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep", drain=Drain.STDIN_EOF)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        began = time.monotonic()
+        await rig.peer.delete(plan, grace_s=3)
+        end = await rig.peer.stopped(plan)
+        assert (end.exit_code, end.reason, end.signal) == (137, "Error", 9)
+        assert time.monotonic() - began >= 3
+
+
+async def test_a_pod_without_a_process_ends_at_once(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path, RESTART_DELAY_S="60", IMAGE_DELAY_S="60") as rig:
+        crashing = rig.plan("exit_with", "3", name="crashing")
+        missing = rig.plan("", image=f"file:{rig.executor.images}/none.wasm", name="missing")
+        await rig.peer.apply(crashing)
+        await rig.peer.apply(missing)
+        await rig.peer.waiting(crashing, "CrashLoopBackOff")
+        await rig.peer.waiting(missing, "ImagePullBackOff")
+        await rig.peer.delete(crashing)
+        await rig.peer.delete(missing)
+        assert (await rig.peer.stopped(crashing)).exit_code == 3
+        end = await rig.peer.stopped(missing)
+        assert (end.exit_code, end.reason) == (137, "ContainerStatusUnknown")
+
+
+async def test_a_pod_deleted_right_after_its_plan_ends(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plans = [rig.plan("sleep", name=f"p{number}") for number in range(20)]
+        for plan in plans:
+            await rig.peer.apply(plan)
+            await rig.peer.delete(plan)
+        for plan in plans:
+            await rig.peer.stopped(plan)
+
+
+async def test_a_forgotten_pod_leaves_nothing_behind(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        folder = tmp_path / "logs" / "pods" / f"default_p_{plan.uid}"
+        assert folder.is_dir()
+        await rig.peer.forget(plan)
+
+        def gone() -> bool:
+            return not rig.executor.traces_of(plan.uid)
+
+        await rig.peer.until(gone)
+        assert (await rig.peer.report_all()).entries == ()
+        assert not folder.exists()
+
+
+async def test_forgetting_a_pod_that_nobody_knows_is_done(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        await rig.peer.forget(rig.plan("sleep"))
+
+
+async def test_a_pod_of_the_same_name_is_another_pod(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        older = rig.plan("sleep", name="twin", drain=Drain.STDIN_EOF)
+        await rig.peer.apply(older)
+        await rig.peer.running(older)
+        await rig.peer.delete(older, grace_s=4)
+        younger = msgspec.structs.replace(older, uid=PodUid("another"), drain=Drain.NONE)
+        await rig.peer.apply(younger)
+        await rig.peer.running(younger)
+        await rig.peer.stopped(older)
+        shown = rig.peer.container(younger)
+        assert shown is not None
+        assert isinstance(shown.state, Running)
+
+
+async def test_a_clean_stop_says_nothing_of_its_pods_and_gives_the_name_back(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep", drain=Drain.STDIN_EOF, termination_grace_s=2.0)
+        await rig.peer.apply(plan)
+        seen = await rig.peer.running(plan)
+        assert await rig.executor.terminate() == 0
+        assert rig.peer.released == [rig.peer.holder]
+        assert rig.peer.container(plan) == seen
+
+
+@pytest.mark.parametrize(
+    ("policy", "restarts"), [(RestartPolicy.ALWAYS, True), (RestartPolicy.NEVER, False)]
+)
+async def test_pods_restart_in_place_after_a_clean_stop(
+    tmp_path: Path, policy: RestartPolicy, *, restarts: bool
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep", restart_policy=policy)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        assert await rig.executor.terminate() == 0
+        rig.executor.start()
+        await _second_life(rig)
+        if restarts:
+            shown = await rig.peer.running(plan, restarts=1)
+            assert shown.last_state is not None
+            assert shown.last_state.exit_code == 143
+        else:
+            assert (await rig.peer.stopped(plan)).exit_code == 143
+
+
+async def _second_life(rig: Rig) -> None:
+    await rig.peer.until(lambda: rig.peer.beats[-1].incarnation.start_count == 2)

@@ -1,0 +1,113 @@
+"""Reading logs through the executor: which run, from where, to which end."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from executor_rig import Rig, executor_rig, text_of
+
+from contract.errors import CommandError
+from contract.messages.log import LogOpen, LogRead
+from contract.messages.pod import RestartPolicy
+
+
+async def refusal_of(rig: Rig, pod: str, container: str = "c", **options: object) -> CommandError:
+    command = LogOpen(namespace="default", pod=pod, container=container, **options)  # type: ignore[arg-type]  # options by name
+    with pytest.raises(CommandError) as refusal:
+        await rig.peer.ask(command)
+    return refusal.value
+
+
+async def test_what_cannot_be_read_is_refused_in_the_words_of_the_kubelet(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path, ERROR_SHOWN_S="1", IMAGE_DELAY_S="30") as rig:
+        missing = rig.plan("", image=f"file:{rig.executor.images}/none.wasm", name="missing")
+        running = rig.plan("sleep", name="running")
+        never = rig.plan("", image="x" * 300, name="unnamed")
+        for plan in (missing, running, never):
+            await rig.peer.apply(plan)
+        await rig.peer.running(running)
+        await rig.peer.waiting(missing, "ErrImagePull")
+        await rig.peer.waiting(never, "InvalidImageName")
+
+        async def said(pod: str, container: str = "c", **options: object) -> tuple[int, str]:
+            error = await refusal_of(rig, pod, container, **options)
+            return error.code, error.message
+
+        assert await said("nobody") == (404, 'pod "nobody" does not exist')
+        assert await said("running", "d") == (404, 'container "d" not found in pod "running"')
+        assert await said("running", previous=True) == (
+            400,
+            'previous terminated container "c" in pod "running" not found',
+        )
+        waits = 'container "c" in pod "{}" is waiting to start: {}'
+        assert await said("missing") == (400, waits.format("missing", "image can't be pulled"))
+        assert await said("unnamed") == (400, waits.format("unnamed", "InvalidImageName"))
+        await rig.peer.waiting(missing, "ImagePullBackOff")
+        assert await said("missing") == (
+            400,
+            waits.format("missing", "trying and failing to pull image"),
+        )
+        await rig.peer.delete(missing)
+        await rig.peer.stopped(missing)
+        assert await said("missing") == (400, 'container "c" in pod "missing" is terminated')
+
+
+async def test_each_run_has_a_log_and_a_waiting_container_shows_its_last(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path, RESTART_DELAY_S="60") as rig:
+        plan = rig.plan("hello")
+        await rig.peer.apply(plan)
+        await rig.peer.waiting(plan, "CrashLoopBackOff")
+        whole = "hello\nworld\noh\n"
+        assert sorted((await rig.peer.log(plan)).split()) == sorted(whole.split())
+        assert sorted((await rig.peer.log(plan, previous=True)).split()) == sorted(whole.split())
+
+
+@pytest.mark.parametrize("lines", [0, 1, 7, 5000])
+async def test_a_tail_counts_lines_from_the_end(tmp_path: Path, lines: int) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("counter", "20000", restart_policy=RestartPolicy.NEVER)
+        await rig.peer.apply(plan)
+        await rig.peer.stopped(plan)
+        text = await rig.peer.log(plan, tail_lines=lines)
+        assert [int(line) for line in text.splitlines()] == list(range(20000 - lines, 20000))
+
+
+async def test_following_crosses_rotations_and_ends_with_the_run(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path, LOG_MAX_BYTES="65536", LOG_MAX_FILES="100") as rig:
+        plan = rig.plan("counter", "40000", restart_policy=RestartPolicy.NEVER)
+        await rig.peer.apply(plan)
+        command = LogOpen(namespace="default", pod="p", container="c")
+        await rig.peer.until(lambda: rig.peer.latest(plan))
+        cursor, content, ended = (await rig.peer.ask(command)).cursor, b"", False
+        async with asyncio.timeout(30):
+            while not ended:
+                chunk = await rig.peer.ask(LogRead(cursor=cursor, wait_s=5), timeout_s=10)
+                content, cursor, ended = content + chunk.data, chunk.cursor, chunk.end
+        assert [int(line) for line in text_of(content).splitlines()] == list(range(40000))
+        rotated = list((tmp_path / "logs").glob("pods/*/c/0.log.*"))
+        assert len(rotated) > 10
+        text = await rig.peer.log(plan, tail_lines=9000)
+        assert [int(line) for line in text.splitlines()] == list(range(31000, 40000))
+
+
+async def test_a_long_poll_answers_when_a_line_comes_and_when_none_does(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("drain", stdin=True)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        command = LogOpen(namespace="default", pod="p", container="c")
+        cursor = (await rig.peer.ask(command)).cursor
+        first = await rig.peer.ask(LogRead(cursor=cursor, wait_s=5))
+        assert text_of(first.data) == "ready\n"
+        read = LogRead(cursor=first.cursor, wait_s=0.3)
+        quiet = await rig.peer.ask(read)
+        assert (quiet.data, quiet.end) == (b"", False)
+        await rig.peer.forget(plan)
+        ended = LogRead(cursor=quiet.cursor, wait_s=10)
+        assert (await rig.peer.ask(ended, timeout_s=15)).end
+
+
+async def test_a_cursor_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        with pytest.raises(CommandError, match="not a cursor"):
+            await rig.peer.ask(LogRead(cursor="../../x"))

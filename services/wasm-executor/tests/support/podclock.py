@@ -1,0 +1,137 @@
+"""Drives a pod of the domain by hand: inputs in, effects out, a clock that the test turns."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from contract.ids import ContainerName, PodUid
+from contract.messages.pod import ContainerPlan, PodPlan, RestartPolicy
+from contract.messages.report import ContainerReport, Occurrence
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.effects import Effect, Happened, PrepareImage, StartRun
+from wasm_executor.domain.frame import Rules
+from wasm_executor.domain.inputs import (
+    ImagePrepared,
+    Input,
+    PreparationFailed,
+    RunEnded,
+    RunRefused,
+    RunStarted,
+    Woken,
+)
+from wasm_executor.domain.moments import Moment
+from wasm_executor.domain.pod import Pod
+
+C = ContainerName("c")
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """Both clocks, turned together."""
+
+    def __init__(self) -> None:
+        self.mono = 1000.0
+
+    @property
+    def now(self) -> Moment:
+        return Moment(EPOCH + timedelta(seconds=self.mono - 1000), self.mono)
+
+    def turn(self, seconds: float) -> None:
+        self.mono += seconds
+
+
+def plan_of(policy: RestartPolicy = RestartPolicy.ALWAYS, *names: str, **more: Any) -> PodPlan:
+    return PodPlan(
+        uid=PodUid("u-1"),
+        namespace="ns",
+        name="pod",
+        restart_policy=policy,
+        containers=tuple(
+            ContainerPlan(name=ContainerName(name), image=f"image-{name}") for name in names or (C,)
+        ),
+        **more,
+    )
+
+
+class Driver:
+    """One pod under test."""
+
+    def __init__(self, clock: Clock, plan: PodPlan, pod: Pod | None = None) -> None:
+        self.clock = clock
+        self.pod = Pod.new(plan, Rules()) if pod is None else pod
+        self.effects: list[Effect] = []
+        self.occurrences: list[Occurrence] = []
+
+    def tell(self, news: Input | None = None) -> list[Effect]:
+        """Hand over an input; return its effects, occurrences apart."""
+        effects = self.pod.handle(news or Woken(), self.clock.now)
+        self.occurrences += [each.occurrence for each in effects if isinstance(each, Happened)]
+        self.effects = [each for each in effects if not isinstance(each, Happened)]
+        return self.effects
+
+    def wait(self, seconds: float) -> list[Effect]:
+        self.clock.turn(seconds)
+        return self.tell()
+
+    def prepared(self, name: str = C) -> list[Effect]:
+        return self.tell(
+            ImagePrepared(container=ContainerName(name), attempt=self._attempt(name), image_id="id")
+        )
+
+    def unprepared(self, reason: str, message: str, after: str | None = None) -> list[Effect]:
+        return self.tell(
+            PreparationFailed(
+                container=C,
+                attempt=self._attempt(C),
+                reason=reason,
+                message=message,
+                back_off_message=after,
+            )
+        )
+
+    def _attempt(self, name: str) -> int:
+        wants = [
+            each
+            for each in self.effects
+            if isinstance(each, PrepareImage | StartRun) and each.container == name
+        ]
+        return wants[-1].attempt
+
+    def started(self, name: str = C) -> list[Effect]:
+        container = ContainerName(name)
+        run = self._container(name).history.run
+        return self.tell(RunStarted(container=container, run=run, pid=77, at=self.clock.now.wall))
+
+    def refused(self, message: str) -> list[Effect]:
+        run = self._container(C).history.run
+        return self.tell(RunRefused(container=C, run=run, message=message))
+
+    def ended(self, code: int, name: str = C, **more: Any) -> list[Effect]:
+        history = self._container(name).history
+        return self.tell(
+            RunEnded(
+                container=ContainerName(name),
+                run=history.run,
+                exit_code=code,
+                at=self.clock.now.wall,
+                started_at=history.started_at or self.clock.now.wall,
+                **more,
+            )
+        )
+
+    def run(self, name: str = C) -> None:
+        """Bring the container up from where its image is wanted."""
+        self.prepared(name)
+        self.started(name)
+
+    def begin(self) -> None:
+        self.tell()
+        self.run()
+
+    def _container(self, name: str) -> Container:
+        return next(each for each in self.pod.containers if each.plan.name == name)
+
+    def shown(self, name: str = C) -> ContainerReport:
+        return next(each for each in self.pod.reports() if each.name == name)
+
+    def reasons(self) -> list[tuple[str, str]]:
+        return [(each.reason, each.message) for each in self.occurrences]
