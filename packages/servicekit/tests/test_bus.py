@@ -171,3 +171,19 @@ def test_a_bus_closes_on_the_services_loop_although_its_server_was_killed(
                 await bus.request(NODE, NodePing(node=NODE), timeout_s=0.1)
 
     uvloop.run(life())
+
+
+async def test_a_command_to_a_service_that_ends_is_refused_and_not_left_unanswered(
+    server: EmbeddedNats,
+) -> None:
+    async def handle(_node: NodeName, _command: PodApply) -> PodAck:
+        raise AssertionError("nobody is there to handle it")
+
+    async with AsyncExitStack() as stack:
+        reconciler = await join(stack, server, Role.POD_RECONCILER)
+        executor = await join(stack, server, Role.WASM_EXECUTOR, NODE)
+        async with asyncio.TaskGroup() as ended:
+            await executor.serve(ended, PodApply, NODE, handle)
+        with pytest.raises(CommandError) as refusal:
+            await _requested(reconciler, apply_command())
+        assert refusal.value.code == 503

@@ -134,7 +134,12 @@ class Bus:
         """
 
         async def receive(message: Msg) -> None:
-            tasks.create_task(self._answer(kind, handler, message), name=f"serve-{kind.__name__}")
+            answering = self._answer(kind, handler, message)
+            try:
+                tasks.create_task(answering, name=f"serve-{kind.__name__}")
+            except RuntimeError:  # the group is ending; whoever comes next may be asked
+                answering.close()
+                await _refuse(message, 503, "this service is ending")
 
         client = self._connection(stream).client
         return await client.subscribe(subscription_for(kind, node, id), cb=receive)
