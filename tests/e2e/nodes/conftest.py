@@ -33,6 +33,9 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     scene = Scene(api, kubeconfig, nats, tmp_path)
     async with AsyncExitStack() as stack:
+        stack.callback(api.delete, f"{LEASES}/{NODE}")
+        stack.callback(api.delete, f"/api/v1/nodes/{NODE}")
+        stack.callback(scene.kill_registrars)
         scene.executor_bus = await stack.enter_async_context(joined(nats, Role.WASM_EXECUTOR, NODE))
         bus = await stack.enter_async_context(joined(nats, Role.LOG_SERVER))
         scene.server = await LogServer(bus).listen(stack, tmp_path)
@@ -41,7 +44,3 @@ async def scene(
             yield scene
             for task in tuple(tasks._tasks):
                 task.cancel()
-        for registrar in scene.registrars:
-            registrar.kill()
-        await asyncio.to_thread(api.delete, scene.path)
-        await asyncio.to_thread(api.delete, f"{LEASES}/{NODE}")

@@ -2,12 +2,12 @@
 
 import asyncio
 import signal
+from collections.abc import Awaitable
 
 import pytest
 from registrar_peers import eventually, life
 from registrar_process import Registrar
 from registrar_scene import (
-    ELECTION,
     NODE,
     Scene,
     conditions,
@@ -16,6 +16,13 @@ from registrar_scene import (
 )
 
 from contract.errors import CommandError
+
+ELECTED = {
+    "election": "on",
+    "election_lease_s": "2",
+    "election_renew_deadline_s": "1.5",
+    "election_retry_s": "0.3",
+}
 
 
 async def test_a_node_of_a_living_kubelet_is_left_alone(scene: Scene) -> None:
@@ -73,43 +80,59 @@ async def test_a_restart_keeps_the_grant_and_flips_nothing(scene: Scene) -> None
 
 
 async def test_of_two_replicas_one_leads_and_the_other_takes_over(scene: Scene) -> None:
-    timing = {
-        "election": "on",
-        "election_lease_s": "2",
-        "election_renew_deadline_s": "1.5",
-        "election_retry_s": "0.3",
-    }
-    first = scene.registrar(**timing)
-
-    async def leads(which: Registrar) -> bool:
-        return bool(which.records("registrar.leading"))
-
+    first = scene.registrar(**ELECTED)
     await eventually(lambda: leads(first))
-    second = scene.registrar(**timing)
+    second = scene.registrar(**ELECTED)
     executor = scene.life()
     await executor.register()
     scene.beating(executor)
     scene.announcing()
     before = await scene.await_node(is_settled)
     assert not second.records("registrar.leading")
-    first.signal(signal.SIGSTOP)
+    first.kill()
     await eventually(lambda: leads(second))
     await scene.await_renewal()
     await executor.granted()
-    first.signal(signal.SIGCONT)
-
-    async def gave_up() -> bool:
-        return bool(first.records("leadership.lost"))
-
-    await eventually(gave_up)
-    assert (await executor.ask()).holder == executor.incarnation
     after = await scene.await_node(is_ready)
     assert conditions(after)["Ready"] == conditions(before)["Ready"]
     assert after["metadata"]["annotations"] == before["metadata"]["annotations"]
-    assert second.stop() == 0
-    await eventually(lambda: leads_again(first))
-    scene.api.delete(ELECTION)
 
 
-async def leads_again(which: Registrar) -> bool:
-    return len(which.records("registrar.leading")) >= 2
+async def test_a_leader_that_stops_gives_its_leadership_back(scene: Scene) -> None:
+    first = scene.registrar(**(ELECTED | {"election_lease_s": "30"}))
+    await eventually(lambda: leads(first))
+    second = scene.registrar(**ELECTED)
+    assert first.stop() == 0
+    await eventually(lambda: leads(second), within_s=10)
+
+
+async def test_a_frozen_leader_answers_nobody_with_old_news(scene: Scene) -> None:
+    first = scene.registrar(**ELECTED)
+    former, heir = scene.life("former"), scene.life("heir")
+    await former.register()
+    first.signal(signal.SIGSTOP)
+    # Only the frozen one has heard this question.
+    question = scene.tasks.create_task(refusal_of(former.ask(timeout_s=30)))
+    second = scene.registrar(**ELECTED)
+    await eventually(lambda: leads(second))
+    await former.release()
+    await heir.granted()
+    assert not question.done()
+    first.signal(signal.SIGCONT)
+    assert (await question).code == 503
+    await eventually(lambda: has_logged(first, "leadership.lost"))
+    assert (await former.ask()).holder == heir.incarnation
+
+
+async def refusal_of(question: Awaitable[object]) -> CommandError:
+    with pytest.raises(CommandError) as refusal:
+        await question
+    return refusal.value
+
+
+async def leads(which: Registrar) -> bool:
+    return await has_logged(which, "registrar.leading")
+
+
+async def has_logged(which: Registrar, event: str) -> bool:
+    return bool(which.records(event))

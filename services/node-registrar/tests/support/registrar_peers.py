@@ -110,10 +110,10 @@ class Executor:
         self.pressures: dict[str, bool] = {}
         self.revoked_by: list[Incarnation] = []
 
-    async def ask(self) -> NodeGrant:
+    async def ask(self, timeout_s: float = 2) -> NodeGrant:
         """One registration."""
         command = NodeRegister(node=self.node, incarnation=self.incarnation, facts=self.facts)
-        return await self.bus.request(self.node, command, timeout_s=2)
+        return await self.bus.request(self.node, command, timeout_s=timeout_s)
 
     async def register(self) -> NodeGrant:
         """Registers until somebody answers, as an executor does, only faster."""

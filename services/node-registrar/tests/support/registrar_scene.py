@@ -61,6 +61,10 @@ class Scene:
         self.registrars.append(process.start())
         return process
 
+    def kill_registrars(self) -> None:
+        for registrar in self.registrars:
+            registrar.kill()
+
     def life(self, executor_id: str = "e1", start_count: int = 1) -> Executor:
         return Executor(self.executor_bus, NODE, life(executor_id, start_count))
 
