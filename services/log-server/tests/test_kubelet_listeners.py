@@ -149,6 +149,31 @@ async def test_pods_come_as_the_api_server_wrote_them(tmp_path: Path) -> None:
         assert whole.json()["items"] == [json.loads(pod) for pod in control.pods]
 
 
+async def test_half_a_list_of_pods_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:
+    async with world(tmp_path) as here, here.admin() as client:
+        control = here.peers.control
+        control.pods = [b"{}"] * 4
+        control.page = 3
+        control.broken_from = 3
+        with pytest.raises(httpx.RemoteProtocolError):
+            await client.get("/pods")
+        control.broken_from = 0
+        answer = await client.get("/pods")
+        assert answer.status_code == 500
+        assert answer.text == 'node "n1" does not answer at the moment: the list is being made'
+
+
+async def test_a_connection_that_asks_nothing_is_closed(tmp_path: Path) -> None:
+    async with world(tmp_path, idle_timeout_s=0.2) as here:
+        silent = trusting()
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", here.listener().port, ssl=silent
+        )
+        async with asyncio.timeout(5):
+            assert await reader.read() == b""
+        writer.close()
+
+
 async def test_a_restart_shows_the_same_certificate_from_a_private_file(tmp_path: Path) -> None:
     run_dir = tmp_path / "run"
     run_dir.mkdir()

@@ -1,6 +1,7 @@
 """The log-server wired together: who owns which task, and what lives as long as what."""
 
 import asyncio
+import resource
 import time
 
 import structlog
@@ -77,7 +78,8 @@ class LogServer:
         tls.trust(self._client_ca)
         port = port_of(self._settings.kubelet_port, len(self.listeners))
         guard = Guard(self._application, self._access, node)
-        listener = Listener(guard, tls, self._bind_address(), port)
+        host, idle_s = self._bind_address(), self._settings.idle_timeout_s
+        listener = Listener(guard, tls, host, port, idle_s)
         self.listeners[node] = listener
         LISTENERS.set(len(self.listeners))
         log.info("listener.opened", node=node, address=self._address, port=listener.port)
@@ -125,6 +127,7 @@ class LogServer:
 
 async def serve(settings: LogServerSettings) -> None:
     """Run the log-server until it is told to stop."""
+    _allow_many_connections()
     with stop_absorbed():
         async with (
             connected(settings, Role.LOG_SERVER) as bus,
@@ -136,3 +139,9 @@ async def serve(settings: LogServerSettings) -> None:
             tasks.create_task(bus.wait_closed(), name="bus-closed")
             tasks.create_task(serve_admin(settings, server.unready), name="admin")
             tasks.create_task(server.run(), name="listeners")
+
+
+def _allow_many_connections() -> None:
+    """Raise the soft limit of descriptors as Go does: every reader is one."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

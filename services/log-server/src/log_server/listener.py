@@ -19,9 +19,8 @@ from log_server.tls import ListenerTls
 from servicekit.admin import QuietServer
 
 _BACKLOG: Final = 1024
-_IDLE_S: Final = 90
-"""The kubelet's time for an idle connection."""
-_BUFFER_BYTES: Final = 64 * 1024
+_BUFFER_BYTES: Final = 16 * 1024
+"""Above this much unsent, the next chunk waits. uvloop's own is half a megabyte per connection."""
 _KEEPALIVE: Final = (
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 15),
@@ -37,13 +36,16 @@ class KubeletProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Look at the certificate once; every request of the connection is told."""
         super().connection_made(transport)
-        # uvloop would hold half a megabyte per connection that does not read.
         transport.set_write_buffer_limits(high=_BUFFER_BYTES)
         self.app_state = {
             **self.app_state,
             "peer": _verified(transport.get_extra_info("ssl_object")),
             "drained": self.flow.drain,
         }
+        # uvicorn lets who never asks anything stay for ever.
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
 
 def _verified(connection: ssl.SSLObject | None) -> PeerCertificate | None:
@@ -59,7 +61,9 @@ def _verified(connection: ssl.SSLObject | None) -> PeerCertificate | None:
 class Listener:
     """An open port with its application."""
 
-    def __init__(self, application: Application, tls: ListenerTls, host: str, port: int) -> None:
+    def __init__(
+        self, application: Application, tls: ListenerTls, host: str, port: int, idle_s: float
+    ) -> None:
         self.tls = tls
         self._socket = _opened(host, port)
         self.port: int = self._socket.getsockname()[1]
@@ -73,7 +77,7 @@ class Listener:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_keep_alive=_IDLE_S,
+            timeout_keep_alive=idle_s,  # type: ignore[arg-type]  # used as a float
             timeout_graceful_shutdown=1,
             backlog=_BACKLOG,
         )

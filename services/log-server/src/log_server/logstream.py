@@ -18,10 +18,11 @@ from log_server.domain.crilines import Rendering
 from log_server.domain.logoptions import LogOptions
 from log_server.errors import PeerAwayError
 from log_server.guard import Receive, Scope, Send
-from log_server.metrics import LOG_STREAMS
+from log_server.openstreams import OpenStreams
 
 log = structlog.get_logger()
 
+_OPEN: Final = OpenStreams()
 _HEADERS: Final[list[tuple[bytes, bytes]]] = []
 """The kubelet sets none; without a length the body is chunked."""
 
@@ -38,7 +39,7 @@ class LogStream:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer with the log; return when it has ended or nobody reads on."""
-        with LOG_STREAMS.track_inprogress():
+        with _OPEN.counted():
             # Headers go out at once: a client that follows a silent container must know it does.
             await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
             async with asyncio.TaskGroup() as tasks:
@@ -50,15 +51,20 @@ class LogStream:
         drained = scope["state"]["drained"]
         while not self._rendering.done:
             await drained()
-            chunk = await self._next()
-            if chunk is None:
-                break
-            body = self._rendering.feed(chunk.data)
-            if body:
-                await send({"type": "http.response.body", "body": body, "more_body": True})
-            if chunk.end or not (chunk.data or self._follow):
+            # Nothing of a chunk may stay in this frame: it waits here for as long as a reader may.
+            if not await self._pass_on(send):
                 break
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pass_on(self, send: Send) -> bool:
+        """Send what the next chunk shows; say whether there may be another."""
+        chunk = await self._next()
+        if chunk is None:
+            return False
+        body = self._rendering.feed(chunk.data)
+        if body:
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+        return not chunk.end and bool(chunk.data or self._follow)
 
     async def _next(self) -> LogChunk | None:
         """Return the next chunk, None when there will be none."""

@@ -31,6 +31,8 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     """Whose client certificates count; without it, the cluster's own ConfigMap says."""
     certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
 
+    idle_timeout_s: Seconds = 90.0
+    """How long a connection may stay that asks nothing; the kubelet's time."""
     announce_interval_s: Seconds = 5.0
     grants_retry_s: Seconds = 1.0
     client_ca_interval_s: Seconds = 60.0
@@ -51,4 +53,4 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     follow_wait_s: Annotated[float, msgspec.Meta(gt=0, le=20)] = 5.0
     """How long the executor may hold one read of a followed log open."""
     chunk_bytes: Annotated[int, msgspec.Meta(ge=4096, le=262144)] = 131072
-    """How much of a log is asked for at a time; times two, the memory of one stalled reader."""
+    """How much of a log is asked for at a time. A stalled reader costs half a MiB and this."""

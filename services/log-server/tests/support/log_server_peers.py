@@ -131,7 +131,7 @@ class ControlPeers:
         self.pods: list[bytes] = []
         self.page = 100
         self.announced: dict[NodeName, ServerAnnounced] = {}
-        self.pages_served = 0
+        self.broken_from: int | None = None
 
     async def serve(self, reconciler: Bus, tasks: asyncio.TaskGroup) -> None:
         await self._registrar.serve(tasks, GrantsList, NO_NODE, self._grants)
@@ -151,8 +151,9 @@ class ControlPeers:
         return GrantsListed(grants=grants)
 
     async def _pods(self, _node: NodeName, command: PodsList) -> PodsListed:
-        self.pages_served += 1
         start = int(command.after or 0)
+        if self.broken_from is not None and start >= self.broken_from:
+            raise CommandError(503, "the list is being made")
         after = start + self.page
         pods = tuple(msgspec.Raw(pod) for pod in self.pods[start:after])
         return PodsListed(pods=pods, after=str(after) if after < len(self.pods) else "")
