@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -166,9 +167,13 @@ async def test_signal_to_an_ended_container_reaches_nobody(keeper: KeeperProcess
             await supervisor.client.signal("uid/nobody/0", signal.SIGKILL)
 
 
-async def test_exit_is_told_only_after_the_last_line(keeper: KeeperProcess) -> None:
+async def test_exit_is_told_only_after_the_last_line(
+    start_keeper: Callable[..., KeeperProcess],
+) -> None:
+    """The pipe still holds many turns' worth when the process has long ended."""
+    keeper = start_keeper(WASMLET_KEEPER_PIPE_BYTES=str(1024 * 1024))
     async with keeper.supervise() as supervisor:
-        lines = 200_000
+        lines = 90_000
         for turn in range(3):
             container = await supervisor.start("counter", str(lines), name=f"counter{turn}")
             await supervisor.next_exit()

@@ -1,7 +1,6 @@
 """Kill whatever may die, while a guest writes numbered lines at full speed."""
 
 import asyncio
-import os
 import random
 import resource
 import signal
@@ -155,6 +154,16 @@ async def test_killed_keeper_takes_everything_with_it_and_the_next_reports_137(
             assert is_alive(again.pid)
 
 
+async def test_everything_below_a_killed_keeper_ends_with_it(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        for number in range(3):
+            await supervisor.start("sleep", name=f"s{number}")
+        below = children(keeper.pid)
+        assert len(below) == 5
+        kill(keeper.pid)
+        wait_until(lambda: not any(is_alive(pid) for pid in below))
+
+
 async def test_next_keeper_kills_a_container_that_outlived_its_keeper(
     start_keeper: Callable[..., KeeperProcess],
 ) -> None:
@@ -176,16 +185,19 @@ async def test_next_keeper_kills_a_container_that_outlived_its_keeper(
 async def test_next_keeper_spares_a_process_that_got_a_recorded_pid(
     start_keeper: Callable[..., KeeperProcess],
 ) -> None:
+    bystander = subprocess.Popen(["sleep", "3600"])  # noqa: ASYNC220 - it returns at once
     first = start_keeper()
     async with first.supervise() as supervisor:
         container = await supervisor.start("sleep")
         record = next((first.folder / "run" / "containers").iterdir())
-        bystander = os.getpid()  # this test itself: with another start time
         text = record.read_text()
-        record.write_text(text.replace(f'"pid":{container.pid}', f'"pid":{bystander}'))
+        record.write_text(text.replace(f'"pid":{container.pid}', f'"pid":{bystander.pid}'))
         kill(first.pid)
         async with start_keeper().supervise() as successor:
             assert await exit_of(successor, container) == 137
+            assert bystander.poll() is None
+        bystander.kill()
+        await asyncio.to_thread(bystander.wait)
 
 
 async def test_second_keeper_on_the_same_data_directory_refuses(

@@ -234,6 +234,14 @@ def proc(pid: int, name: str) -> bytes:
     return Path(f"/proc/{pid}/{name}").read_bytes()
 
 
+def status_field(pid: int, name: str) -> str:
+    for line in proc(pid, "status").decode().splitlines():
+        field, _, value = line.partition(":")
+        if field == name:
+            return value.strip()
+    raise KeyError(name)
+
+
 def descriptors(pid: int) -> list[str]:
     """What a process holds above stdio."""
     folder = Path(f"/proc/{pid}/fd")
