@@ -1,6 +1,5 @@
 """Which process of a running wasmlet is what: services, the executor's own three, containers."""
 
-from collections.abc import Callable
 from enum import StrEnum
 
 from e2e.expectations import eventually
@@ -44,7 +43,7 @@ class Anatomy:
 
     def get(self, part: Part, node: str = "") -> Process:
         """The part's process, as soon as there is one."""
-        return eventually(lambda: self.find(part, node), RESTARTED_WITHIN_S)
+        return self._await(part, node, None)
 
     def kill(self, part: Part, node: str = "") -> Process:
         """Kills it -9; returns who it was."""
@@ -54,18 +53,24 @@ class Anatomy:
 
     def await_successor(self, part: Part, victim: Process, node: str = "") -> Process:
         """Who took the place of a process that was killed."""
+        return self._await(part, node, victim)
 
-        def ask() -> Process | None:
+    def _await(self, part: Part, node: str, other_than: Process | None) -> Process:
+        def ask() -> Process:
             found = self.find(part, node)
-            return found if found != victim else None
+            assert found is not None, f"there is no {part}"
+            assert found != other_than, f"{part} still lives"
+            return found
 
         return eventually(ask, RESTARTED_WITHIN_S)
 
     def containers(self, node: str = "") -> frozenset[Process]:
         """The containers of the living keepers."""
-        keepers = [each for each in self._keepers(node)]
         return frozenset(
-            child for keeper in keepers for child in keeper.children() if child.name == _GUEST
+            child
+            for keeper in self._keepers(node)
+            for child in keeper.children()
+            if child.name == _GUEST
         )
 
     def setting(self, part: Part, name: str, node: str = "") -> str:
@@ -83,10 +88,10 @@ class Anatomy:
 
 def guests_of(keeper: Process) -> frozenset[Process]:
     """Containers that this keeper began, living or not itself: whoever is their parent now."""
-    is_guest: Callable[[Process], bool] = lambda each: (
-        each.name == _GUEST and each.arguments[-1:] == [str(keeper.pid)]
+    began = str(keeper.pid)
+    return frozenset(
+        each for each in all_processes() if each.name == _GUEST and each.arguments[-1:] == [began]
     )
-    return frozenset(filter(is_guest, all_processes()))
 
 
 def _is(part: Part, process: Process) -> bool:

@@ -95,6 +95,26 @@ def counts(every_ms: int, *, up_to: int | None = None, exit_code: int = 0) -> by
     )
 
 
+def counts_by_name(every_ms: int) -> bytes:
+    """Writes `NAME 00000001`, ... for ever; the name is its argv[0]. Each line is one write."""
+    return module(
+        f"""
+(local $length i32)
+(drop (call $args_sizes_get (i32.const 24) (i32.const 28)))
+(drop (call $args_get (i32.const 4096) (i32.const 16384)))
+(local.set $length (i32.sub (i32.load (i32.const 28)) (i32.const 1)))
+(memory.copy (i32.sub (i32.const 260) (local.get $length)) (i32.const 16384) (local.get $length))
+(loop $next
+  (call $increment)
+  (call $write (i32.const 1)
+    (i32.sub (i32.const 260) (local.get $length))
+    (i32.add (i32.const 10) (local.get $length)))
+  (call $sleep_ms (i64.const {every_ms}))
+  (br $next))""",
+        more=_COUNTER,
+    )
+
+
 # Eight decimal digits at 261..268, added to in place from the right.
 _COUNTER = r"""
 (data (i32.const 256) "line 00000000\n")

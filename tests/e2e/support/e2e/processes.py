@@ -35,8 +35,8 @@ class Process(NamedTuple):
     @property
     def environment(self) -> dict[str, str]:
         """What it was started with."""
-        pairs = (each.split("=", 1) for each in _text(self.pid, "environ").split("\0") if each)
-        return {name: value for name, value in pairs}
+        pairs = (each.partition("=") for each in _text(self.pid, "environ").split("\0") if each)
+        return {name: value for name, _, value in pairs}
 
     def children(self) -> list["Process"]:
         return [process for process, parent in _everything() if parent == self.pid]

@@ -1,0 +1,169 @@
+"""Pods that log numbered lines for as long as they live, and what is known of them from outside.
+
+A line says whose it is and which: `pod-03 00000042`. So a missing line, one written twice and one
+in the wrong file are all seen, in the files and through `kubectl logs`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from controlplane import ControlPlane
+from e2e import guests
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods, pod
+
+ALWAYS, ON_FAILURE, NEVER = "Always", "OnFailure", "Never"
+EVERY_MS = 40
+_LABEL = "counting"
+_CRI_LINE = re.compile(r"\S+ stdout F (\S+) (\d{8})")
+_SHOWN_LINE = re.compile(r"\[pod/(\S+)/(\S+)\] (\S+) (\d{8})")
+_STARTED_WITHIN_S = 40.0
+
+
+class Name(NamedTuple):
+    """A container of a pod."""
+
+    pod: str
+    container: str
+
+
+class CountingPods:
+    """Pods `pod-00`, `pod-01`, ... on one node, which restart by turns always, on failure, never.
+
+    `pod-00` has two containers.
+    """
+
+    def __init__(self, plane: ControlPlane, pods: Pods, log_root: Path) -> None:
+        self._plane = plane
+        self._pods = pods
+        self._log_root = log_root
+        self.policies: dict[str, str] = {}
+
+    def create(self, images: Images, node: str, count: int) -> None:
+        """Returns when all run and have written something."""
+        image = images.push(guests.counts_by_name(EVERY_MS), "counts-by-name")
+        for number, policy in zip(range(count), _turns(), strict=False):
+            name = f"pod-{number:02}"
+            self.policies[name] = policy
+            self._pods.create(_manifest(name, image, node, policy, twice=number == 0))
+        self.await_running()
+        eventually(lambda: all(self.written(each) for each in self.names()))
+
+    def add(self, images: Images, node: str, name: str, policy: str) -> None:
+        """One more, of this name and policy."""
+        image = images.push(guests.counts_by_name(EVERY_MS), "counts-by-name")
+        self.policies[name] = policy
+        self._pods.create(_manifest(name, image, node, policy))
+
+    def remove(self, name: str) -> None:
+        """Deletes a pod and waits until it is gone."""
+        self._pods.delete(name)
+        eventually(lambda: self._pods.is_gone(name))
+        del self.policies[name]
+
+    def names(self, *policies: str) -> list[Name]:
+        """All containers; of pods with these policies, if there are any."""
+        return [
+            Name(pod, container)
+            for pod, policy in self.policies.items()
+            if policy in (policies or (ALWAYS, ON_FAILURE, NEVER))
+            for container in (["main", "second"] if pod == "pod-00" else ["main"])
+        ]
+
+    # What the API server shows
+
+    def statuses(self) -> dict[Name, dict[str, Any]]:
+        return {
+            Name(found["metadata"]["name"], status["name"]): status
+            for found in self._pods.all(labelSelector=f"app={_LABEL}")
+            for status in found["status"].get("containerStatuses", [])
+        }
+
+    def phases(self) -> dict[str, str]:
+        found = self._pods.all(labelSelector=f"app={_LABEL}")
+        return {each["metadata"]["name"]: each["status"]["phase"] for each in found}
+
+    def await_running(self) -> None:
+        """All pods run and are ready, all conditions true."""
+
+        def ask() -> bool:
+            found = self._pods.all(labelSelector=f"app={_LABEL}")
+            assert {each["metadata"]["name"] for each in found} == set(self.policies)
+            for each in found:
+                status = each["status"]
+                conditions = {c["type"]: c["status"] for c in status.get("conditions", [])}
+                name = each["metadata"]["name"]
+                assert status.get("phase") == "Running", f"{name}: {status}"
+                assert set(conditions.values()) == {"True"}, f"{name}: {conditions}"
+            return True
+
+        eventually(ask, _STARTED_WITHIN_S)
+
+    # What they wrote
+
+    def written(self, name: Name, run: int = 0) -> list[int]:
+        """The numbers in the log file of one run; every line must be whole and its own."""
+        (folder,) = self._log_root.glob(f"pods/{self._pods.namespace}_{name.pod}_*")
+        file = folder / name.container / f"{run}.log"
+        text = file.read_text() if file.exists() else ""
+        lines = text.rpartition("\n")[0].splitlines()
+        return [_number(line, _CRI_LINE.fullmatch(line), name) for line in lines]
+
+    def shown(self) -> dict[Name, list[int]]:
+        """The numbers that `kubectl logs` shows of every container."""
+        return self._shown(f"app={_LABEL}")
+
+    def shown_previous(self) -> dict[Name, list[int]]:
+        """The same with `--previous`, of pods that restart."""
+        return self._shown(f"app={_LABEL},restarts!={NEVER}", "--previous")
+
+    def _shown(self, selector: str, *options: str) -> dict[Name, list[int]]:
+        command = ["logs", f"--namespace={self._pods.namespace}", f"--selector={selector}"]
+        command += ["--all-containers", "--prefix", "--tail=-1", *options]
+        found: dict[Name, list[int]] = {}
+        for line in self._plane.kubectl(*command).stdout.splitlines():
+            match = _SHOWN_LINE.fullmatch(line)
+            assert match is not None, f"kubectl shows {line!r}"
+            name = Name(match[1], match[2])
+            assert match[3] == _own(name), f"{name}: a line of {match[3]}"
+            found.setdefault(name, []).append(int(match[4]))
+        return found
+
+
+def assert_consecutive(numbers: Sequence[int], whose: object) -> None:
+    """From 1 on, none missing, none twice; says where it breaks, not what was expected whole."""
+    for expected, number in enumerate(numbers, start=1):
+        assert number == expected, f"{whose}: line {number} where {expected} is due"
+
+
+def _manifest(
+    name: str, image: str, node: str, policy: str, *, twice: bool = False
+) -> dict[str, Any]:
+    manifest = pod(name, image, command=[_own(Name(name, "main"))])
+    manifest["metadata"]["labels"] = {"app": _LABEL, "restarts": policy}
+    spec = manifest["spec"]
+    spec["restartPolicy"] = policy
+    spec["nodeSelector"] = {"kubernetes.io/hostname": node}
+    if twice:
+        (first,) = spec["containers"]
+        own = _own(Name(name, "second"))
+        spec["containers"] = [first, first | {"name": "second", "command": [own]}]
+    return manifest
+
+
+def _own(name: Name) -> str:
+    return name.pod if name.container == "main" else f"{name.pod}/{name.container}"
+
+
+def _number(line: str, match: re.Match[str] | None, name: Name) -> int:
+    assert match is not None, f"{name}: the line {line!r}"
+    assert match[1] == _own(name), f"{name}: a line of {match[1]}"
+    return int(match[2])
+
+
+def _turns() -> Iterable[str]:
+    while True:
+        yield from (ALWAYS, ON_FAILURE, NEVER)

@@ -1,0 +1,182 @@
+"""What fault tests share: a wasmlet of their own, what must not change, and proof of recovery."""
+
+import itertools
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+from controlplane import ControlPlane
+from e2e import guests
+from e2e.anatomy import Anatomy
+from e2e.api import Api
+from e2e.counting import CountingPods, Name, assert_consecutive
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods, pod
+from e2e.running_wasmlet import RunningWasmlet
+
+# Kubernetes' own pace is made for thousands of nodes; a test has one.
+SHORT = (
+    *("--set", "node-registrar:LEASE_RENEW_S=1"),
+    *("--set", "node-registrar:STATUS_INTERVAL_S=1"),
+    *("--set", "node-registrar:GRANTS_INTERVAL_S=1"),
+    *("--set", "log-server:FOLLOW_WAIT_S=1"),
+    *("--set", "log-server:ANNOUNCE_INTERVAL_S=1"),
+    *("--set", "wasm-executor:BEAT_INTERVAL_S=1"),
+    *("--set", "wasm-executor:REGISTER_RETRY_S=0.5"),
+)
+_LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
+_numbers = itertools.count(1)
+
+
+class Scene(NamedTuple):
+    """A wasmlet of a test's own, and pods that count on its first Node."""
+
+    plane: ControlPlane
+    api: Api
+    images: Images
+    wasmlet: RunningWasmlet
+    anatomy: Anatomy
+    pods: Pods
+    counting: CountingPods
+
+    @property
+    def node(self) -> str:
+        return self.wasmlet.nodes[0]
+
+    def assert_recovered(self) -> None:
+        """One more pod goes its whole way, and the Node is kept."""
+        assert_new_pods_work(self)
+        await_renewal(self.api, self.node)
+
+
+@contextmanager
+def scene(plane: ControlPlane, images: Images, wasmlet: RunningWasmlet) -> Iterator[Scene]:
+    """Everything runs but the pods. At the end its Nodes are gone: they would count as domains."""
+    name = wasmlet.nodes[0]
+    with Api(plane) as api:
+        wasmlet.start()
+        try:
+            with _namespace(plane, api, name) as pods:
+                counting = CountingPods(plane, pods, log_root_of(wasmlet.data_dir, name))
+                yield Scene(plane, api, images, wasmlet, Anatomy(wasmlet), pods, counting)
+        finally:
+            wasmlet.stop()
+            for node in wasmlet.nodes:
+                api.delete(f"/api/v1/nodes/{node}")
+
+
+@contextmanager
+def _namespace(plane: ControlPlane, api: Api, name: str) -> Iterator[Pods]:
+    api.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    eventually(lambda: api.find(f"/api/v1/namespaces/{name}/serviceaccounts/default"))
+    pods = Pods(plane, api, name)
+    yield pods
+    pods.remove_all()
+    api.delete(f"/api/v1/namespaces/{name}")
+
+
+def log_root_of(data_dir: Path, node: str) -> Path:
+    return data_dir / "nodes" / node / "logs"
+
+
+def is_ready(api: Api, node: str) -> bool:
+    conditions = api.get(f"/api/v1/nodes/{node}")["status"]["conditions"]
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def await_renewal(api: Api, node: str, within_s: float = 20.0) -> None:
+    """The Node is Ready and its Lease is renewed from now on."""
+
+    def renewed() -> str:
+        return str(api.get(f"{_LEASES}/{node}")["spec"]["renewTime"])
+
+    last = renewed()
+    eventually(lambda: renewed() != last and is_ready(api, node), within_s)
+
+
+class Baseline:
+    """All counting pods as they were, to be compared with what they are after a fault."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._anatomy, self._counting = scene.anatomy, scene.counting
+        self._node, counting = scene.node, scene.counting
+        self.processes = scene.anatomy.containers(scene.node)
+        self.statuses = counting.statuses()
+        self.phases = counting.phases()
+        self.written = {name: len(counting.written(name)) for name in counting.names()}
+        assert len(self.processes) == len(counting.names()), "every container runs"
+
+    def assert_untouched(self) -> None:
+        """The same processes, states and counts; every line is there once, and more came."""
+        assert self._anatomy.containers(self._node) == self.processes
+        assert self._counting.statuses() == self.statuses
+        assert self._counting.phases() == self.phases
+        now = {name: self._counting.written(name) for name in self._counting.names()}
+        shown = self._counting.shown()
+        for name, before in self.written.items():
+            assert_consecutive(now[name], name)
+            assert len(now[name]) > before, f"{name} has stopped writing"
+            assert_consecutive(shown[name], f"kubectl logs of {name}")
+            assert len(shown[name]) >= len(now[name])
+        assert set(shown) == set(now)
+
+
+class Followed:
+    """`kubectl logs -f` of a container; must not end by itself."""
+
+    def __init__(self, scene: Scene, name: Name, folder: Path) -> None:
+        kubectl = scene.plane.kubectl
+        self._command = kubectl.command("logs", "--follow", "--tail=1", name.pod)
+        self._command += [f"--namespace={scene.pods.namespace}", f"--container={name.container}"]
+        self._environment = kubectl.environment
+        self._out = folder / "followed.log"
+
+    def __enter__(self) -> Self:
+        with self._out.open("wb") as out:
+            self._kubectl = subprocess.Popen(self._command, stdout=out, env=self._environment)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._kubectl.kill()
+        self._kubectl.wait()
+
+    def numbers(self) -> list[int]:
+        """What it has shown until now: every number follows on the one before."""
+        assert self._kubectl.poll() is None, "kubectl logs -f has ended"
+        lines = self._out.read_text().rpartition("\n")[0].splitlines()
+        numbers = [int(line.split()[1]) for line in lines]
+        for one, following in pairwise(numbers):
+            assert following == one + 1, f"{one} is followed by {following}"
+        return numbers
+
+    def await_number(self, number: int) -> None:
+        eventually(lambda: number in self.numbers())
+
+
+def assert_new_pods_work(scene: Scene) -> None:
+    """The whole way of one more pod: it runs, its line is shown, it goes."""
+    pods = scene.pods
+    manifest = pod(f"new-{next(_numbers)}", scene.images.push(guests.sleeps("here\n"), "fault-new"))
+    name = manifest["metadata"]["name"]
+    manifest["spec"]["nodeSelector"] = {"kubernetes.io/hostname": scene.node}
+    pods.create(manifest)
+    pods.await_phase(name, "Running")
+    eventually(lambda: _shown(scene, name) == "here\n")
+    pods.delete(name)
+    eventually(lambda: pods.is_gone(name))
+
+
+def _shown(scene: Scene, name: str) -> str:
+    """What `kubectl logs` shows; nothing while it fails, for the log-server may be coming."""
+    kubectl = scene.plane.kubectl
+    return kubectl("logs", f"--namespace={scene.pods.namespace}", name, check=False).stdout
+
+
+def terminated(status: dict[str, Any]) -> dict[str, Any]:
+    """How the container's last run ended; empty if there was none before."""
+    found: dict[str, Any] = status["lastState"].get("terminated", {})
+    return found

@@ -1,0 +1,141 @@
+"""kill -9 of everything that may die alone, in turn, while pods log: what each death costs.
+
+Architecture, section 4: services, zygote, supervisor and bus cost a container nothing, not even a
+line. A container's own death is its pod's business alone. The keeper's ends every container once.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from e2e.anatomy import Anatomy, Part, guests_of
+from e2e.counting import ALWAYS, NEVER, ON_FAILURE, CountingPods, Name, assert_consecutive
+from e2e.expectations import eventually
+from e2e.faults import SHORT, Baseline, Followed, Scene, scene, terminated
+from e2e.images import Images
+from e2e.processes import Process
+from e2e.running_wasmlet import RunningWasmlet
+
+from controlplane import ControlPlane
+
+NODE = "kills"
+PODS = 20
+KILLED = 137
+
+
+@pytest.fixture(scope="module")
+def kills(
+    control_plane: ControlPlane, images: Images, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Scene]:
+    options = ["--insecure-registry", images.registry.host, *SHORT]
+    folder = tmp_path_factory.mktemp(NODE) / "up"
+    wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
+    with scene(control_plane, images, wasmlet) as kills:
+        kills.counting.create(images, NODE, PODS)
+        yield kills
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part.REGISTRAR,
+        Part.RECONCILER,
+        Part.LOG_SERVER,
+        Part.NATS,
+        Part.ZYGOTE,
+        Part.SUPERVISOR,
+    ],
+)
+def test_no_container_and_no_line_is_lost_with(part: Part, kills: Scene) -> None:
+    before = Baseline(kills)
+    kills.anatomy.await_successor(part, kills.anatomy.kill(part))
+    kills.assert_recovered()
+    before.assert_untouched()
+
+
+@pytest.mark.parametrize("part", [Part.NATS, Part.SUPERVISOR])
+def test_a_followed_log_goes_on_after_the_death_of(
+    part: Part, kills: Scene, tmp_path: Path
+) -> None:
+    whose = Name("pod-00", "second")
+    with Followed(kills, whose, tmp_path) as followed:
+        eventually(followed.numbers)
+        kills.anatomy.await_successor(part, kills.anatomy.kill(part))
+        followed.await_number(kills.counting.written(whose)[-1] + 10)
+
+
+@pytest.mark.parametrize("policy", [ALWAYS, ON_FAILURE, NEVER])
+def test_a_killed_container_is_its_pods_business_alone(policy: str, kills: Scene) -> None:
+    before, counting = Baseline(kills), kills.counting
+    name = Name(f"victim-{policy.lower()}", "main")
+    counting.add(kills.images, NODE, name.pod, policy)
+    counting.await_running()
+    eventually(lambda: counting.written(name))
+    (victim,) = kills.anatomy.containers() - before.processes
+    victim.kill()
+    if policy == NEVER:
+        eventually(lambda: is_over(counting, name))
+    else:
+        eventually(lambda: is_back(counting, name))
+    assert_consecutive(counting.written(name), name)
+    counting.remove(name.pod)
+    eventually(lambda: kills.anatomy.containers() == before.processes)
+    before.assert_untouched()
+
+
+def test_the_keepers_death_ends_every_container_once(kills: Scene) -> None:
+    """Runs last: afterwards the pods that never restart are over."""
+    before, counting = Baseline(kills), kills.counting
+    keeper = kills.anatomy.get(Part.KEEPER)
+    assert guests_of(keeper) == before.processes
+    keeper.kill()
+    await_containers_of_a_successor(kills.anatomy, keeper)
+    again, over = counting.names(ALWAYS, ON_FAILURE), counting.names(NEVER)
+
+    def converged() -> bool:
+        return all(is_back(counting, name) for name in again) and all(
+            is_over(counting, name) for name in over
+        )
+
+    eventually(converged)
+    settled = kills.anatomy.containers()
+    assert len(settled) == len(again)
+    kills.assert_recovered()
+    assert converged()
+    eventually(lambda: kills.anatomy.containers() == settled)
+    shown, previous = counting.shown(), counting.shown_previous()
+    for name in over:
+        assert_consecutive(shown[name], name)
+        assert shown[name] == counting.written(name)
+    for name in again:
+        assert_consecutive(previous[name], name)
+        assert previous[name] == counting.written(name, run=0)
+        assert_consecutive(shown[name], name)
+        assert counting.written(name, run=1)[: len(shown[name])] == shown[name]
+
+
+def await_containers_of_a_successor(anatomy: Anatomy, keeper: Process) -> None:
+    """The next keeper begins containers, but only when the last one of the dead keeper's ended."""
+    deadline = time.monotonic() + 20
+    while not anatomy.containers():
+        assert time.monotonic() < deadline, "no container comes back"
+    assert not guests_of(keeper), "two copies run"
+
+
+def is_back(counting: CountingPods, name: Name) -> bool:
+    """It was killed and started again, once."""
+    status = counting.statuses()[name]
+    assert status["restartCount"] == 1, status
+    assert terminated(status)["exitCode"] == KILLED
+    assert status["ready"], status
+    assert counting.phases()[name.pod] == "Running"
+    return bool(counting.written(name, run=1))
+
+
+def is_over(counting: CountingPods, name: Name) -> bool:
+    """It was killed, and that was its end."""
+    status = counting.statuses()[name]
+    assert status["state"].get("terminated", {}).get("exitCode") == KILLED, status
+    assert status["restartCount"] == 0
+    return counting.phases()[name.pod] == "Failed"
