@@ -23,6 +23,11 @@ async def test_a_released_node_is_not_ready_and_its_lease_ends(scene: Scene) -> 
     assert conditions(node)["Ready"]["message"] == "container runtime is down"
     assert node["metadata"]["annotations"]["wasmlet.dev/released"] == "e1/1"
     assert not await scene.is_renewed_within(1.5)
+    unknown = [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]
+    scene.api.patch(f"{scene.path}/status", {"status": {"conditions": unknown}})
+    assert not await scene.is_renewed_within(1.5)
+    node = await scene.await_node(lambda each: not is_ready(each))
+    assert conditions(node)["Ready"]["status"] == "Unknown"  # the node controller's word stands
     heir = scene.life("e2")
     assert (await heir.ask()).holder == heir.incarnation
     scene.beating(heir)
