@@ -62,7 +62,12 @@ lint: setup ## Lint, format, types and layers
 	@$(PYTHON) -m ruff check .
 	@$(PYTHON) -m ruff format --check .
 	@$(PYTHON) -m mypy $(wildcard $(SOURCES))
-	@.venv/bin/lint-imports
+	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+	@$(PYTHON) dev/document_settings.py --check
+
+.PHONY: docs
+docs: setup ## Write the pages that are made from the code
+	@$(PYTHON) dev/document_settings.py
 
 .PHONY: bench
 bench: setup ## Measure start, burst, status writes, memory and logs on a real control plane
