@@ -103,6 +103,7 @@ async def test_container_gives_up_what_it_does_not_need(keeper: KeeperProcess) -
         container = await supervisor.start("sleep")
         assert status_field(container.pid, "NoNewPrivs") == "1"
         assert status_field(container.pid, "THP_enabled") == "0"
+        assert int(proc(container.pid, "oom_score_adj")) > int(proc(keeper.pid, "oom_score_adj"))
         assert os.getsid(container.pid) == container.pid
         assert os.getpgid(container.pid) == container.pid
 

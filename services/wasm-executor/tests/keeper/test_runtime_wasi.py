@@ -4,10 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from keeper_rig import KeeperProcess
 
 from wasm_executor.container.plan import Preopen
+from wasm_executor.keeper.errors import StartFailedError
 from wasm_executor.runtimes.engine import engine_fingerprint
 
 
@@ -41,6 +43,30 @@ async def test_preopened_folder_has_the_guests_name_and_is_read_only_if_said(
         assert container.content() == "/data"
         assert (exit_.code == 0) is not read_only
         assert (folder / "made").exists() is not read_only
+
+
+async def test_folder_that_is_not_there_is_named(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        volume = Preopen(host_path="/does/not/exist", guest_path="/data")
+        plan = supervisor.plan("prestat", preopens=(volume,))
+        with pytest.raises(StartFailedError, match="/data"):
+            await supervisor.spawn(supervisor.spec("prestat"), plan)
+
+
+async def test_guest_whose_first_memory_is_above_the_limit_does_not_start(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor:
+        plan = supervisor.plan("environ", memory_limit_bytes=64 * 1024)
+        with pytest.raises(StartFailedError, match="exceeds memory limits"):
+            await supervisor.spawn(supervisor.spec("environ"), plan)
+
+
+async def test_unknown_runtime_is_named_beside_the_known_ones(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        plan = msgspec.structs.replace(supervisor.plan("hello"), runtime="wagi")
+        with pytest.raises(StartFailedError, match=r"'wagi'.*wasi"):
+            await supervisor.spawn(supervisor.spec("hello"), plan)
 
 
 def test_preparing_starts_no_thread() -> None:

@@ -94,6 +94,7 @@ def _run(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
             failure = error.failure
         except GuestTrappedError as error:
             return _trapped(str(error), fds.outcome)
+        failure = msgspec.structs.replace(failure, message=shortened(failure.message))
         _leave(Outcome(failure=failure), fds.outcome)
         _report(supervisor, failure)
     return START_ERROR_CODE
@@ -116,7 +117,7 @@ def _runtime_of(plan: ProcessPlan, runtimes: Mapping[str, Runtime]) -> Runtime:
 
 
 def _trapped(text: str, outcome: int) -> int:
-    _leave(Outcome(trap=text[:MAX_TEXT]), outcome)
+    _leave(Outcome(trap=shortened(text)), outcome)
     write_whole(2, f"Error: {text}\n".encode())
     return TRAP_CODE
 
@@ -132,6 +133,10 @@ def _report(supervisor: socket.socket, failure: StartFailure | None) -> None:
 
 def _leave(outcome: Outcome, descriptor: int) -> None:
     os.pwrite(descriptor, plan_encoder.encode(outcome), 0)
+
+
+def shortened(text: str) -> str:
+    return text.encode()[:MAX_TEXT].decode(errors="ignore")
 
 
 def write_whole(descriptor: int, data: bytes) -> None:

@@ -27,6 +27,7 @@ from wasmtime import component as components
 from wasm_executor.container.plan import (
     Artifact,
     ArtifactKind,
+    Preopen,
     ProcessPlan,
     StartFailureReason,
 )
@@ -119,7 +120,7 @@ def _new_store(engine: Engine, plan: ProcessPlan) -> Store:
     wasi.inherit_stdout()
     wasi.inherit_stderr()
     for folder in plan.preopens:
-        wasi.preopen_dir(folder.host_path, folder.guest_path, not folder.read_only)
+        _preopen(wasi, folder)
     store = Store(engine)
     store.set_wasi(wasi)
     if plan.memory_limit_bytes is not None:
@@ -139,6 +140,14 @@ def _exit_code(entry: Callable[[], int]) -> int:
         return leaving.code
     except (Trap, WasmtimeError) as error:
         raise GuestTrappedError(str(error).rstrip()) from error
+
+
+def _preopen(wasi: WasiConfig, folder: Preopen) -> None:
+    try:
+        wasi.preopen_dir(folder.host_path, folder.guest_path, not folder.read_only)
+    except WasmtimeError as error:
+        message = f"the folder for {folder.guest_path} cannot be opened"
+        raise GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, message) from error
 
 
 def _start_function(store: Store, instance: Instance) -> Func:
