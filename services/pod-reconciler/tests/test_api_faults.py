@@ -69,6 +69,11 @@ async def test_a_write_that_is_refused_for_good_waits_for_the_next_report(
         await executor.report("u-1", container(running(), restart_count=1, last_state=ended(1)))
         await until(lambda: len(api.status_writes("p")) == 2)
         api.refuse = lambda _: None
+        api.create(api_pod("q", "u-2", NODE))
+        await until(lambda: "u-2" in executor.plans)
+        await executor.report("u-2", container(running()))
+        await until(lambda: api.pod("q")["status"]["phase"] == "Running")
+        assert len(api.status_writes("p")) == 2
         await executor.report("u-1", container(running(), restart_count=2, last_state=ended(1)))
         await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 2)
         assert len(api.status_writes("p")) == 3
@@ -99,8 +104,8 @@ async def test_a_proxys_404_does_not_count_as_gone(
 ) -> None:
     async with reconciler():
         await started(api, registrar, executor)
-        answers = [web.Response(status=404, text="404 page not found") for _ in range(2)]
-        api.refuse = lambda _: answers.pop() if answers else None
+        answers = [web.Response(status=404, text="404 page not found") for _ in range(4)]
+        api.gate = lambda _: answers.pop() if answers else None
         await executor.report("u-1", container(running(), restart_count=1, last_state=ended(1)))
         await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1)
         assert not executor.forgotten

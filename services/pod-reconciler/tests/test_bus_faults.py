@@ -215,9 +215,15 @@ async def test_a_bus_that_dies_with_everything_is_waited_out(
         await started(api, registrar, executor)
         nats.kill()
         api.create(api_pod("late", "u-2", NODE))
+        missed = msgspec.structs.replace(
+            executor.reports["u-1"],  # type: ignore[index]  # a literal
+            containers=(container(running(), restart_count=1, last_state=ended(1)),),
+        )
+        await executor.say(missed, lost=True)
         nats.start()
+        await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1)
         await until(lambda: "u-2" in executor.plans)
         await executor.report("u-2", container(running()))
         await until(lambda: api.pod("late")["status"]["phase"] == "Running")
         assert not executor.forgotten
-        assert len(api.status_writes("p")) == 1
+        assert len(api.status_writes("p")) == 2

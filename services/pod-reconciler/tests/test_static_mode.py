@@ -104,14 +104,38 @@ async def test_a_manifest_that_goes_away_is_a_deletion_and_a_broken_one_stops_no
 
         file.write_text("kind: [")
         await until(lambda: told(manifests)["errors"])
-        assert told(manifests)["pods"][0]["phase"] == "Running"
+        (manifests / "next.yaml").write_text(HELLO.replace("hello", "next"))
+        await until(lambda: len(executor.plans) == 2)
         assert executor.deletion_of(uid) is None
+        (manifests / "next.yaml").unlink()
+        await until(lambda: len(executor.applied) == 3)
 
         file.unlink()
         await until(lambda: executor.deletion_of(uid))
         await executor.report(uid, container(ended(143)), stopped=True)
-        await until(lambda: executor.forgotten)
-        await until(lambda: not told(manifests)["pods"])
+        await until(lambda: uid not in executor.plans)
+        assert uid not in {pod["uid"] for pod in told(manifests)["pods"]}
+
+
+async def test_a_manifest_that_cannot_be_read_at_the_start_stops_nothing_either(
+    manifests: Path, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    file = manifests / "hello.yaml"
+    file.write_text(HELLO)
+    async with reconciler(**static(manifests)):
+        await registrar.grant()
+        uid = (await until(lambda: executor.applied))[0].uid
+        await executor.report(uid, container(running()))
+        await until(lambda: told(manifests)["ready"])
+    file.write_text("kind: [")
+    (manifests / "next.yaml").write_text(HELLO.replace("hello", "next"))
+    async with reconciler(**static(manifests)):
+        await until(lambda: len(executor.plans) == 2)
+        assert not executor.forgotten
+        file.write_text(HELLO)
+        await until(lambda: len(told(manifests)["pods"]) == 2)
+        assert len(executor.applied) == 2
+        assert not executor.forgotten
 
 
 async def test_a_changed_manifest_starts_anew_once_the_old_pod_has_gone(

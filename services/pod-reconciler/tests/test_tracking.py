@@ -373,6 +373,14 @@ def test_a_pod_that_the_node_never_had_needs_no_forgetting() -> None:
     assert not view.records
 
 
+def test_a_pod_that_was_reported_counts_as_had_whatever_the_inventory_said_before() -> None:
+    view = live_view()
+    record = see(view, pod_json())
+    view.on_report(report_of("u-1", container(running())), 0)
+    view.on_object_gone(record.uid, by_watch=True)
+    assert command_due(view, record) is CommandDue.FORGET
+
+
 def test_a_plan_on_its_way_counts_as_had() -> None:
     view = live_view()
     record = see(view, pod_json())

@@ -116,6 +116,8 @@ class PodApi:
         self.lease: Json | None = None
         self.url = ""
         self.refuse: Callable[[Write], web.Response | None] = lambda _: None
+        self.gate: Callable[[web.Request], web.Response | None] = lambda _: None
+        """Answers instead, before anything is looked at."""
         self.available = True
         self.lease_available = True
         self.refused_count = 0
@@ -225,6 +227,8 @@ class PodApi:
         if not self.available or (not self.lease_available and "/leases" in request.path):
             self.refused_count += 1
             return failure(503, "ServiceUnavailable", "away")
+        if (instead := self.gate(request)) is not None:
+            return instead
         response: web.StreamResponse = await handler(request)
         return response
 

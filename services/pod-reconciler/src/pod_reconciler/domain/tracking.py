@@ -110,7 +110,7 @@ class NodeView:
         """A version of a pod: from the watch, or from the answer to a write of ours."""
         record = self.records.get(PodUid(pod.metadata.uid)) or self._new_record(pod, now_s)
         record.in_watch |= by_watch
-        if record.state in _AFTER_THE_OBJECT or _is_known(record.pod, pod):
+        if _is_known(record.pod, pod):
             return
         record.pod, record.raw = pod, raw
         record.changes += 1
