@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from e2e.anatomy import Anatomy, Part, guests_of
-from e2e.counting import ALWAYS, NEVER, ON_FAILURE, CountingPods, Name, assert_consecutive
+from e2e.counting import ALWAYS, NEVER, ON_FAILURE, Name, assert_consecutive
 from e2e.expectations import eventually
-from e2e.faults import SHORT, Baseline, Followed, Scene, scene, terminated
+from e2e.faults import SHORT, Baseline, Followed, Scene, scene
 from e2e.images import Images
 from e2e.processes import Process
 from e2e.running_wasmlet import RunningWasmlet
@@ -21,7 +21,6 @@ from controlplane import ControlPlane
 
 NODE = "kills"
 PODS = 20
-KILLED = 137
 
 
 @pytest.fixture(scope="module")
@@ -75,9 +74,9 @@ def test_a_killed_container_is_its_pods_business_alone(policy: str, kills: Scene
     (victim,) = kills.anatomy.containers() - before.processes
     victim.kill()
     if policy == NEVER:
-        eventually(lambda: is_over(counting, name))
+        eventually(lambda: counting.is_over(name))
     else:
-        eventually(lambda: is_back(counting, name))
+        eventually(lambda: counting.is_back(name))
     assert_consecutive(counting.written(name), name)
     counting.remove(name.pod)
     eventually(lambda: kills.anatomy.containers() == before.processes)
@@ -94,8 +93,8 @@ def test_the_keepers_death_ends_every_container_once(kills: Scene) -> None:
     again, over = counting.names(ALWAYS, ON_FAILURE), counting.names(NEVER)
 
     def converged() -> bool:
-        return all(is_back(counting, name) for name in again) and all(
-            is_over(counting, name) for name in over
+        return all(counting.is_back(name) for name in again) and all(
+            counting.is_over(name) for name in over
         )
 
     eventually(converged)
@@ -121,21 +120,3 @@ def await_containers_of_a_successor(anatomy: Anatomy, keeper: Process) -> None:
     while not anatomy.containers():
         assert time.monotonic() < deadline, "no container comes back"
     assert not guests_of(keeper), "two copies run"
-
-
-def is_back(counting: CountingPods, name: Name) -> bool:
-    """It was killed and started again, once."""
-    status = counting.statuses()[name]
-    assert status["restartCount"] == 1, status
-    assert terminated(status)["exitCode"] == KILLED
-    assert status["ready"], status
-    assert counting.phases()[name.pod] == "Running"
-    return bool(counting.written(name, run=1))
-
-
-def is_over(counting: CountingPods, name: Name) -> bool:
-    """It was killed, and that was its end."""
-    status = counting.statuses()[name]
-    assert status["state"].get("terminated", {}).get("exitCode") == KILLED, status
-    assert status["restartCount"] == 0
-    return counting.phases()[name.pod] == "Failed"

@@ -17,6 +17,7 @@ from e2e.pods import Pods, pod
 
 ALWAYS, ON_FAILURE, NEVER = "Always", "OnFailure", "Never"
 EVERY_MS = 40
+KILLED = 137
 _LABEL = "counting"
 _CRI_LINE = re.compile(r"\S+ stdout F (\S+) (\d{8})")
 _SHOWN_LINE = re.compile(r"\[pod/(\S+)/(\S+)\] (\S+) (\d{8})")
@@ -44,19 +45,15 @@ class CountingPods:
 
     def create(self, images: Images, node: str, count: int) -> None:
         """Returns when all run and have written something."""
-        image = images.push(guests.counts_by_name(EVERY_MS), "counts-by-name")
         for number, policy in zip(range(count), _turns(), strict=False):
-            name = f"pod-{number:02}"
-            self.policies[name] = policy
-            self._pods.create(_manifest(name, image, node, policy, twice=number == 0))
+            self.add(images, node, f"pod-{number:02}", policy)
         self.await_running()
         eventually(lambda: all(self.written(each) for each in self.names()))
 
     def add(self, images: Images, node: str, name: str, policy: str) -> None:
         """One more, of this name and policy."""
-        image = images.push(guests.counts_by_name(EVERY_MS), "counts-by-name")
         self.policies[name] = policy
-        self._pods.create(_manifest(name, image, node, policy))
+        self._pods.create(counting_pod(images, node, name, policy))
 
     def remove(self, name: str) -> None:
         """Deletes a pod and waits until it is gone."""
@@ -70,7 +67,7 @@ class CountingPods:
             Name(pod, container)
             for pod, policy in self.policies.items()
             if policy in (policies or (ALWAYS, ON_FAILURE, NEVER))
-            for container in (["main", "second"] if pod == "pod-00" else ["main"])
+            for container in _containers(pod)
         ]
 
     # What the API server shows
@@ -101,6 +98,22 @@ class CountingPods:
             return True
 
         eventually(ask, _STARTED_WITHIN_S)
+
+    def is_back(self, name: Name) -> bool:
+        """It was killed and started again, once."""
+        status = self.statuses()[name]
+        assert status["restartCount"] == 1, status
+        assert status["lastState"].get("terminated", {}).get("exitCode") == KILLED, status
+        assert status["ready"], status
+        assert self.phases()[name.pod] == "Running"
+        return bool(self.written(name, run=1))
+
+    def is_over(self, name: Name) -> bool:
+        """It was killed, and that was its end."""
+        status = self.statuses()[name]
+        assert status["state"].get("terminated", {}).get("exitCode") == KILLED, status
+        assert status["restartCount"] == 0
+        return self.phases()[name.pod] == "Failed"
 
     # What they wrote
 
@@ -139,19 +152,24 @@ def assert_consecutive(numbers: Sequence[int], whose: object) -> None:
         assert number == expected, f"{whose}: line {number} where {expected} is due"
 
 
-def _manifest(
-    name: str, image: str, node: str, policy: str, *, twice: bool = False
-) -> dict[str, Any]:
+def counting_pod(images: Images, node: str, name: str, policy: str) -> dict[str, Any]:
+    """A pod that counts under its name; `pod-00` does it in two containers."""
+    image = images.push(guests.counts_by_name(EVERY_MS), "counts-by-name")
     manifest = pod(name, image, command=[_own(Name(name, "main"))])
     manifest["metadata"]["labels"] = {"app": _LABEL, "restarts": policy}
     spec = manifest["spec"]
     spec["restartPolicy"] = policy
     spec["nodeSelector"] = {"kubernetes.io/hostname": node}
-    if twice:
-        (first,) = spec["containers"]
-        own = _own(Name(name, "second"))
-        spec["containers"] = [first, first | {"name": "second", "command": [own]}]
+    (first,) = spec["containers"]
+    spec["containers"] = [
+        first | {"name": container, "command": [_own(Name(name, container))]}
+        for container in _containers(name)
+    ]
     return manifest
+
+
+def _containers(pod_name: str) -> list[str]:
+    return ["main", "second"] if pod_name == "pod-00" else ["main"]
 
 
 def _own(name: Name) -> str:

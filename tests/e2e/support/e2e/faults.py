@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 from controlplane import ControlPlane
 from e2e import guests
@@ -27,6 +27,12 @@ SHORT = (
     *("--set", "log-server:ANNOUNCE_INTERVAL_S=1"),
     *("--set", "wasm-executor:BEAT_INTERVAL_S=1"),
     *("--set", "wasm-executor:REGISTER_RETRY_S=0.5"),
+)
+ELECTION = (
+    *("--set", "pod-reconciler:ELECTION=on"),
+    *("--set", "pod-reconciler:ELECTION_LEASE_S=3"),
+    *("--set", "pod-reconciler:ELECTION_RENEW_DEADLINE_S=2"),
+    *("--set", "pod-reconciler:ELECTION_RETRY_S=0.5"),
 )
 _LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 _numbers = itertools.count(1)
@@ -174,9 +180,3 @@ def _shown(scene: Scene, name: str) -> str:
     """What `kubectl logs` shows; nothing while it fails, for the log-server may be coming."""
     kubectl = scene.plane.kubectl
     return kubectl("logs", f"--namespace={scene.pods.namespace}", name, check=False).stdout
-
-
-def terminated(status: dict[str, Any]) -> dict[str, Any]:
-    """How the container's last run ended; empty if there was none before."""
-    found: dict[str, Any] = status["lastState"].get("terminated", {})
-    return found

@@ -1,0 +1,133 @@
+"""The API server or the bus is away for longer than Kubernetes waits for a Node: pods go on.
+
+Conditions may flip meanwhile and must come back. What happened during the outage is caught up with.
+"""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+from e2e.anatomy import Part
+from e2e.counting import ALWAYS, NEVER, Name, assert_consecutive, counting_pod
+from e2e.expectations import eventually, steadily
+from e2e.faults import ELECTION, SHORT, Baseline, Scene, scene
+from e2e.images import Images
+from e2e.running_wasmlet import RunningWasmlet
+
+from contract.ids import NodeName
+from contract.subjects import Role
+from controlplane import ControlPlane, Tuning
+from embedded_nats import EmbeddedNats
+
+NODE = "outages"
+PODS = 6
+GRACE_S = 4.0
+AWAY_S = 2 * GRACE_S
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """Misses a Node soon."""
+    tuning = Tuning(node_monitor_period_s=0.5, node_monitor_grace_period_s=GRACE_S)
+    with ControlPlane(tmp_path_factory.mktemp("outages plane"), tuning=tuning) as plane:
+        plane.deploy()
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def nats(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedNats]:
+    """Not kept by `wasmlet up`, which would start it again at once."""
+    with EmbeddedNats(tmp_path_factory.mktemp("nats"), [NodeName(NODE)]) as nats:
+        yield nats
+
+
+@pytest.fixture(scope="module")
+def outages(
+    plane: ControlPlane,
+    nats: EmbeddedNats,
+    images: Images,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Scene]:
+    folder = tmp_path_factory.mktemp("outages")
+    passwords = nats.password_file(Role.LOG_SERVER).parent
+    options = ["--nats", nats.url, "--nats-passwords", str(passwords)]
+    options += ["--insecure-registry", images.registry.host, *SHORT, *ELECTION]
+    options += ["--set", f"node-registrar:BEAT_FRESH_S={GRACE_S / 2}"]
+    wasmlet = RunningWasmlet(plane, folder / "up", node_name=NODE, options=options)
+    with scene(plane, images, wasmlet) as outages:
+        outages.counting.create(images, NODE, PODS)
+        yield outages
+
+
+class Victims:
+    """Two more pods: one that restarts always and one that never does."""
+
+    def __init__(self, outages: Scene) -> None:
+        self._outages = outages
+        self.names = Name("victim-always", "main"), Name("victim-never", "main")
+        others = outages.anatomy.containers()
+        for name, policy in zip(self.names, (ALWAYS, NEVER), strict=True):
+            outages.counting.add(outages.images, NODE, name.pod, policy)
+        outages.counting.await_running()
+        eventually(lambda: all(map(outages.counting.written, self.names)))
+        self.processes = outages.anatomy.containers() - others
+
+    def die(self) -> None:
+        """Returns when the one that restarts has: nobody else is needed for that."""
+        for process in self.processes:
+            process.kill()
+        always, _ = self.names
+        eventually(lambda: self._outages.counting.written(always, run=1))
+
+    def await_told(self) -> None:
+        """The API server hears of it."""
+        always, never = self.names
+        counting = self._outages.counting
+        eventually(lambda: counting.is_back(always) and counting.is_over(never))
+        for name in self.names:
+            assert_consecutive(counting.written(name), name)
+            counting.remove(name.pod)
+
+
+def await_caught_up(outages: Scene, before: Baseline) -> None:
+    outages.assert_recovered()
+    outages.counting.await_running()
+    before.assert_untouched()
+
+
+def test_pods_outlive_an_absence_of_the_api_server(plane: ControlPlane, outages: Scene) -> None:
+    """Services that start meanwhile harm nobody either: they know nothing, so they end nothing."""
+    before, victims = Baseline(outages), Victims(outages)
+    until = time.monotonic() + AWAY_S
+    plane.api_server.kill()
+    for part in (Part.RECONCILER, Part.REGISTRAR, Part.SUPERVISOR):
+        outages.anatomy.await_successor(part, outages.anatomy.kill(part))
+    victims.die()
+    steadily(lambda: before.processes <= outages.anatomy.containers(), until - time.monotonic())
+    plane.api_server.start()
+    plane.api_server.wait_ready()
+    victims.await_told()
+    await_caught_up(outages, before)
+
+
+def test_pods_outlive_an_absence_of_the_bus(nats: EmbeddedNats, outages: Scene) -> None:
+    """What is asked of the node meanwhile is done afterwards."""
+    before, victims = Baseline(outages), Victims(outages)
+    outages.pods.create(counting_pod(outages.images, NODE, "deleted", ALWAYS))
+    outages.pods.await_phase("deleted", "Running")
+    everything = outages.anatomy.containers() - victims.processes
+    until = time.monotonic() + AWAY_S
+    nats.kill()
+    outages.pods.create(counting_pod(outages.images, NODE, "created", ALWAYS))
+    outages.pods.delete("deleted")
+    victims.die()
+    steadily(lambda: everything <= outages.anatomy.containers(), until - time.monotonic())
+    assert not outages.pods.is_gone("deleted")
+    assert outages.pods.get("created")["status"]["phase"] == "Pending"
+    nats.start()
+    eventually(lambda: outages.pods.is_gone("deleted"))
+    outages.pods.await_phase("created", "Running")
+    victims.await_told()
+    outages.pods.delete("created")
+    eventually(lambda: outages.pods.is_gone("created"))
+    await_caught_up(outages, before)
