@@ -57,7 +57,7 @@ def run_service[S: ServiceSettings](
         uvloop.run(life())
     except ServiceError as error:
         log.error("service.failed", reason=str(error))  # noqa: TRY400 - one line for the user; no traceback for a known reason
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, SettingsError) else 1)
     except BaseExceptionGroup as group:
         _report(group)
         sys.exit(1)
