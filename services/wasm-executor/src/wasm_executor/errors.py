@@ -1,13 +1,13 @@
 """What stops the supervisor, or one thing that it does."""
 
-from servicekit.errors import ServiceError
+from servicekit.errors import ServiceError, SettingsError
 
 
 class ExecutorError(ServiceError):
     """Base of this service's errors; one that reaches the top ends the process with its text."""
 
 
-class RunDirectoryOnDiskError(ExecutorError):
+class RunDirectoryOnDiskError(ExecutorError, SettingsError):
     """Plans hold secrets, and this directory would write them to a disk."""
 
     def __init__(self, directory: str) -> None:

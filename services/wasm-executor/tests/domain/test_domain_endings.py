@@ -6,7 +6,13 @@ from podclock import C, Clock, Driver, plan_of
 
 from contract.messages.pod import Deletion, Drain, PodPlan, RestartPolicy
 from contract.messages.report import Running, Terminated
-from wasm_executor.domain.effects import AbandonImage, CloseStdin, PrepareImage, SignalRun
+from wasm_executor.domain.effects import (
+    AbandonImage,
+    AbandonRun,
+    CloseStdin,
+    PrepareImage,
+    SignalRun,
+)
 from wasm_executor.domain.inputs import Forgotten, Halted, PlanArrived
 
 TERM = SignalRun(container=C, run=0, signum=15)
@@ -126,7 +132,7 @@ def test_a_forgotten_pod_is_quiet_and_hurried(clock: Clock) -> None:
     seen = len(driver.occurrences)
     assert driver.tell(Forgotten(grace_s=0)) == [TERM]
     assert driver.pod.quiet
-    assert driver.wait(2.1) == [KILL]
+    assert driver.wait(2.1) == [KILL, AbandonRun(container=C, run=0)]
     driver.ended(137)
     assert driver.pod.stopped
     assert len(driver.occurrences) == seen
@@ -163,3 +169,10 @@ def test_another_image_ends_a_back_off(clock: Clock) -> None:
     other = msgspec.structs.replace(plan.containers[0], image="other")
     news = PlanArrived(plan=msgspec.structs.replace(plan, containers=(other,)))
     assert [type(each) for each in driver.tell(news)] == [PrepareImage]
+
+
+def test_a_kill_is_repeated_until_the_end_is_known(clock: Clock) -> None:
+    driver = running(clock, plan_of())
+    driver.tell(deletion(driver, 2))
+    assert driver.wait(2.1) == [KILL]
+    assert driver.wait(2.1) == [KILL]

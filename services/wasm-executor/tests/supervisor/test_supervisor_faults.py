@@ -3,11 +3,14 @@
 import os
 import shutil
 import signal
+from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 from executor_rig import Rig, executor_rig
 
+from contract.errors import CommandError
 from contract.messages.pod import PodPlan, RestartPolicy
 from contract.messages.report import Running
 
@@ -134,7 +137,7 @@ async def test_a_reboot_costs_the_run_directory_and_no_count(tmp_path: Path) -> 
         await rig.peer.apply(plan)
         await rig.peer.apply(finished)
         assert (await rig.peer.running(plan, restarts=1)).restart_count == 1
-        assert await rig.peer.until(lambda: _reported_again(rig, finished))
+        await rig.peer.until(lambda: _reported_again(rig, finished))
         assert await rig.peer.stopped(finished) == end
 
 
@@ -229,3 +232,34 @@ async def test_a_zygote_that_is_killed_delays_a_start_and_no_more(tmp_path: Path
         assert shown is not None
         assert isinstance(shown.state, Running)
         assert shown.restart_count == 0
+
+
+async def test_a_stale_leader_is_known_to_the_next_supervisor_too(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        older, plan = rig.peer.term, rig.plan("sleep")
+        created_at = older.created_at + timedelta(days=1)
+        rig.peer.term = msgspec.structs.replace(older, created_at=created_at)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        await kill_supervisor(rig)
+        with pytest.raises(CommandError, match="stale term"):
+            await rig.peer.apply(rig.plan("sleep", name="other"), term=older)
+
+
+async def test_a_pod_whose_plan_a_reboot_took_is_in_the_inventory_until_forgotten(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        rig.executor.kill()
+        shutil.rmtree(rig.executor.run_dir)
+        rig.peer.beats.clear()
+        rig.executor.start()
+        await rig.granted()
+        entries = (await rig.peer.report_all()).entries
+        assert [(each.uid, each.plan_digest) for each in entries] == [(plan.uid, "")]
+        await rig.peer.forget(plan)
+        await rig.peer.until(lambda: not rig.executor.traces_of(plan.uid))
+        assert (await rig.peer.report_all()).entries == ()

@@ -14,6 +14,7 @@ from wasm_executor.domain.backoff import BackOff, after_crash, after_image_failu
 from wasm_executor.domain.checkpoint import ContainerRecord
 from wasm_executor.domain.effects import (
     AbandonImage,
+    AbandonRun,
     CloseStdin,
     ForgetRun,
     PrepareImage,
@@ -35,6 +36,7 @@ from wasm_executor.domain.states import ALIVE, Event, Phase, advance
 
 RUN_ERROR: Final = "RunContainerError"
 IMAGE_BACK_OFF: Final = "ImagePullBackOff"
+KILL_AGAIN_S: Final = 2.0
 
 
 class Container:
@@ -75,8 +77,7 @@ class Container:
             self._replace(now)
 
     def begin(self) -> None:
-        self._move(Event.BEGUN)
-        self._prepare()
+        self._prepare_after(Event.BEGUN)
 
     def image_prepared(self, news: ImagePrepared) -> None:
         if self.phase is not Phase.PREPARING or news.attempt != self._attempt:
@@ -115,7 +116,7 @@ class Container:
         self.pause.clear()
         self.history.show_run()
         self.history.started_at = news.at
-        self.frame.tell(occurrences.created(self.plan, now), occurrences.started(self.plan, now))
+        self.frame.tell(*occurrences.started(self.plan, now))
         if self._early_end is not None:
             self.ended(self._early_end, now)
         elif self.frame.ending is not None:
@@ -129,10 +130,7 @@ class Container:
         self.tried = True
         self.history.show_run()
         self._keep_end(verdicts.not_started(news.message, now.wall, self.history.current_id))
-        self.frame.tell(
-            occurrences.created(self.plan, now),
-            occurrences.start_failed(self.plan, now, news.message),
-        )
+        self.frame.tell(*occurrences.start_failed(self.plan, now, news.message))
         if self._is_over(verdicts.START_ERROR_CODE):
             self._move(Event.NOT_STARTED_FOR_GOOD)
             return
@@ -187,17 +185,19 @@ class Container:
             self.frame.want(AbandonImage(container=plan.name))
             self._prepare()
         elif self.phase is not Phase.STOPPING:
-            self._retry()
+            self._prepare_after(Event.DELAY_PASSED)
 
     def wake(self, now: Moment) -> None:
         """Do what the time has come for."""
         if self.pause.wake_at is None or now.mono < self.pause.wake_at:
             return
         if self.phase is Phase.STOPPING:
-            self.pause.wake_at = None
+            self.pause.wake_at = now.mono + KILL_AGAIN_S
             self._signal(signal.SIGKILL)
+            if self.frame.quiet:
+                self.frame.want(AbandonRun(container=self.plan.name, run=self.history.run))
         elif self.pause.is_due(now):
-            self._retry()
+            self._prepare_after(Event.DELAY_PASSED)
         else:
             self._show_back_off(now)
 
@@ -222,8 +222,8 @@ class Container:
             )
         )
 
-    def _retry(self) -> None:
-        self._move(Event.DELAY_PASSED)
+    def _prepare_after(self, event: Event) -> None:
+        self._move(event)
         self._prepare()
 
     def _show_back_off(self, now: Moment) -> None:
@@ -251,20 +251,16 @@ class Container:
         over = self._is_over(news.exit_code)
         if self.frame.ending is None and (replaced or (news.lost and not over)):
             self.history.crash = None
-            self._restart()
+            self._prepare_after(Event.ENDED_RESTARTS)
         elif over:
             self._move(Event.ENDED_FOR_GOOD)
         else:
             self._restart_after_crash(news.at, now)
 
-    def _restart(self) -> None:
-        self._move(Event.ENDED_RESTARTS)
-        self._prepare()
-
     def _restart_after_crash(self, ended_at: datetime, now: Moment) -> None:
         delay_s = self._next_crash(ended_at)
         if delay_s <= 0:
-            self._restart()
+            self._prepare_after(Event.ENDED_RESTARTS)
             return
         self._move(Event.ENDED_BACKS_OFF)
         self.back_off(delay_s, max(0.0, delay_s - now.passed_since(ended_at)), now)
@@ -283,9 +279,8 @@ class Container:
     def _send_stop(self, kill_at: float) -> None:
         self._move(Event.STOP_SENT)
         self.pause.wake_at = kill_at
-        run = self.history.run
         if self.frame.plan.drain is Drain.STDIN_EOF:
-            self.frame.want(CloseStdin(container=self.plan.name, run=run))
+            self.frame.want(CloseStdin(container=self.plan.name, run=self.history.run))
         else:
             self._signal(signal.SIGTERM)
 

@@ -52,5 +52,12 @@ class ForgetRun(Effect, frozen=True, kw_only=True):
     run: int
 
 
+class AbandonRun(Effect, frozen=True, kw_only=True):
+    """Do without this run's end: a full disk holds back its last lines, which nobody wants."""
+
+    container: ContainerName
+    run: int
+
+
 class Happened(Effect, frozen=True, kw_only=True):
     occurrence: Occurrence

@@ -88,7 +88,12 @@ class Forgotten(Input, frozen=True, kw_only=True):
 
 
 class Halted(Input, frozen=True, kw_only=True):
-    """The executor stops, or lost its node: end what runs, tell nobody."""
+    """The executor stops, or lost its node: end what runs, tell nobody.
+
+    Without `grace_s` the pod has its own.
+    """
+
+    grace_s: float | None = None
 
 
 class Woken(Input, frozen=True, kw_only=True):

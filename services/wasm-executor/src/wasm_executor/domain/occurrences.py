@@ -8,16 +8,17 @@ from contract.messages.report import Occurrence
 from wasm_executor.domain.moments import Moment
 
 
-def created(container: ContainerPlan, now: Moment) -> Occurrence:
+def _created(container: ContainerPlan, now: Moment) -> Occurrence:
     return Occurrence(
         reason="Created", message="Container created", at=now.wall, container=container.name
     )
 
 
-def started(container: ContainerPlan, now: Moment) -> Occurrence:
-    return Occurrence(
+def started(container: ContainerPlan, now: Moment) -> tuple[Occurrence, Occurrence]:
+    begun = Occurrence(
         reason="Started", message="Container started", at=now.wall, container=container.name
     )
+    return _created(container, now), begun
 
 
 def killing(container: ContainerPlan, now: Moment) -> Occurrence:
@@ -34,14 +35,17 @@ def _killing(container: ContainerPlan, now: Moment, message: str) -> Occurrence:
     return Occurrence(reason="Killing", message=message, at=now.wall, container=container.name)
 
 
-def start_failed(container: ContainerPlan, now: Moment, message: str) -> Occurrence:
-    return Occurrence(
+def start_failed(
+    container: ContainerPlan, now: Moment, message: str
+) -> tuple[Occurrence, Occurrence]:
+    failed = Occurrence(
         reason="Failed",
         message=f"Error: {message}",
         at=now.wall,
         type="Warning",
         container=container.name,
     )
+    return _created(container, now), failed
 
 
 def restart_backs_off(pod: PodPlan, container: ContainerPlan, now: Moment) -> Occurrence:

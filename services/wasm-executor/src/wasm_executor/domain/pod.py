@@ -93,7 +93,9 @@ class Pod:
             case Forgotten():
                 self._end(Cause.FORGOTTEN, news.grace_s, now)
             case Halted():
-                self._end(Cause.HALTED, self.plan.termination_grace_s, now)
+                own_s = self.plan.termination_grace_s
+                grace_s = own_s if news.grace_s is None else news.grace_s
+                self._end(Cause.HALTED, grace_s, now)
             case (
                 ImagePrepared()
                 | PreparationFailed()

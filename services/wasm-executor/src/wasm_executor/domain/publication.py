@@ -35,7 +35,7 @@ class Publication:
             return None
         if self._waiting_since is None:
             self._waiting_since = now.mono
-        if settled and not self._only_numbers_differ(content):
+        if settled and (content.stopped or not self._only_numbers_differ(content)):
             return now.mono
         return self._waiting_since + self._patience_s
 

@@ -6,6 +6,7 @@ somebody else may hold the node name by now.
 """
 
 import asyncio
+import resource
 from typing import NoReturn
 
 import structlog
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 async def supervise(settings: ExecutorSettings, identity: Identity) -> None:
     """Run until SIGTERM."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # plans are in memory
     for folder in (settings.run_dir, settings.data_dir, settings.log_root):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not settings.run_dir_may_be_disk:

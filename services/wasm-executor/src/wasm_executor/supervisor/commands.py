@@ -60,8 +60,8 @@ class Commands:
                 return self._ack(command, changed=True)
             case Standing.SAME:
                 assert task is not None
-                task.stored = stored
                 self._node.plans.save(stored)
+                task.stored = stored
             case Standing.REPEATED:
                 pass
         return self._ack(command, changed=False)
@@ -71,8 +71,7 @@ class Commands:
         self._raise_term(command.term)
         task = self._roster.get(command.uid)
         if task is None:
-            self._node.plans.drop(command.uid)
-            self._node.checkpoint.drop(command.uid)
+            await self._roster.forget_unknown(command.uid)
         else:
             self._require_room(task)
             task.put(Forgotten(grace_s=command.grace_s))
@@ -132,8 +131,8 @@ class Commands:
             c.name for c in stored.plan.containers
         ]:
             raise CommandError(400, "the containers of a pod cannot change")
-        task.stored = stored
         self._node.plans.save(stored)
+        task.stored = stored
         task.put(PlanArrived(plan=stored.plan))
 
     def _ack(self, command: PodApply, *, changed: bool) -> PodAck:

@@ -154,9 +154,13 @@ class Grant:
 
     async def _revoked(self, _node: NodeName, command: NodeRevoke) -> Done:
         if command.holder != self._node.identity.incarnation:
-            async with self._turn:
-                await self._lose(command.holder)
+            self._node.reporter.keep_silent()
+            self._node.tasks.create_task(self._obey(command), name="revoked")
         return Done()
+
+    async def _obey(self, command: NodeRevoke) -> None:
+        async with self._turn:
+            await self._lose(command.holder)
 
     async def _lose(self, holder: Incarnation) -> None:
         """Another runs this node now: end everything here, say nothing, forget it."""

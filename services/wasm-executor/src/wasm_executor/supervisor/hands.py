@@ -14,6 +14,7 @@ from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan
 from wasm_executor.domain.effects import (
     AbandonImage,
+    AbandonRun,
     CloseStdin,
     Effect,
     ForgetRun,
@@ -21,11 +22,13 @@ from wasm_executor.domain.effects import (
     SignalRun,
     StartRun,
 )
-from wasm_executor.domain.inputs import ImagePrepared, Input, MemoryExceeded, RunStarted
+from wasm_executor.domain.inputs import ImagePrepared, Input, MemoryExceeded, RunEnded, RunStarted
 from wasm_executor.domain.pod import Pod
+from wasm_executor.domain.verdicts import KILLED_CODE
 from wasm_executor.images.records import PreparedImage
-from wasm_executor.keeper.errors import UnknownContainerError
+from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerError
 from wasm_executor.supervisor.memory import Watched
+from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey
 from wasm_executor.supervisor.work import Tell, broken, prepare_image, start_run
@@ -57,6 +60,8 @@ class Hands:
                 self._begin(effect, self._start(effect))
             case AbandonImage():
                 self._work.pop(effect.container).cancel()
+            case AbandonRun():
+                await self._abandon(effect)
             case SignalRun() | CloseStdin() | ForgetRun():
                 await self._command_keeper(effect)
 
@@ -118,3 +123,18 @@ class Hands:
                 case ForgetRun():
                     self._node.memory.unwatch(key)
                     await keeper.forget(key)
+
+    async def _abandon(self, effect: AbandonRun) -> None:
+        """The keeper drops a run that is dead, its log written or not; a live one it keeps."""
+        with suppress(ContainerInUseError, UnknownContainerError):
+            await self._node.keeper.forget(self._key(effect.container, effect.run))
+            present = now()
+            self._put(
+                RunEnded(
+                    container=effect.container,
+                    run=effect.run,
+                    exit_code=KILLED_CODE,
+                    at=present.wall,
+                    started_at=present.wall,
+                )
+            )

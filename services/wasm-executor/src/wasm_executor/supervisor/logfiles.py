@@ -94,16 +94,15 @@ def place_of_tail(log: Path, lines: int) -> Place:
 
 def _tail_of(descriptor: int, wanted: int) -> tuple[int, int]:
     """Return the offset where the last `wanted` lines begin, and how many are still missing."""
-    end = os.fstat(descriptor).st_size
+    size = end = os.fstat(descriptor).st_size
     if wanted == 0:
-        return end, 0
+        return size, 0
     while end > 0:
         begin = max(0, end - BLOCK_BYTES)
         block = os.pread(descriptor, end - begin, begin)
         # The line end at the very end of the file closes the last line, it begins none.
-        newlines = block.count(b"\n")
-        closes_last = end == os.fstat(descriptor).st_size and block.endswith(b"\n")
-        starts = newlines - closes_last
+        closes_last = end == size and block.endswith(b"\n")
+        starts = block.count(b"\n") - closes_last
         if starts >= wanted:
             cut = len(block) - closes_last
             for _ in range(wanted):
@@ -111,4 +110,5 @@ def _tail_of(descriptor: int, wanted: int) -> tuple[int, int]:
             return begin + cut + 1, 0
         wanted -= starts
         end = begin
-    return 0, wanted - 1
+    # The first line begins with the file.
+    return 0, wanted - (size > 0)

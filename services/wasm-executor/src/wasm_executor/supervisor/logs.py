@@ -62,6 +62,9 @@ class Logs:
             raise CommandError(refusal.code, refusal.text) from refusal
         name = container.plan.name
         log = log_path(self._node.settings.log_root, task.pod.plan, name, run)
+        if not await asyncio.to_thread(log.exists):
+            text = f'failed to open log file "{log}": open {log}: no such file or directory'
+            raise CommandError(400, text)
         place = START
         if command.tail_lines is not None:
             place = await asyncio.to_thread(place_of_tail, log, command.tail_lines)

@@ -8,9 +8,16 @@ container and are not the guest's.
 import asyncio
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, NoReturn
 
+import structlog
+
+log = structlog.get_logger()
+
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
+ZYGOTE: Final = "wasmlet-zygote"
+"""The name that it gives itself."""
 
 
 class Watched:
@@ -25,28 +32,25 @@ class Watched:
 class MemoryWatch:
     """All processes with a limit, by key."""
 
-    def __init__(self) -> None:
+    def __init__(self, keeper_pid: int) -> None:
+        self._keeper_pid = keeper_pid
         self._watched: dict[str, Watched] = {}
-        self._inherited_bytes: int | None = None
+        self._inherited_bytes = 0
 
     def watch(self, key: str, watched: Watched) -> None:
-        """Look after a process whose guest has just begun."""
+        """Look after a process whose guest has begun."""
+        if not self._watched:
+            self._inherited_bytes = inherited_bytes(self._keeper_pid)
         self._watched[key] = watched
-        taken = anonymous_bytes(watched.pid)
-        if taken is not None:
-            # The least that was ever seen: a fast guest may have grown before the first look.
-            known = self._inherited_bytes
-            self._inherited_bytes = taken if known is None else min(known, taken)
 
     def unwatch(self, key: str) -> None:
         self._watched.pop(key, None)
 
     def look(self) -> None:
         """Find who is over his limit. Each is told once."""
-        inherited = self._inherited_bytes or 0
         for key, each in list(self._watched.items()):
             taken = anonymous_bytes(each.pid)
-            if taken is not None and taken - inherited > each.limit_bytes:
+            if taken is not None and taken - self._inherited_bytes > each.limit_bytes:
                 del self._watched[key]
                 each.on_exceeded()
 
@@ -54,6 +58,21 @@ class MemoryWatch:
         while True:
             await asyncio.sleep(interval_s)
             self.look()
+
+
+def inherited_bytes(keeper_pid: int) -> int:
+    """Return what every container has from the zygote, which is the keeper's child as they are.
+
+    Nothing where there is no zygote at this moment: a container then counts for more than it took.
+    """
+    children = Path(f"/proc/{keeper_pid}/task/{keeper_pid}/children")
+    try:
+        for pid in children.read_text().split():
+            if Path(f"/proc/{pid}/comm").read_text().strip() == ZYGOTE:
+                return anonymous_bytes(int(pid)) or 0
+    except OSError as error:
+        log.warning("zygote.not_measured", reason=str(error))
+    return 0
 
 
 def anonymous_bytes(pid: int) -> int | None:

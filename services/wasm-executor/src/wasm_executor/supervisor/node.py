@@ -1,6 +1,7 @@
 """What all pods of this executor share: the keeper, images, stores, the group that owns tasks."""
 
 import asyncio
+import os
 
 from wasm_executor.domain.backoff import BackOffRules
 from wasm_executor.domain.frame import Rules
@@ -35,7 +36,7 @@ class Node:
         self.reporter = reporter
         self.plans = PlanStore(settings.run_dir)
         self.checkpoint = Checkpoint(settings.data_dir)
-        self.memory = MemoryWatch()
+        self.memory = MemoryWatch(os.getppid())
         self.rules = rules_of(settings)
         self.standing = self.plans.load_standing()
 

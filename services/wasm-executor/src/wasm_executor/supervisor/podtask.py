@@ -99,7 +99,7 @@ class PodTask:
     async def say_all(self) -> None:
         """Repeat the last report; where there is none, say what is true now."""
         if self._voice.heard:
-            await self._voice.say_again()
+            await self._voice.say_again(self.stored.rank.term)
         else:
             await self._report(self._content())
 
@@ -109,7 +109,7 @@ class PodTask:
 
     async def say_again(self) -> None:
         """Repeat the last report under its own number, if there is one."""
-        await self._voice.say_again()
+        await self._voice.say_again(self.stored.rank.term)
 
     # The task
 

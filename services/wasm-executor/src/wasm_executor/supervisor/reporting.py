@@ -8,6 +8,7 @@ import itertools
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from contract.errors import ContractError
@@ -102,10 +103,10 @@ class Voice:
     async def say(self, report: PodReported) -> None:
         await self._reporter.say(report)
 
-    async def say_again(self) -> None:
-        """Repeat the last report under its own number."""
+    async def say_again(self, term: Term) -> None:
+        """Repeat the last report under its own number, for whoever leads now."""
         if self._last is not None:
-            await self._reporter.say(self._last)
+            await self._reporter.say(msgspec.structs.replace(self._last, term=term))
 
     async def tell(self, plan: PodPlan, occurrences: tuple[Occurrence, ...]) -> None:
         """Say what happened; it becomes Events and holds nothing up."""

@@ -12,7 +12,7 @@ from contract.digests import inventory_digest
 from contract.ids import PodUid
 from contract.messages.report import ContainerReport, InventoryEntry
 from wasm_executor.domain.checkpoint import PodRecord
-from wasm_executor.domain.frame import Cause
+from wasm_executor.domain.frame import MIN_GRACE_S, Cause
 from wasm_executor.domain.inputs import Halted
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.restoring import (
@@ -60,7 +60,17 @@ class Roster:
     # What it knows
 
     def entries(self) -> tuple[InventoryEntry, ...]:
-        return tuple(task.entry() for task in self._pods.values())
+        """Return all pods; of one whose plan a reboot took, only that there was one.
+
+        The reconciler sends it again, or says that it is gone: until then its logs stay.
+        """
+        records = self._node.checkpoint.records
+        planless = [
+            InventoryEntry(uid=uid, plan_digest="", epoch=0, sequence=0)
+            for uid in records
+            if uid not in self._pods
+        ]
+        return (*(task.entry() for task in self._pods.values()), *planless)
 
     def digest(self) -> str:
         """Return the digest over what has been reported, which is what the other side can know."""
@@ -144,18 +154,32 @@ class Roster:
         uid = task.pod.plan.uid
         if self._pods.get(uid) is not task:
             return
-        self._node.plans.drop(uid)
-        self._node.checkpoint.drop(uid)
-        folder = pod_log_folder(self._node.settings.log_root, task.pod.plan)
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await self._drop(uid)
         del self._pods[uid]
+
+    async def forget_unknown(self, uid: PodUid) -> None:
+        """Drop what an earlier life left of a pod that has no plan here."""
+        if uid in self._node.checkpoint.records:
+            await self._drop(uid)
+
+    async def _drop(self, uid: PodUid) -> None:
+        node = self._node
+        record = node.checkpoint.records.get(uid)
+        node.plans.drop(uid)
+        node.checkpoint.drop(uid)
+        if record is not None:
+            folder = pod_log_folder(node.settings.log_root, record)
+            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:
-        """End everything that runs and wait for it; `drop` also forgets the pods."""
+        """End everything that runs and wait for it.
+
+        `drop` also forgets the pods, and hurries: another executor runs them by now.
+        """
         pods = list(self._pods.values())
         for task in pods:
-            task.put(Halted())
+            task.put(Halted(grace_s=MIN_GRACE_S if drop else None))
         for task in pods:
             await task.ended.wait()
         if drop:

@@ -5,6 +5,7 @@ from typing import NamedTuple, Self
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.pod import PodPlan
+from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.domain.restoring import Present
 from wasm_executor.keeper.protocol import ContainerProcess, Exit
@@ -54,8 +55,8 @@ def present_of(process: ContainerProcess) -> Present:
     )
 
 
-def pod_log_folder(log_root: Path, plan: PodPlan) -> Path:
-    return log_root / "pods" / f"{plan.namespace}_{plan.name}_{plan.uid}"
+def pod_log_folder(log_root: Path, pod: PodPlan | PodRecord) -> Path:
+    return log_root / "pods" / f"{pod.namespace}_{pod.name}_{pod.uid}"
 
 
 def log_path(log_root: Path, plan: PodPlan, container: ContainerName, run: int) -> Path:

@@ -14,7 +14,7 @@ import structlog
 from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, Drain, PodPlan
 from contract.messages.report import Occurrence
-from wasm_executor.container.plan import Artifact, ArtifactKind, ProcessPlan
+from wasm_executor.container.plan import Artifact, ArtifactKind, ProcessPlan, StartFailureReason
 from wasm_executor.domain.effects import PrepareImage, StartRun
 from wasm_executor.domain.inputs import (
     Input,
@@ -89,6 +89,10 @@ async def start_run(
     try:
         spawned = await _spawn_patiently(node, spec, process)
     except StartFailedError as error:
+        if error.reason is StartFailureReason.ARTIFACT_UNUSABLE:
+            # Compiled by another engine, or damaged: the next attempt compiles it again.
+            await (await node.images).forget_compiled(image)
+            return _not_created(container.name, want.attempt, error.message)
         metrics.REFUSED.inc()
         return RunRefused(container=container.name, run=want.run, message=error.message)
     except KeeperError as error:

@@ -1,0 +1,268 @@
+"""What becomes of a pod after a supervisor, a keeper, a machine, or a disk was lost."""
+
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+import pytest
+from podclock import EPOCH, C, Clock, Driver, plan_of
+
+from contract.messages.pod import Deletion, PodPlan, RestartPolicy
+from contract.messages.report import ContainerReport, ContainerState, Running, Terminated, Waiting
+from wasm_executor.domain.checkpoint import PodRecord
+from wasm_executor.domain.effects import ForgetRun, PrepareImage, SignalRun, StartRun
+from wasm_executor.domain.frame import Rules
+from wasm_executor.domain.inputs import RunEnded
+from wasm_executor.domain.restoring import (
+    Present,
+    new_record,
+    record_of_present,
+    record_of_status,
+    restore,
+)
+from wasm_executor.domain.states import Phase
+
+LIFE = 1
+
+
+def next_driver(
+    clock: Clock,
+    plan: PodPlan,
+    record: PodRecord,
+    *present: Present,
+    same_life: bool = True,
+) -> Driver:
+    """Restore and let the news arrive, as the next supervisor does."""
+    restored = restore(plan, record, present, same_life=same_life, now=clock.now, rules=Rules())
+    driver = Driver(clock, plan, restored.pod)
+    effects = []
+    for news in restored.news or (None,):
+        effects += driver.tell(news)
+    driver.effects = effects
+    return driver
+
+
+def record(driver: Driver) -> PodRecord:
+    return driver.pod.record(driver.clock.now.wall, LIFE)
+
+
+def alive(clock: Clock, run: int = 0) -> Present:
+    return Present(container=C, run=run, pid=77, started_at=clock.now.wall)
+
+
+def dead(clock: Clock, code: int, run: int = 0) -> Present:
+    wall = clock.now.wall
+    end = RunEnded(container=C, run=run, exit_code=code, at=wall, started_at=wall)
+    return Present(container=C, run=run, pid=77, started_at=wall, end=end)
+
+
+def test_what_runs_goes_on_as_it_was(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    after = next_driver(clock, before.pod.plan, record(before), alive(clock))
+    assert after.effects == []
+    assert after.pod.reports() == before.pod.reports()
+
+
+def test_an_end_that_nobody_saw_is_taken_once(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    after = next_driver(clock, before.pod.plan, record(before), dead(clock, 3))
+    assert [type(each) for each in after.effects] == [ForgetRun, PrepareImage]
+    state = after.shown().state
+    assert isinstance(state, Terminated)
+    assert state.exit_code == 3
+    again = next_driver(clock, before.pod.plan, record(after), dead(clock, 3))
+    assert again.shown().last_state is None
+    again.run()
+    assert again.shown().restart_count == 1
+
+
+def test_a_spawn_that_nobody_finished_begins_again_under_its_number(clock: Clock) -> None:
+    before = Driver(clock, plan_of(RestartPolicy.NEVER))
+    before.tell()
+    before.prepared()
+    after = next_driver(clock, before.pod.plan, record(before))
+    assert [type(each) for each in after.effects] == [PrepareImage]
+    assert [each.run for each in after.prepared() if isinstance(each, StartRun)] == [0]
+    after.started()
+    assert after.shown().restart_count == 0
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("policy", "again"),
+    [
+        (RestartPolicy.ALWAYS, True),
+        (RestartPolicy.ON_FAILURE, True),
+        (RestartPolicy.NEVER, False),
+    ],
+)
+def test_what_ran_when_the_keeper_died_counts_as_killed(
+    clock: Clock, policy: RestartPolicy, *, again: bool, known: bool
+) -> None:
+    before = Driver(clock, plan_of(policy))
+    before.begin()
+    table = (dead(clock, 137),) if known else ()
+    after = next_driver(clock, before.pod.plan, record(before), *table, same_life=False)
+    state = after.shown().state
+    assert isinstance(state, Terminated)
+    assert (state.exit_code, state.reason) == (137, "Error")
+    assert any(isinstance(each, PrepareImage) for each in after.effects) is again
+    assert after.pod.stopped is not again
+
+
+def test_being_killed_with_the_keeper_costs_no_back_off(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    before.ended(1)
+    before.run()
+    after = next_driver(
+        clock, before.pod.plan, record(before), dead(clock, 137, run=1), same_life=False
+    )
+    assert any(isinstance(each, PrepareImage) for each in after.effects)
+    after.run()
+    assert after.shown().restart_count == 2
+
+
+def test_a_crash_before_the_keeper_died_keeps_its_back_off(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    before.ended(1)
+    before.run()
+    after = next_driver(
+        clock, before.pod.plan, record(before), dead(clock, 1, run=1), same_life=False
+    )
+    assert isinstance(after.shown().state, Waiting)
+
+
+@pytest.mark.parametrize("same_life", [True, False])
+def test_a_back_off_goes_on_where_it_was(clock: Clock, *, same_life: bool) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    before.ended(1)
+    before.run()
+    before.ended(1)
+    clock.turn(4)
+    after = next_driver(clock, before.pod.plan, record(before), same_life=same_life)
+    assert after.pod.reports() == before.pod.reports()
+    assert after.wait(5.9) == []
+    assert [type(each) for each in after.wait(0.2)] == [PrepareImage]
+
+
+def test_a_clock_that_was_set_back_does_not_hold_a_restart(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    before.ended(1)
+    before.run()
+    before.ended(1)
+    kept = record(before)
+    clock.mono -= 86_400
+    after = next_driver(clock, before.pod.plan, kept)
+    assert [type(each) for each in after.effects] == [PrepareImage]
+
+
+@pytest.mark.parametrize("same_life", [True, False])
+def test_a_finished_pod_never_runs_again(clock: Clock, *, same_life: bool) -> None:
+    before = Driver(clock, plan_of(RestartPolicy.NEVER))
+    before.begin()
+    before.ended(0)
+    after = next_driver(clock, before.pod.plan, record(before), same_life=same_life)
+    assert after.effects == []
+    assert after.pod.stopped
+    assert after.pod.reports() == before.pod.reports()
+
+
+def test_a_deletion_goes_on_with_what_is_left_of_its_grace(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    gone = Deletion(requested_at=clock.now.wall, grace_s=30)
+    plan = msgspec.structs.replace(before.pod.plan, deletion=gone)
+    kept = record(before)
+    clock.turn(20)
+    after = next_driver(clock, plan, kept, alive(clock))
+    assert after.effects == [SignalRun(container=C, run=0, signum=15)]
+    assert after.wait(9) == []
+    assert after.wait(1.1) == [SignalRun(container=C, run=0, signum=9)]
+
+
+def test_an_image_that_changed_meanwhile_is_replaced(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    other = msgspec.structs.replace(before.pod.plan.containers[0], image="other")
+    plan = msgspec.structs.replace(before.pod.plan, containers=(other,))
+    after = next_driver(clock, plan, record(before), alive(clock))
+    assert after.effects == [SignalRun(container=C, run=0, signum=15)]
+
+
+def test_without_a_record_the_table_of_the_keeper_tells(clock: Clock) -> None:
+    plan, present = plan_of(), alive(clock, run=4)
+    known = record_of_present(plan, (present,), LIFE, clock.now)
+    after = next_driver(clock, plan, known, present)
+    assert after.shown().restart_count == 4
+    assert isinstance(after.shown().state, Running)
+
+
+def status(state: ContainerState, **more: Any) -> ContainerReport:
+    return ContainerReport(name=C, state=state, **more)
+
+
+def ended(code: int) -> Terminated:
+    wall = EPOCH
+    return Terminated(exit_code=code, reason="Error", started_at=wall, finished_at=wall)
+
+
+def from_status(clock: Clock, plan: PodPlan, shown: ContainerReport) -> Driver:
+    known = record_of_status(plan, (shown,), clock.now)
+    return next_driver(clock, plan, known, same_life=False)
+
+
+def test_the_status_in_the_api_says_what_is_not_to_run_again(clock: Clock) -> None:
+    shown = status(ended(4), restart_count=2)
+    driver = from_status(clock, plan_of(RestartPolicy.NEVER), shown)
+    assert driver.effects == []
+    assert driver.pod.stopped
+    assert driver.shown().state == ended(4)
+
+
+def test_the_status_in_the_api_carries_counts_and_ends_on(clock: Clock) -> None:
+    shown = status(ended(4), restart_count=2, last_state=ended(3))
+    driver = from_status(clock, plan_of(), shown)
+    driver.run()
+    assert driver.shown().restart_count == 3
+    assert driver.shown().last_state == ended(4)
+
+
+def test_what_the_status_shows_running_was_killed_with_its_node(clock: Clock) -> None:
+    shown = status(Running(started_at=clock.now.wall), restart_count=2)
+    clock.turn(60)
+    never = from_status(clock, plan_of(RestartPolicy.NEVER), shown).shown().state
+    assert isinstance(never, Terminated)
+    assert (never.exit_code, never.started_at) == (137, clock.now.wall - timedelta(seconds=60))
+    always = from_status(clock, plan_of(), shown)
+    always.run()
+    assert always.shown().restart_count == 3
+
+
+@pytest.mark.parametrize("policy", list(RestartPolicy))
+def test_what_the_status_shows_waiting_for_its_first_run_is_started(
+    clock: Clock, policy: RestartPolicy
+) -> None:
+    shown = status(Waiting(reason="ContainerCreating"))
+    driver = from_status(clock, plan_of(policy), shown)
+    driver.run()
+    assert driver.shown().restart_count == 0
+
+
+def test_what_the_status_shows_in_back_off_goes_on_counting(clock: Clock) -> None:
+    shown = status(Waiting(reason="CrashLoopBackOff"), restart_count=5, last_state=ended(1))
+    driver = from_status(clock, plan_of(), shown)
+    driver.run()
+    assert driver.shown().restart_count == 6
+
+
+def test_a_new_pod_has_no_past(clock: Clock) -> None:
+    plan = plan_of()
+    driver = next_driver(clock, plan, new_record(plan, LIFE, clock.now))
+    assert driver.pod.containers[0].phase is Phase.PREPARING
+    assert driver.shown().container_id == ""
