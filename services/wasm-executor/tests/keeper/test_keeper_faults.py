@@ -2,12 +2,10 @@
 
 import asyncio
 import random
-import resource
 import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 from keeper_rig import (
@@ -17,6 +15,7 @@ from keeper_rig import (
     children,
     is_alive,
     kill,
+    numbered,
     wait_until,
 )
 
@@ -24,10 +23,6 @@ from wasm_executor.keeper.errors import KeeperGoneError
 from wasm_executor.keeper.records import start_ticks
 
 SMALL_PIPES = {"WASMLET_KEEPER_PIPE_BYTES": "8192"}
-
-
-def numbered(count: int) -> str:
-    return "".join(f"{number:010}\n" for number in range(count))
 
 
 async def count_through_kills(keeper: KeeperProcess, *, kills: int, lines: int) -> None:
@@ -234,51 +229,6 @@ async def test_sigterm_lets_the_supervisor_end_first_then_nothing_is_left(
         assert not any(is_alive(pid) for pid in below)
         content = container.content()  # killed inside a line, it leaves what it had written of it
         assert numbered(content.count("\n") + 1).startswith(content)
-
-
-async def test_full_disk_stops_the_guest_and_drops_nothing(keeper: KeeperProcess) -> None:
-    """A limit on file size stands for a full disk: `write` refuses, later it does not."""
-    lines = 200_000
-    async with keeper.supervise() as supervisor:
-        other = await supervisor.start("sleep")
-        _, most = resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE, (300_000, most))
-        container = await supervisor.start("counter", str(lines))
-        await until_blocked(supervisor, container.key)
-        size = container.log.stat().st_size
-        assert is_alive(container.pid)
-        await supervisor.client.signal(other.key, signal.SIGKILL)  # the keeper serves on
-        assert (await supervisor.next_exit()).key == other.key
-        assert container.log.stat().st_size == size
-        resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE, (most, most))
-        assert (await supervisor.next_exit()).code == 0
-        assert container.content() == numbered(lines)
-
-
-async def test_ended_container_whose_log_cannot_be_written_may_be_forgotten(
-    keeper: KeeperProcess,
-) -> None:
-    async with keeper.supervise() as supervisor:
-        _, most = resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(keeper.pid, resource.RLIMIT_FSIZE, (10_000, most))
-        container = await supervisor.start("counter", "100000")
-        await until_blocked(supervisor, container.key)
-        await supervisor.client.signal(container.key, signal.SIGKILL)
-        wait_until(lambda: not Path(f"/proc/{container.pid}").exists())
-        row = await supervisor.row(container.key)
-        assert row is not None
-        assert row.exit is None
-        await supervisor.client.forget(container.key)
-        assert await supervisor.row(container.key) is None
-
-
-async def until_blocked(supervisor: Supervisor, key: str) -> None:
-    async with asyncio.timeout(20):
-        while True:
-            row = await supervisor.row(key)
-            assert row is not None
-            if row.log_blocked:
-                return
 
 
 async def test_stopped_supervisor_holds_up_no_guest(keeper: KeeperProcess) -> None:

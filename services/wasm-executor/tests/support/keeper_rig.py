@@ -216,6 +216,11 @@ def launch_keeper(folder: Path, compiler: Compiler, **settings: str) -> KeeperPr
     return KeeperProcess(subprocess.Popen(command, env=environ), listener, folder, compiler)
 
 
+def numbered(count: int) -> str:
+    """What the guest `counter` writes."""
+    return "".join(f"{number:010}\n" for number in range(count))
+
+
 def children(pid: int) -> list[int]:
     found: list[int] = []
     for task in Path(f"/proc/{pid}/task").iterdir():

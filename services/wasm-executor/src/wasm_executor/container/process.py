@@ -26,26 +26,14 @@ from wasm_executor.keeper.descriptors import close_all_but
 from wasm_executor.keeper.linux import die_with_parent, name_process
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
 from wasm_executor.runtimes.interface import Runtime
+from wasm_executor.zygote.wire import GO, HELLO, Descriptors
 
 START_ERROR_CODE: Final = 128
 TRAP_CODE: Final = 134
 BROKEN_CODE: Final = 70
 """sysexits' EX_SOFTWARE: this program is wrong, not the guest."""
-HELLO: Final = b"hello"
-GO: Final = b"go"
 MAX_TEXT: Final = 4096
 """What a termination message may hold."""
-
-
-class Descriptors(msgspec.Struct, frozen=True, kw_only=True):
-    """What the keeper made for one container, in the order in which it is sent."""
-
-    stdin: int
-    stdout: int
-    stderr: int
-    plan: int
-    outcome: int
-    gate: int
 
 
 def live_and_exit(fds: Descriptors, keeper_pid: int, runtimes: Mapping[str, Runtime]) -> NoReturn:

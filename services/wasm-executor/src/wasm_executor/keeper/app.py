@@ -176,9 +176,11 @@ class Keeper:
 
     def _spawn(self, request: Spawn, fds: list[int]) -> None:
         key = request.spec.key
-        if key in self._rows or key in self._starting or len(fds) != 1:
-            for fd in fds:
-                os.close(fd)
+        if not fds:
+            self._refuse(request.id, Refusal.SPAWN_FAILED, "no descriptor is left for its plan")
+            return
+        if key in self._rows or key in self._starting:
+            os.close(fds[0])
             self._refuse(request.id, Refusal.KEY_IN_USE, f"{key} exists")
             return
         self._starting.add(key)
@@ -219,9 +221,16 @@ class Keeper:
         else:
             exit_ = msgspec.structs.replace(exit_, trap=outcome.trap, failure=outcome.failure)
             row.process = msgspec.structs.replace(row.process, exit=exit_)
-            self._records.save(row.process)
+            self._save_exit(row.process)
             self._send(Exited(exit=exit_))
         self._leave_when_drained()
+
+    def _save_exit(self, process: ContainerProcess) -> None:
+        """For the next keeper, which would say 137 otherwise; this one tells it in any case."""
+        try:
+            self._records.save(process)
+        except OSError as error:
+            emit("record.write_failed", key=process.key, error=str(error))
 
     def _list(self, request: ListContainers) -> None:
         processes = [

@@ -26,12 +26,11 @@ from wasm_executor.keeper.loop import EventLoop
 from wasm_executor.keeper.protocol import Spawn
 from wasm_executor.keeper.records import Records, start_ticks
 from wasm_executor.keeper.settings import KeeperSettings
+from wasm_executor.zygote.wire import GO, HELLO, SPAWN
 
 ATTEMPTS: Final = 5
 WINDOW: Final = 32
 """Spawns under way at once; it bounds the descriptors in flight, which the kernel counts."""
-GO: Final = b"go"
-SPAWN: Final = b"spawn"
 CREDENTIALS: Final = struct.Struct("3i")
 ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
@@ -73,20 +72,29 @@ class _Attempt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     gate: socket.socket
 
 
-class _Closing:
-    """Descriptors that are the container's: closed here, sent or not."""
+class _Ends:
+    """Both ends of what is made for one container: theirs are closed in any case, once sent."""
 
     def __init__(self) -> None:
-        self.fds: list[int] = []
+        self._ours: list[int] = []
+        self.theirs: list[int] = []
 
-    def add(self, fd: int) -> None:
-        self.fds.append(fd)
+    def keep(self, fd: int) -> int:
+        self._ours.append(fd)
+        return fd
+
+    def give(self, fd: int) -> None:
+        self.theirs.append(fd)
+
+    def sent(self) -> None:
+        """Ours live on; without this call they are closed too."""
+        self._ours.clear()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for fd in self.fds:
+        for fd in (*self._ours, *self.theirs):
             os.close(fd)
 
 
@@ -145,82 +153,103 @@ class Spawner:
             order = self._waiting.popleft()
             try:
                 self._attempt(order)
+            except (BrokenPipeError, ConnectionResetError):  # it died just now
+                self._ready = False
+                self._waiting.appendleft(order)
             except OSError as error:
                 self._fail(order, str(error))
 
     def _attempt(self, order: SpawnOrder) -> None:
-        order.attempts += 1
         spec = order.request.spec
         log = LogFile(
             Path(spec.log_path), max_bytes=spec.log_max_bytes, max_files=spec.log_max_files
         )
-        with _Closing() as theirs:
-            pipes, gate = self._prepare(order, theirs)
-            attempt = _Attempt(order=order, pipes=pipes, log=log, gate=gate)
-            self._under_way += 1
-            self._loop.add(gate.fileno(), lambda: self._hear_gate(attempt))
-            assert self._zygote is not None
-            try:
-                socket.send_fds(self._zygote, [SPAWN], theirs.fds)
-            except (BrokenPipeError, ConnectionResetError):
-                self._ready = False  # it died just now: its socket and this gate will tell
+        try:
+            with _Ends() as ends:
+                pipes, gate = self._prepare(order, ends)
+                assert self._zygote is not None
+                socket.send_fds(self._zygote, [SPAWN], ends.theirs)
+                ends.sent()
+        except OSError:
+            log.close()
+            raise
+        order.attempts += 1
+        self._under_way += 1
+        attempt = _Attempt(order=order, pipes=pipes, log=log, gate=socket.socket(fileno=gate))
+        self._loop.add(gate, lambda: self._hear_gate(attempt))
 
-    def _prepare(self, order: SpawnOrder, theirs: _Closing) -> tuple[Pipes, socket.socket]:
-        """Make both ends of everything, theirs in the order of the container's Descriptors."""
-        stdin: int | None = None
-        if order.request.spec.hold_stdin:
-            read_end, stdin = os.pipe2(os.O_CLOEXEC)
-            theirs.add(read_end)
-        else:
-            theirs.add(os.dup(self._null))
-        stdout, stderr = self._output_pipe(theirs), self._output_pipe(theirs)
-        theirs.add(os.dup(order.plan_fd))
-        theirs.add(self._records.open_outcome(order.request.spec.key))
-        ours, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        theirs.add(gate.detach())
+    def _prepare(self, order: SpawnOrder, ends: _Ends) -> tuple[Pipes, int]:
+        """Make everything, theirs in the order of `Descriptors`; return ours and our gate."""
+        stdin = self._stdin(ends, hold=order.request.spec.hold_stdin)
+        stdout, stderr = self._output_pipe(ends), self._output_pipe(ends)
+        ends.give(os.dup(order.plan_fd))
+        ends.give(self._records.open_outcome(order.request.spec.key))
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        return Pipes(stdin=stdin, stdout=stdout, stderr=stderr), ours
+        ends.give(theirs.detach())
+        return Pipes(stdin=stdin, stdout=stdout, stderr=stderr), ends.keep(ours.detach())
 
-    def _output_pipe(self, theirs: _Closing) -> int:
+    def _stdin(self, ends: _Ends, *, hold: bool) -> int | None:
+        if not hold:
+            ends.give(os.dup(self._null))
+            return None
         read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        theirs.add(write_end)
+        ends.give(read_end)
+        return ends.keep(write_end)
+
+    def _output_pipe(self, ends: _Ends) -> int:
+        read_end, write_end = os.pipe2(os.O_CLOEXEC)
+        ends.give(write_end)
         if self._pipe_bytes is not None:
-            fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, self._pipe_bytes)
-        return read_end
+            with suppress(OSError):  # above a user's limit the kernel keeps its own size
+                fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, self._pipe_bytes)
+        return ends.keep(read_end)
 
     def _hear_gate(self, attempt: _Attempt) -> None:
         self._loop.remove(attempt.gate.fileno())
         self._under_way -= 1
+        try:
+            if not self._handed_over(attempt):
+                self._try_again(attempt)
+        except OSError as error:  # it cannot be recorded, so it must not go on
+            self._discard(attempt)
+            self._fail(attempt.order, str(error))
+        self._dispatch()
+
+    def _handed_over(self, attempt: _Attempt) -> bool:
+        """Give the container to whoever ordered it; False if there is none."""
         pid = _greeting(attempt.gate)
         ticks = start_ticks(pid) if pid is not None else None
         if pid is None or ticks is None:
-            self._try_again(attempt)
-        else:
-            os.close(attempt.order.plan_fd)
-            attempt.order.on_born(
-                Born(
-                    order=attempt.order,
-                    pid=pid,
-                    start_ticks=ticks,
-                    pipes=attempt.pipes,
-                    log=attempt.log,
-                    gate=attempt.gate,
-                )
-            )
-        self._dispatch()
+            return False
+        born = Born(
+            order=attempt.order,
+            pid=pid,
+            start_ticks=ticks,
+            pipes=attempt.pipes,
+            log=attempt.log,
+            gate=attempt.gate,
+        )
+        attempt.order.on_born(born)
+        os.close(attempt.order.plan_fd)
+        return True
 
     def _try_again(self, attempt: _Attempt) -> None:
-        attempt.gate.close()
-        attempt.log.close()
-        for fd in (attempt.pipes.stdin, attempt.pipes.stdout, attempt.pipes.stderr):
-            if fd is not None:
-                os.close(fd)
+        self._discard(attempt)
         order = attempt.order
         emit("spawn.interrupted", key=order.request.spec.key, attempt=order.attempts)
         if order.attempts < ATTEMPTS:
             self._waiting.appendleft(order)
         else:
             self._fail(order, "the process ended before its guest could start")
+
+    def _discard(self, attempt: _Attempt) -> None:
+        """A container whose gate closes unopened ends."""
+        attempt.gate.close()
+        attempt.log.close()
+        for fd in (attempt.pipes.stdin, attempt.pipes.stdout, attempt.pipes.stderr):
+            if fd is not None:
+                os.close(fd)
 
     def _fail(self, order: SpawnOrder, message: str) -> None:
         os.close(order.plan_fd)
@@ -234,7 +263,7 @@ def _greeting(gate: socket.socket) -> int | None:
     except ConnectionResetError:
         return None
     for level, kind, content in ancillary:
-        if data and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+        if data == HELLO and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
             pid: int = CREDENTIALS.unpack(content)[0]
             return pid
     return None

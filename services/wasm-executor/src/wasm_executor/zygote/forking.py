@@ -17,15 +17,14 @@ from typing import Final, NoReturn
 
 import msgspec
 
-from wasm_executor.container.process import Descriptors, live_and_exit
+from wasm_executor.container.process import live_and_exit
 from wasm_executor.keeper.descriptors import receive
 from wasm_executor.keeper.linux import disable_huge_pages, name_process, renounce_privileges
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
 from wasm_executor.zygote.freezing import freeze_heap
+from wasm_executor.zygote.wire import READY, SPAWN, Descriptors
 
-READY: Final = b"ready"
-SPAWN: Final = b"spawn"
 FIELDS: Final = Descriptors.__struct_fields__
 OOM_SCORE: Final = 500
 BATCH: Final = 8
