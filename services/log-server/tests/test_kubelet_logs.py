@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -207,7 +207,7 @@ async def test_a_reader_that_stalls_costs_one_chunk_and_one_that_goes_on_gets_al
             assert len(await reader.ends()) == 32 * 1024 * 984 - 1
 
 
-async def settled(count, for_s: float = 0.3):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201
+async def settled(count: Callable[[], int], for_s: float = 0.3) -> None:
     """Wait until a count has not changed for a while."""
     seen, since = count(), time.monotonic()
     while time.monotonic() - since < for_s:

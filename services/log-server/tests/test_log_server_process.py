@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import resource
 import signal
 import socket
 import sys
@@ -132,6 +133,10 @@ async def test_its_admin_port_says_whether_it_can_work(tmp_path: Path) -> None:
             assert 'wasmlet_kubelet_authentications_total{result="none"} 1.0' in metrics
             assert "wasmlet_log_streams 0.0" in metrics
             assert "wasmlet_kubelet_listeners 1.0" in metrics
+            pid = running.process.pid
+            assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
+            soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+            assert soft == hard
             assert await running.end() == 0
 
 

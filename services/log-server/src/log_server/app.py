@@ -127,7 +127,7 @@ class LogServer:
 
 async def serve(settings: LogServerSettings) -> None:
     """Run the log-server until it is told to stop."""
-    _allow_many_connections()
+    _set_limits()
     with stop_absorbed():
         async with (
             connected(settings, Role.LOG_SERVER) as bus,
@@ -141,7 +141,11 @@ async def serve(settings: LogServerSettings) -> None:
             tasks.create_task(server.run(), name="listeners")
 
 
-def _allow_many_connections() -> None:
-    """Raise the soft limit of descriptors as Go does: every reader is one."""
+def _set_limits() -> None:
+    """Raise the soft limit of descriptors as Go does, for every reader is one; dump no core.
+
+    A core would hold the serving keys and the tokens of requests in flight.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -1,6 +1,7 @@
 """A log-server with everybody that it talks to, for the length of a test."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -84,6 +85,17 @@ def trusting(certificate: Path | None = None) -> ssl.SSLContext:
     if certificate is not None:
         context.load_cert_chain(certificate)
     return context
+
+
+def shown_certificate(port: int) -> bytes:
+    """The DER form of what a listener shows."""
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=5) as plain,
+        trusting().wrap_socket(plain, server_hostname="n1") as secured,
+    ):
+        certificate = secured.getpeercert(binary_form=True)
+    assert certificate
+    return certificate
 
 
 async def eventually(condition: Callable[[], object], within_s: float = 10.0) -> None:
