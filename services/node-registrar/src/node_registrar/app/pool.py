@@ -167,7 +167,7 @@ class Pool:
             member.complain("node.foreign", kubelet_version=error.kubelet_version)
             raise CommandError(409, str(error)) from error
         except (ApiError, GrantMovedError, NotLeadingError) as error:
-            log.warning("grant.unrecorded", node=node, reason=str(error))
+            member.complain("grant.unrecorded", reason=str(error))
             raise CommandError(503, str(error)) from error
         finally:
             member.lock.release()
