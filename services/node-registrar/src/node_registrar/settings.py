@@ -48,8 +48,11 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     node_labels: tuple[str, ...] = ()
     """More labels, `K=V,...`; they win over the defaults."""
     node_os: str = "wasi"
+    """Label `kubernetes.io/os`; `nodeInfo` says the same."""
     node_arch: str = "wasm32-wasi"
+    """Label `kubernetes.io/arch`; `nodeInfo` says the same."""
     exclude_from_load_balancers: bool = True
+    """Label the Node so that cloud load balancers leave it out."""
     taints: tuple[str, ...] = (
         "kubernetes.io/arch=wasm32-wasi:NoSchedule",
         "kubernetes.io/arch=wasm32-wasi:NoExecute",
@@ -64,16 +67,21 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     max_pods: Whole = 0
 
     lease_s: LeaseSeconds = 40
+    """For how long a renewed Lease holds; another id waits as long for a silent holder's name."""
     lease_renew_s: Seconds = 10.0
+    """How often the Lease is renewed."""
     beat_fresh_s: Seconds = 15.0
     """A beat younger than this proves that the executor lives."""
     status_interval_s: Seconds = 10.0
+    """How often the status is compared; changes are written at once."""
     status_report_s: Seconds = 300.0
     """Without any change, a status is written this often."""
     announce_fresh_s: Seconds = 15.0
     """While a log-server announced itself this recently, another address is not believed."""
     grants_interval_s: Seconds = 5.0
+    """How often grants are published again."""
     healthz_timeout_s: Seconds = 2.0
+    """For one `/healthz` of a log-server."""
     request_timeout_s: Seconds = 5.0
     """For one request to the API server."""
     contact_s: Seconds = 15.0
@@ -82,10 +90,15 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     election: Literal["on", "off"] = "off"
     """`on` where there are several replicas: one leads, by a Lease."""
     election_namespace: str = "wasmlet-system"
+    """Where the Lease `node-registrar` of the leader is."""
     election_identity: str = "node-registrar"
+    """Shown as the holder; a random part is added."""
     election_lease_s: Seconds = 15.0
+    """After this long without a renewal another replica may lead."""
     election_renew_deadline_s: Seconds = 10.0
+    """A leader that could not renew for this long stops writing."""
     election_retry_s: Seconds = 2.0
+    """How often it is tried."""
 
     def __post_init__(self) -> None:
         labels_of(self)
