@@ -12,6 +12,8 @@ from reconciler_peer import (
     until,
 )
 
+from contract.messages.report import Waiting
+
 
 async def test_a_pod_runs_and_ends_with_one_write_each(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
@@ -33,6 +35,40 @@ async def test_a_pod_runs_and_ends_with_one_write_each(
         assert status["qosClass"] == "BestEffort"
         assert len(api.status_writes("p")) == 2
         assert not api.deletions("p")
+
+
+async def test_a_prompt_start_costs_one_write_though_it_says_creating_first(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler(creating_delay_s=30.0):
+        await registrar.grant()
+        api.create(api_pod("p", "u-1", NODE))
+        await until(lambda: executor.applied)
+        creating = container(Waiting(reason="ContainerCreating"))
+        await executor.report("u-1", creating)
+        # Another pod's way through shows that the first report has been taken in.
+        api.create(api_pod("q", "u-2", NODE))
+        await until(lambda: "u-2" in executor.plans)
+        await executor.report("u-2", container(running()))
+        await until(lambda: api.pod("q")["status"]["phase"] == "Running")
+        assert not api.status_writes("p")
+
+        await executor.report("u-1", container(running()))
+        await until(lambda: api.pod("p")["status"]["phase"] == "Running")
+        assert len(api.status_writes("p")) == 1
+
+
+async def test_a_start_that_takes_long_is_shown_as_creating(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler(creating_delay_s=0.05):
+        await registrar.grant()
+        api.create(api_pod("p", "u-1", NODE))
+        await until(lambda: executor.applied)
+        await executor.report("u-1", container(Waiting(reason="ContainerCreating")))
+        await until(lambda: api.status_writes("p"))
+        state = api.pod("p")["status"]["containerStatuses"][0]["state"]
+        assert state == {"waiting": {"reason": "ContainerCreating"}}
 
 
 async def test_a_deleted_pod_is_removed_once_it_has_stopped_and_then_forgotten(
