@@ -10,9 +10,13 @@ _SERVICES: Final = {
     "pod_reconciler": "pod-reconciler",
     "log_server": "log-server",
     "wasm_executor.supervisor": "wasm-executor supervisor",
-    "wasm_executor.zygote": "wasm-executor zygote",
-    "wasm_executor": "wasm-executor keeper",
 }
+_NAMES: Final = {
+    "wasmlet-keeper": "wasm-executor keeper",
+    "wasmlet-zygote": "wasm-executor zygote",
+    "nats-server": "nats-server",
+}
+_GUEST: Final = "wasmlet-guest"
 
 
 class Weights(msgspec.Struct, kw_only=True):
@@ -32,29 +36,24 @@ class Weights(msgspec.Struct, kw_only=True):
 def weigh(root: int) -> Weights:
     """Weigh the descendants of one process (`wasmlet up`)."""
     weights = Weights()
-    zygotes: set[int] = set()
-    for pid in sorted(_descendants(root)):
-        command = _command(pid)
-        name = _service_name(command)
-        if name is None:
-            continue
-        # A container keeps the zygote's command line; the zygote is the first with it per keeper.
-        if name.endswith("zygote") and _parent(pid) in zygotes:
+    for pid in _descendants(root):
+        if _read(pid, "comm").strip() == _GUEST:
             weights.containers += 1
             weights.containers_pss_kb += _rollup(pid, "Pss")
             continue
-        if name.endswith("zygote"):
-            zygotes.add(_parent(pid))
+        name = _service_name(pid)
+        if name is None:
+            continue
         weights.services_pss_kb[name] = weights.services_pss_kb.get(name, 0) + _rollup(pid, "Pss")
         weights.services_rss_kb[name] = weights.services_rss_kb.get(name, 0) + _rollup(pid, "Rss")
     return weights
 
 
-def _service_name(command: list[str]) -> str | None:
-    if command and command[0].endswith("nats-server"):
-        return "nats-server"
-    if "-m" not in command:
-        return None
+def _service_name(pid: int) -> str | None:
+    named = _NAMES.get(_read(pid, "comm").strip())
+    command = _read(pid, "cmdline").split("\0")
+    if named is not None or "-m" not in command:
+        return named
     return _SERVICES.get(command[command.index("-m") + 1])
 
 
@@ -73,24 +72,19 @@ def _descendants(root: int) -> set[int]:
 
 
 def _parent(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
-    except (FileNotFoundError, ProcessLookupError):
-        return -1
-
-
-def _command(pid: int) -> list[str]:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
-    except (FileNotFoundError, ProcessLookupError):
-        return []
+    stat = _read(pid, "stat")
+    return int(stat.rsplit(")", 1)[1].split()[1]) if stat else -1
 
 
 def _rollup(pid: int, field: str) -> int:
+    """Return one line of smaps_rollup; needs the right to trace where a process is not dumpable."""
+    lines = _read(pid, "smaps_rollup").splitlines()
+    return next((int(line.split()[1]) for line in lines if line.startswith(f"{field}:")), 0)
+
+
+def _read(pid: int, name: str) -> str:
+    """Return a file of /proc, nothing where the process is gone or not ours to look at."""
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        return Path(f"/proc/{pid}/{name}").read_text()
     except (FileNotFoundError, ProcessLookupError, PermissionError):
-        return 0
-    return next(
-        (int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{field}:")), 0
-    )
+        return ""
