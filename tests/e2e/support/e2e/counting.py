@@ -43,6 +43,12 @@ class CountingPods:
         self._log_root = log_root
         self.policies: dict[str, str] = {}
 
+    def seen_from(self, log_root: Path) -> "CountingPods":
+        """The same pods, with the log files of another executor."""
+        other = CountingPods(self._plane, self._pods, log_root)
+        other.policies = self.policies
+        return other
+
     def create(self, images: Images, node: str, count: int) -> None:
         """Returns when all run and have written something."""
         for number, policy in zip(range(count), _turns(), strict=False):

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +53,16 @@ class Process(NamedTuple):
 
     def kill(self) -> None:
         self.signal(signal.SIGKILL)
+
+
+@contextmanager
+def frozen(process: Process) -> Iterator[None]:
+    """SIGSTOP for as long as the body takes."""
+    process.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        process.signal(signal.SIGCONT)
 
 
 def process_of(pid: int) -> Process:

@@ -1,0 +1,41 @@
+"""A service that a test starts itself: like one that `wasmlet up` runs, but for some settings."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from controlplane import Component
+from e2e.anatomy import Part
+from e2e.processes import Process, process_of
+
+
+class ByHand:
+    """Starts at once. `settings` are names without WASMLET_, as in `--set`."""
+
+    def __init__(self, like: Process, part: Part, folder: Path, **settings: str) -> None:
+        folder.mkdir(parents=True)
+        given = {k: v for k, v in like.environment.items() if k.startswith("WASMLET_")}
+        given |= {f"WASMLET_{name}": value for name, value in settings.items()}
+        given["WASMLET_LOG_FORMAT"] = "json"
+        pairs = [f"{name}={value}" for name, value in given.items()]
+        command = ["/usr/bin/env", *pairs, sys.executable, "-m", part.value]
+        self._component = Component(part.value, command, folder / "log", lambda: True)
+        self._component.start()
+
+    @property
+    def process(self) -> Process:
+        return process_of(self._component.pid)
+
+    def records(self, event: str) -> list[dict[str, Any]]:
+        """Its log lines of one event."""
+        text = self._component.log_path.read_text(errors="replace").rpartition("\n")[0]
+        lines = (json.loads(line) for line in text.splitlines() if line.startswith("{"))
+        return [line for line in lines if line["event"] == event]
+
+    def stop(self) -> None:
+        """SIGTERM, and the time that an executor gives its containers."""
+        self._component.stop(grace_s=40)
+
+    def kill(self) -> None:
+        self._component.kill()
