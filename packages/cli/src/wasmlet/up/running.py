@@ -153,6 +153,8 @@ class _Up:
             if status.ready and not said:
                 said = True
                 self._say(f"node {self.options.nodes[0]} is Ready")
+            if self.options.until_complete and status.ready and not status.pods:
+                raise CommandLineError(f"there are no pods in {self.options.manifests}")
             if self.options.until_complete and status.ready and all(p.ended for p in status.pods):
                 self.outputs.show(status.pods)
                 raise _Finished(self._summarise(status))

@@ -19,6 +19,7 @@ EXECUTOR_STOP_TIMEOUT_S = 40.0
 
 
 _ELECTING = (Role.NODE_REGISTRAR, Role.POD_RECONCILER)
+_NAMING = (Role.NODE_REGISTRAR, Role.LOG_SERVER)
 
 
 class Passwords(Protocol):
@@ -59,15 +60,25 @@ def _command(around: Surroundings, role: Role, own: Mapping[str, str]) -> ChildC
     kubeconfig = around.kubeconfigs.get(role)
     if kubeconfig is not None:
         shared["WASMLET_KUBECONFIG"] = str(kubeconfig)
-    if role in _ELECTING and around.options.nats_url is None:
-        # Nobody else is on an embedded bus, and another `up` of this cluster must not stand back.
-        shared["WASMLET_ELECTION"] = "off"
+    if around.options.nats_url is None:
+        shared |= _alone_on_the_bus(around.options, role)
     chosen = dict(_chosen(around.options, role.value))
     return ChildCommand(
         name=role.value,
         module=role.value.replace("-", "_"),
         settings={**shared, **own, **chosen},
     )
+
+
+def _alone_on_the_bus(options: UpOptions, role: Role) -> dict[str, str]:
+    """Return what holds where nobody else is on the bus: no election, and the nodes are known.
+
+    Another `up` of the same cluster must not stand back, and ports follow the nodes' order.
+    """
+    settings = {"WASMLET_ELECTION": "off"} if role in _ELECTING else {}
+    if role in _NAMING:
+        settings["WASMLET_NODE_NAMES"] = ",".join(options.nodes)
+    return settings
 
 
 def _executor(around: Surroundings, node: NodeName) -> ChildCommand:
