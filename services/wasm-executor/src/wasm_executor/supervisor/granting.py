@@ -50,6 +50,7 @@ class Grant:
         self._stopping = False
         self._turn = asyncio.Lock()
         """Taken to change between holding and not holding."""
+        self._pausing: asyncio.Timeout | None = None
         self.held = False
 
     @property
@@ -98,10 +99,12 @@ class Grant:
         settings = self._node.settings
         wait_s = settings.register_interval_s if self.held else settings.register_retry_s
         try:
-            async with asyncio.timeout(wait_s):
+            async with asyncio.timeout(wait_s) as self._pausing:
                 await self._bus.wait_reconnected()
         except TimeoutError:
             return
+        finally:
+            self._pausing = None
         for task in self._roster:
             await task.say_again()
 
@@ -161,6 +164,13 @@ class Grant:
     async def _obey(self, command: NodeRevoke) -> None:
         async with self._turn:
             await self._lose(command.holder)
+        self._ask_soon()
+
+    def _ask_soon(self) -> None:
+        """Cut a pause short that was begun as the holder: the name may become free any time."""
+        if self._pausing is not None and not self._pausing.expired():
+            loop = asyncio.get_running_loop()
+            self._pausing.reschedule(loop.time() + self._node.settings.register_retry_s)
 
     async def _lose(self, holder: Incarnation) -> None:
         """Another runs this node now: end everything here, say nothing, forget it."""
