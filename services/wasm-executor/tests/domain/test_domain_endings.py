@@ -169,6 +169,8 @@ def test_another_image_ends_a_back_off(clock: Clock) -> None:
     other = msgspec.structs.replace(plan.containers[0], image="other")
     news = PlanArrived(plan=msgspec.structs.replace(plan, containers=(other,)))
     assert [type(each) for each in driver.tell(news)] == [PrepareImage]
+    driver.run()
+    assert any(isinstance(each, PrepareImage) for each in driver.ended(1))
 
 
 def test_a_kill_is_repeated_until_the_end_is_known(clock: Clock) -> None:
@@ -176,3 +178,46 @@ def test_a_kill_is_repeated_until_the_end_is_known(clock: Clock) -> None:
     driver.tell(deletion(driver, 2))
     assert driver.wait(2.1) == [KILL]
     assert driver.wait(2.1) == [KILL]
+
+
+def test_grace_counts_from_the_first_deletion_also_for_what_starts_later(clock: Clock) -> None:
+    driver = Driver(clock, plan_of())
+    driver.tell()
+    driver.prepared()
+    driver.tell(deletion(driver, 5))
+    clock.turn(3)
+    driver.tell(deletion(driver, 300))
+    driver.started()
+    assert driver.wait(1.9) == []
+    assert driver.wait(0.2) == [KILL]
+
+
+def test_a_deletion_does_not_lengthen_a_stop_under_way(clock: Clock) -> None:
+    driver = running(clock, plan_of(termination_grace_s=5.0))
+    plan = driver.pod.plan
+    other = msgspec.structs.replace(plan.containers[0], image="other")
+    driver.tell(PlanArrived(plan=msgspec.structs.replace(plan, containers=(other,))))
+    driver.tell(deletion(driver, 30))
+    assert driver.wait(5.1) == [KILL]
+    driver.ended(137)
+    assert driver.pod.stopped
+
+
+def test_a_halted_pod_that_never_ran_has_no_end_to_remember(clock: Clock) -> None:
+    driver = Driver(clock, plan_of(RestartPolicy.NEVER))
+    driver.tell()
+    driver.tell(Halted())
+    assert driver.pod.stopped
+    assert driver.pod.record(clock.now.wall, 1).containers[0].latest_end is None
+
+
+def test_another_image_starts_the_back_off_over(clock: Clock) -> None:
+    driver = running(clock, plan_of())
+    driver.ended(1)
+    driver.run()
+    plan = driver.pod.plan
+    other = msgspec.structs.replace(plan.containers[0], image="other")
+    driver.tell(PlanArrived(plan=msgspec.structs.replace(plan, containers=(other,))))
+    driver.ended(143)
+    driver.run()
+    assert any(isinstance(each, PrepareImage) for each in driver.ended(1))

@@ -120,3 +120,14 @@ def test_a_new_plan_of_a_stopped_pod_is_said_at_once(clock: Clock) -> None:
     driver.ended(0)
     publication.said(content(driver))
     assert due_in(publication, driver, digest="e") == 0
+
+
+def test_patience_begins_anew_with_each_change(clock: Clock) -> None:
+    driver, publication = Driver(clock, plan_of()), Publication(0.25)
+    driver.begin()
+    publication.said(content(driver))
+    assert due_in(publication, driver, digest="e") == 0.25
+    clock.turn(0.2)
+    assert due_in(publication, driver) is None
+    clock.turn(5)
+    assert due_in(publication, driver, digest="f") == 0.25

@@ -165,3 +165,36 @@ def test_an_end_that_is_told_twice_counts_once(clock: Clock) -> None:
 def _end_of_run_0(clock: Clock) -> RunEnded:
     wall = clock.now.wall
     return RunEnded(container=C, run=0, exit_code=1, at=wall, started_at=wall)
+
+
+def test_the_end_of_an_older_run_does_not_end_the_running_one(clock: Clock) -> None:
+    driver = Driver(clock, plan_of())
+    driver.begin()
+    driver.ended(1)
+    driver.run()
+    assert driver.tell(_end_of_run_0(clock)) == [ForgetRun(container=C, run=0)]
+    assert isinstance(driver.shown().state, Running)
+
+
+def test_an_end_that_is_told_late_waits_only_for_the_rest(clock: Clock) -> None:
+    driver = Driver(clock, plan_of())
+    driver.begin()
+    driver.ended(1)
+    driver.run()
+    ended_at = clock.now.wall
+    clock.turn(6)
+    driver.tell(RunEnded(container=C, run=1, exit_code=1, at=ended_at, started_at=ended_at))
+    assert driver.wait(3.9) == []
+    assert [type(each) for each in driver.wait(0.2)] == [PrepareImage]
+
+
+def test_an_oom_kill_is_of_its_run_only(clock: Clock) -> None:
+    driver = Driver(clock, plan_of())
+    driver.begin()
+    driver.tell(MemoryExceeded(container=C, run=0))
+    driver.ended(137)
+    driver.run()
+    driver.ended(137)
+    end = driver.shown().last_state
+    assert isinstance(end, Terminated)
+    assert end.reason == "Error"

@@ -12,7 +12,8 @@ from contract.messages.report import ContainerReport, ContainerState, Running, T
 from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.effects import ForgetRun, PrepareImage, SignalRun, StartRun
 from wasm_executor.domain.frame import Rules
-from wasm_executor.domain.inputs import RunEnded
+from wasm_executor.domain.inputs import Forgotten, RunEnded
+from wasm_executor.domain.logs import NoLogError, run_to_read
 from wasm_executor.domain.restoring import (
     Present,
     new_record,
@@ -266,3 +267,28 @@ def test_a_new_pod_has_no_past(clock: Clock) -> None:
     driver = next_driver(clock, plan, new_record(plan, LIFE, clock.now))
     assert driver.pod.containers[0].phase is Phase.PREPARING
     assert driver.shown().container_id == ""
+
+
+def test_a_forgotten_pod_that_was_not_buried_does_not_restart(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    before.tell(Forgotten(grace_s=2))
+    before.ended(143)
+    after = next_driver(clock, before.pod.plan, record(before))
+    assert after.effects == []
+    assert after.pod.stopped
+
+
+def test_without_a_record_a_pod_began_when_its_first_run_did(clock: Clock) -> None:
+    present = alive(clock, run=4)
+    clock.turn(60)
+    known = record_of_present(plan_of(), (present,), LIFE, clock.now)
+    assert known.started_at == present.started_at
+
+
+def test_a_run_that_never_was_has_no_log(clock: Clock) -> None:
+    shown = status(Waiting(reason="CrashLoopBackOff"), restart_count=1, last_state=ended(137))
+    driver = from_status(clock, plan_of(), shown)
+    driver.unprepared("ErrImagePull", "x")
+    with pytest.raises(NoLogError, match="not found"):
+        run_to_read("pod", driver.pod.containers[0], previous=True)
