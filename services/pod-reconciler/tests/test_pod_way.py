@@ -37,6 +37,20 @@ async def test_a_pod_runs_and_ends_with_one_write_each(
         assert not api.deletions("p")
 
 
+async def test_a_runtime_class_is_asked_once_for_its_handler(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    api.runtime_classes["wasmtime-wasi"] = "wasi"
+    async with reconciler():
+        await registrar.grant()
+        for name in ("p", "q"):
+            api.create(api_pod(name, f"u-{name}", NODE, runtimeClassName="wasmtime-wasi"))
+        await until(lambda: len(executor.applied) == 2)
+        handlers = {each.plan.runtime_handler for each in executor.applied if each.plan}
+        assert handlers == {"wasi"}
+        assert api.class_reads == 1
+
+
 async def test_a_prompt_start_costs_one_write_though_it_says_creating_first(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:

@@ -21,6 +21,7 @@ from reconciler_samples import (
 from contract.ids import PodUid
 from contract.messages.form import Incarnation
 from contract.messages.report import Waiting
+from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.duties import (
     CommandDue,
     Hold,
@@ -95,6 +96,19 @@ def test_a_pod_that_was_started_is_never_admitted_again(status: dict[str, Any] |
     assert see(view, json).state is PodState.ADMITTED
 
 
+def test_a_runtime_that_the_node_has_reaches_the_plan_and_another_is_refused_by_name() -> None:
+    view = live_view()
+    view.on_granted(
+        msgspec.structs.replace(GRANT, facts=msgspec.structs.replace(FACTS, runtimes=("wasi",)))
+    )
+    record = see(view, pod_json("u-1"), handler="wasi")
+    assert record.plan is not None
+    assert record.plan.runtime_handler == "wasi"
+    refusal = see(view, pod_json("u-2"), handler="spin").refusal
+    assert refusal is not None
+    assert refusal.message == 'spec.runtimeClassName: no runtime for "spin" is configured'
+
+
 def test_pods_that_do_not_fit_are_refused_with_the_kubelets_figures() -> None:
     view = live_view()
     facts = msgspec.structs.replace(FACTS, pods=1)
@@ -121,7 +135,7 @@ def test_a_pod_that_is_being_deleted_takes_its_room_until_it_has_stopped() -> No
 def test_a_pod_that_nobody_can_read_is_refused_and_harms_no_other() -> None:
     view = live_view()
     json = pod_json("u-1")
-    view.on_pod(pod_of(json), b"not json", 0)
+    view.on_pod(PodVersion(pod_of(json), b"not json"), 0)
     broken = view.records[PodUid("u-1")]
     assert broken.refusal is not None
     assert broken.refusal.reason == "UnexpectedAdmissionError"

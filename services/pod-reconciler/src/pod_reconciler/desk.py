@@ -58,7 +58,7 @@ class NodeDesk:
     # What the watch shows.
 
     def pod_seen(self, version: PodVersion) -> None:
-        self.view.on_pod(version.pod, version.raw, self._links.clock())
+        self.view.on_pod(version, self._links.clock())
         self._act(PodUid(version.pod.metadata.uid))
 
     def pod_gone(self, uid: PodUid) -> None:

@@ -19,6 +19,7 @@ from kubekit.reflector import Pace, Reflector
 from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.errors import ActFailedError, PodAbsentError, WriteRefusedError
+from pod_reconciler.runtimeclasses import RuntimeClasses
 
 log = structlog.get_logger()
 
@@ -37,13 +38,16 @@ class KubeCluster:
         self._api = api
         self._events = events
         self._pace = pace
+        self._classes = RuntimeClasses(api)
         self._recorders: dict[NodeName, EventRecorder] = {}
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         async def deliver(change: Change[PodVersion]) -> None:
             match change:
                 case Added(object=version) | Modified(object=version):
-                    watcher.pod_seen(version)
+                    name = version.pod.spec.runtime_class_name
+                    handler = await self._classes.handler_of(name)
+                    watcher.pod_seen(version._replace(runtime_handler=handler))
                 case Deleted(uid=uid):
                     watcher.pod_gone(PodUid(uid))
                 case Synced(first=first):

@@ -20,6 +20,7 @@ log = structlog.get_logger()
 _JITTER = 0.2
 _CRASH_PAUSE_S = 5.0
 _TOLD_EVERY = 10
+_WORTH_A_WARNING = 4
 
 type Step = Callable[[PodUid], Awaitable[float | None]]
 """Does what is due for a pod and returns how long to wait before it is asked again.
@@ -80,8 +81,10 @@ class Lane:
 
     async def _wait_out(self, uid: PodUid, error: ActFailedError, failures: int) -> None:
         delay_s = error.retry_in_s or self._pace.delay_s(failures)
-        if failures % _TOLD_EVERY == 1:
-            log.warning(
+        if failures % _TOLD_EVERY == 1 or failures == _WORTH_A_WARNING:
+            # One failure is everyday: an executor that is granted subscribes a moment later.
+            tell = log.warning if failures >= _WORTH_A_WARNING else log.info
+            tell(
                 "act.failed",
                 lane=self._name,
                 pod_uid=uid,

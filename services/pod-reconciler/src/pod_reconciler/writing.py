@@ -70,7 +70,7 @@ class Writer:
             STATUS_WRITES.labels("written").inc()
             log.info("status.written", **_names(record), **_told(version.pod))
             unchanged = record.pod is pod and record.report is report
-            self._view.on_pod(version.pod, version.raw, self._links.clock(), by_watch=False)
+            self._view.on_pod(version, self._links.clock(), by_watch=False)
             if unchanged:
                 record.settled = record.changes
 

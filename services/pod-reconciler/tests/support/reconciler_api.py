@@ -114,6 +114,8 @@ class PodApi:
         self.writes: list[Write] = []
         self.events: list[Json] = []
         self.lease: Json | None = None
+        self.runtime_classes: dict[str, str] = {}
+        self.class_reads = 0
         self.url = ""
         self.refuse: Callable[[Write], web.Response | None] = lambda _: None
         self.gate: Callable[[web.Request], web.Response | None] = lambda _: None
@@ -201,6 +203,7 @@ class PodApi:
             [
                 web.get("/version", self._say_version),
                 web.get("/api/v1/pods", self._list),
+                web.get("/apis/node.k8s.io/v1/runtimeclasses/{name}", self._runtime_class),
                 web.get(pod, self._get),
                 web.patch(f"{pod}/status", self._patch_status),
                 web.delete(pod, self._delete),
@@ -234,6 +237,11 @@ class PodApi:
 
     async def _say_version(self, _: web.Request) -> web.Response:
         return web.json_response({"major": "1", "minor": "36"})
+
+    async def _runtime_class(self, request: web.Request) -> web.Response:
+        self.class_reads += 1
+        handler = self.runtime_classes.get(request.match_info["name"])
+        return missing(request) if handler is None else web.json_response({"handler": handler})
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         node = request.query["fieldSelector"].removeprefix("spec.nodeName=")

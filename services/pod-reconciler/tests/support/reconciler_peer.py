@@ -44,6 +44,7 @@ FACTS = NodeFacts(
     pods=110,
     allocatable_cpu_millis=2000,
     allocatable_memory_bytes=2**30,
+    runtimes=("wasi",),
 )
 
 

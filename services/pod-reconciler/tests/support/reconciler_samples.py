@@ -12,6 +12,7 @@ from contract.ids import PodUid
 from contract.messages.form import STATIC_TERM, Incarnation
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import ContainerReport, Inventory, InventoryEntry, PodReported
+from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
@@ -93,7 +94,8 @@ def live_view(*reports: PodReported) -> NodeView:
     return view
 
 
-def see(view: NodeView, json: dict[str, Any], *, at_s: float = 0.0) -> PodRecord:
+def see(view: NodeView, json: dict[str, Any], *, at_s: float = 0.0, handler: str = "") -> PodRecord:
     """Let the watch show a pod; its record."""
-    view.on_pod(pod_of(json), msgspec.json.encode(json), at_s)
+    raw = msgspec.json.encode(json)
+    view.on_pod(PodVersion(pod_of(json), raw, handler), at_s)
     return view.records[PodUid(json["metadata"]["uid"])]

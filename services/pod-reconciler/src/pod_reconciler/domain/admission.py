@@ -12,10 +12,11 @@ import msgspec
 
 from contract.ids import PodUid
 from contract.messages.node import NodeFacts
-from podspec.admission import unsupported
+from podspec.admission import FEATURE_REASON, unsupported
 from podspec.errors import QuantityError
 from podspec.fitting import pod_requests, shortage
 from podspec.placement import NodeFacts as Room
+from podspec.placement import Rejection
 from podspec.reviewing import review
 
 UNEXPECTED: Final = "UnexpectedAdmissionError"
@@ -63,10 +64,12 @@ class Occupancy:
             self.total[resource] -= amount
 
 
-def decide(pod: Mapping[str, Any], facts: NodeFacts | None, taken: Occupancy) -> Decision:
+def decide(
+    pod: Mapping[str, Any], facts: NodeFacts | None, taken: Occupancy, runtime_handler: str = ""
+) -> Decision:
     """Say whether this node takes this pod beside those that it has."""
     found = review(pod)
-    rejection = unsupported(found)
+    rejection = unsupported(found) or _without_runtime(runtime_handler, facts)
     if rejection is None and facts is not None:
         try:
             rejection = shortage(pod_requests(pod), taken.total, room_of(facts))
@@ -75,6 +78,13 @@ def decide(pod: Mapping[str, Any], facts: NodeFacts | None, taken: Occupancy) ->
     if rejection is not None:
         return Decision(refusal=Refusal(reason=rejection.reason, message=rejection.message))
     return Decision(ignored=tuple(str(finding) for finding in found.ignored))
+
+
+def _without_runtime(handler: str, facts: NodeFacts | None) -> Rejection | None:
+    if not handler or facts is None or handler in facts.runtimes:
+        return None
+    message = f'spec.runtimeClassName: no runtime for "{handler}" is configured'
+    return Rejection(FEATURE_REASON, message)
 
 
 def room_of(facts: NodeFacts) -> Room:

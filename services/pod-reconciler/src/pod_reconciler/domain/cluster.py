@@ -14,6 +14,8 @@ class PodVersion(NamedTuple):
 
     pod: Pod
     raw: bytes
+    runtime_handler: str = ""
+    """What its RuntimeClass stands for; empty where the image decides."""
 
 
 class StatusWrite(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,9 @@ class Decider:
         Whatever a pod's content does to us, the other pods go on: it is refused, or keeps the plan
         that it has.
         """
+        if record.runtime_handler:
+            handler = record.runtime_handler
+            around = msgspec.structs.replace(around, runtime_handler=handler)
         try:
             self._consider(record, around, facts, known=known)
         except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above
@@ -66,7 +69,7 @@ class Decider:
         assert record.pod is not None
         pod_json = msgspec.json.decode(record.raw)
         if not (known or record.pod.was_started):
-            decision = decide(pod_json, facts, self.taken)
+            decision = decide(pod_json, facts, self.taken, around.runtime_handler)
             record.refusal, record.ignored = decision.refusal, decision.ignored
         if record.refusal is None:
             self._plan(record, around)

@@ -28,6 +28,7 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     pod: Pod | None = None
     """The newest version, from the watch or from the answer to a write of ours."""
     raw: bytes = b""
+    runtime_handler: str = ""
     in_watch: bool = False
     """Whether the watch still shows it: only when it does not, may it be dropped for good."""
     refusal: Refusal | None = None

@@ -14,6 +14,7 @@ import msgspec
 from contract.ids import NodeName, PodUid
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import Inventory, PodReported
+from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.deciding import Decider
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.numbering import Ledger
@@ -106,13 +107,16 @@ class NodeView:
         self.synced = True
         self._consider_all()
 
-    def on_pod(self, pod: Pod, raw: bytes, now_s: float, *, by_watch: bool = True) -> None:
+    def on_pod(self, version: PodVersion, now_s: float, *, by_watch: bool = True) -> None:
         """A version of a pod: from the watch, or from the answer to a write of ours."""
+        pod = version.pod
         record = self.records.get(PodUid(pod.metadata.uid)) or self._new_record(pod, now_s)
         record.in_watch |= by_watch
         if _is_known(record.pod, pod):
             return
-        record.pod, record.raw = pod, raw
+        record.pod, record.raw = pod, version.raw
+        if by_watch:
+            record.runtime_handler = version.runtime_handler
         record.changes += 1
         if pod.metadata.deletion_timestamp and record.state in {*_OPEN, PodState.ENDED}:
             record.moved(PodEvent.DELETION_SEEN)
