@@ -12,6 +12,7 @@ from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
 from wasm_executor.keeper.app import WRONG_SETTING, Keeper
 from wasm_executor.keeper.errors import KeeperError
+from wasm_executor.keeper.events import configure_events
 from wasm_executor.keeper.identity import lock_data_directory, next_identity
 from wasm_executor.keeper.linux import become_subreaper, name_process
 from wasm_executor.keeper.settings import KeeperSettings
@@ -36,6 +37,7 @@ def main() -> int:
     except (SettingsError, KeeperError, OSError) as error:
         sys.stderr.write(f"wasm-executor: {error}\n")
         return WRONG_SETTING if isinstance(error, SettingsError) else 1
+    configure_events(settings.log_level, settings.log_format)
     become_subreaper()
     name_process("wasmlet-keeper")
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)

@@ -14,7 +14,7 @@ import msgspec
 from wasm_executor.container.plan import StartFailureReason
 from wasm_executor.keeper.children import Service, spawn_bound
 from wasm_executor.keeper.containers import RunningContainer
-from wasm_executor.keeper.events import emit
+from wasm_executor.keeper.events import emit, warn
 from wasm_executor.keeper.identity import Identity
 from wasm_executor.keeper.link import SupervisorLink
 from wasm_executor.keeper.loop import EventLoop
@@ -153,7 +153,8 @@ class Keeper:
             if service.pid == pid:
                 delay_s = service.ended()
                 code = os.waitstatus_to_exitcode(status)
-                emit(f"{service.name}.ended", pid=pid, code=code, restart_in_s=delay_s)
+                tell = emit if code == 0 or self._stopping else warn
+                tell(f"{service.name}.ended", pid=pid, code=code, restart_in_s=delay_s)
                 if service is self._supervisor and code == WRONG_SETTING and not self._by_pid:
                     self._stopping, self._exit_code = True, code
         if self._stopping and not self._finishing and self._supervisor.pid is None:
@@ -230,7 +231,7 @@ class Keeper:
         try:
             self._records.save(process)
         except OSError as error:
-            emit("record.write_failed", key=process.key, error=str(error))
+            warn("record.write_failed", key=process.key, error=str(error))
 
     def _list(self, request: ListContainers) -> None:
         processes = [

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final, NoReturn
 
 from wasm_executor.keeper.descriptors import close_all_but
-from wasm_executor.keeper.events import emit
+from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.linux import die_with_parent
 from wasm_executor.keeper.loop import EventLoop
 
@@ -56,7 +56,7 @@ class Service:
         try:
             self.pid = self._launch()
         except OSError as error:  # no process or descriptor is left on this machine: later
-            emit(f"{self.name}.start_failed", error=str(error))
+            warn(f"{self.name}.start_failed", error=str(error))
             self.ended()
 
     def ended(self) -> float | None:

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from wasm_executor.keeper.events import emit
+from wasm_executor.keeper.events import emit, warn
 from wasm_executor.keeper.logfile import CriFormatter, LogFile
 from wasm_executor.keeper.loop import EventLoop
 from wasm_executor.keeper.protocol import ContainerProcess, Exit
@@ -116,7 +116,7 @@ class RunningContainer:
     def _append(self, lines: bytes) -> None:
         error = self._log.write(lines)
         if error is not None:
-            emit("log.write_blocked", key=self.process.key, error=str(error))
+            warn("log.write_blocked", key=self.process.key, error=str(error))
             for fd in self._streams:
                 self._loop.remove(fd)
             self._loop.call_later(RETRY_AFTER_S, self._retry)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import msgspec
 
 from wasm_executor.keeper.descriptors import receive
-from wasm_executor.keeper.events import emit
+from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.loop import READABLE, WRITABLE, EventLoop
 from wasm_executor.keeper.protocol import MAX_MESSAGE, FromKeeper, Request, encoder, request_decoder
 
@@ -66,7 +66,7 @@ class SupervisorLink:
         try:
             request = request_decoder.decode(data)
         except msgspec.DecodeError as error:
-            emit("request.refused", error=str(error))
+            warn("request.refused", error=str(error))
             for fd in fds:
                 os.close(fd)
             return

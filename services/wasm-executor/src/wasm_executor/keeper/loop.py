@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Callable
 from typing import Final
 
-from wasm_executor.keeper.events import emit
+from wasm_executor.keeper.events import warn
 
 READABLE: Final = select.EPOLLIN
 WRITABLE: Final = select.EPOLLOUT
@@ -85,7 +85,7 @@ class EventLoop:
         try:
             callback()
         except Exception:  # noqa: BLE001 - see above
-            emit("callback.failed", error=traceback.format_exc())
+            warn("callback.failed", error=traceback.format_exc())
             if on_failed is not None:
                 on_failed()
 

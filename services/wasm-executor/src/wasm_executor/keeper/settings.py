@@ -18,3 +18,5 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Size of each output pipe; the kernel's default is 64 KiB, or 8 KiB above a user's limit."""
     keeper_restart_max_s: Seconds = 5.0
     """Longest pause before zygote or supervisor is started again."""
+    log_level: str = "info"
+    log_format: str = "auto"

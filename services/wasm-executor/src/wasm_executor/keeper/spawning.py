@@ -20,7 +20,7 @@ import msgspec
 
 from wasm_executor.keeper.children import Service, spawn_bound
 from wasm_executor.keeper.containers import Pipes
-from wasm_executor.keeper.events import emit
+from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.logfile import LogFile
 from wasm_executor.keeper.loop import EventLoop
 from wasm_executor.keeper.protocol import Spawn
@@ -237,7 +237,7 @@ class Spawner:
     def _try_again(self, attempt: _Attempt) -> None:
         self._discard(attempt)
         order = attempt.order
-        emit("spawn.interrupted", key=order.request.spec.key, attempt=order.attempts)
+        warn("spawn.interrupted", key=order.request.spec.key, attempt=order.attempts)
         if order.attempts < ATTEMPTS:
             self._waiting.appendleft(order)
         else:
