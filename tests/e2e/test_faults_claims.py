@@ -18,13 +18,13 @@ from e2e.anatomy import Part, guests_of
 from e2e.byhand import ByHand
 from e2e.counting import ALWAYS, NEVER, ON_FAILURE, CountingPods, assert_consecutive, counting_pod
 from e2e.expectations import eventually, steadily
-from e2e.faults import SHORT, Baseline, Scene, log_root_of, scene
+from e2e.faults import SHORT, Baseline, Scene, incarnation_of, log_root_of, scene
 from e2e.images import Images
 from e2e.processes import Process, frozen
 from e2e.running_wasmlet import RunningWasmlet
 
 from contract.ids import ContainerName, NodeName, PodUid
-from contract.messages.form import STATIC_TERM, Incarnation
+from contract.messages.form import STATIC_TERM
 from contract.messages.report import ContainerReport, PodReported, Terminated
 from contract.subjects import Role
 from controlplane import ControlPlane
@@ -33,7 +33,6 @@ from servicekit.settings import ServiceSettings
 
 LEASE_S = 3
 FIRST, SECOND = "claims-1", "claims-2"
-INCARNATION = "wasmlet.dev/incarnation"
 
 
 @pytest.fixture(scope="module")
@@ -83,8 +82,8 @@ class Rival:
 
     @property
     def holds(self) -> bool:
-        executor_id = self._keeper_started["executor_id"]
-        return holder_of(self._claims, self._node).startswith(f"{executor_id}/")
+        holder = incarnation_of(self._claims.api, self._node)
+        return bool(holder.executor_id == self._keeper_started["executor_id"])
 
     @property
     def containers(self) -> frozenset[Process]:
@@ -108,19 +107,14 @@ def rival(claims: Scene, node: str, folder: Path) -> Iterator[Rival]:
         rival.stop()
 
 
-def holder_of(claims: Scene, node: str) -> str:
-    annotations = claims.api.get(f"/api/v1/nodes/{node}")["metadata"]["annotations"]
-    return str(annotations[INCARNATION])
-
-
 @pytest.mark.usefixtures("counting")
 def test_a_second_executor_is_refused_while_the_holder_lives(claims: Scene, tmp_path: Path) -> None:
-    before, holder = Baseline(claims), holder_of(claims, FIRST)
+    before, holder = Baseline(claims), incarnation_of(claims.api, FIRST)
     with rival(claims, FIRST, tmp_path) as second:
         second.await_refused()
         steadily(lambda: not second.containers and not second.holds, 2 * LEASE_S)
     claims.assert_recovered()
-    assert holder_of(claims, FIRST) == holder
+    assert incarnation_of(claims.api, FIRST) == holder
     before.assert_untouched()
 
 
@@ -209,7 +203,6 @@ def test_a_forged_report_is_dropped(claims: Scene) -> None:
 
 def forged(claims: Scene, liar: str, pod: dict[str, Any]) -> PodReported:
     """Says that the pod has ended and nothing of it lives."""
-    executor_id, _, count = holder_of(claims, liar).rpartition("/")
     now = datetime.now(UTC)
     end = Terminated(exit_code=3, reason="Error", started_at=now, finished_at=now)
     container = ContainerReport(name=ContainerName("main"), state=end)
@@ -218,7 +211,7 @@ def forged(claims: Scene, liar: str, pod: dict[str, Any]) -> PodReported:
         uid=PodUid(metadata["uid"]),
         namespace=metadata["namespace"],
         name=metadata["name"],
-        incarnation=Incarnation(executor_id=executor_id, start_count=int(count)),
+        incarnation=incarnation_of(claims.api, liar),
         epoch=99,
         sequence=1,
         plan_digest="sha256:" + "0" * 64,

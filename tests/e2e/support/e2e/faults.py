@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple, Self
 
+from contract.messages.form import Incarnation
 from controlplane import ControlPlane
 from e2e import guests
 from e2e.anatomy import Anatomy
@@ -92,6 +93,13 @@ def log_root_of(data_dir: Path, node: str) -> Path:
 def is_ready(api: Api, node: str) -> bool:
     conditions = api.get(f"/api/v1/nodes/{node}")["status"]["conditions"]
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def incarnation_of(api: Api, node: str) -> Incarnation:
+    """Who holds the Node's name, as the Node records it."""
+    annotations = api.get(f"/api/v1/nodes/{node}")["metadata"]["annotations"]
+    executor_id, _, count = annotations["wasmlet.dev/incarnation"].rpartition("/")
+    return Incarnation(executor_id=executor_id, start_count=int(count))
 
 
 def await_renewal(api: Api, node: str, within_s: float = 20.0) -> None:
