@@ -127,8 +127,8 @@ def test_a_write_that_landed_late_is_corrected_by_the_next_report(leaders: Scene
     victim.kill()
     eventually(lambda: counting.is_back(name))
     path = f"/api/v1/namespaces/{leaders.pods.namespace}/pods/{name.pod}/status"
-    leaders.api.patch(path, {"status": {"containerStatuses": old}})
-    assert counting.statuses()[name]["restartCount"] == 0
+    landed = leaders.api.patch(path, {"status": {"containerStatuses": old}})
+    assert landed["status"]["containerStatuses"][0]["restartCount"] == 0
     eventually(lambda: counting.is_back(name))
     counting.remove(name.pod)
 
