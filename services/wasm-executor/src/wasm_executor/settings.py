@@ -51,7 +51,11 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     error_shown_s: Seconds = 2.0
     """How long an attempt's own reason is shown before its back-off is."""
     slow_start_s: Seconds = 0.25
-    """A start that takes longer is reported as ContainerCreating meanwhile."""
+    """An image that takes longer to be ready is reported as ContainerCreating meanwhile."""
+    slow_spawn_s: Seconds = 1.5
+    """The same of a process that waits for its turn to be forked."""
+    audit_interval_s: Seconds = 30.0
+    """How often the pods are held against the keeper's table."""
 
     beat_interval_s: Seconds = 5.0
     register_retry_s: Seconds = 2.0

@@ -78,17 +78,19 @@ def due_in(publication: Publication, driver: Driver, **more: object) -> float | 
         content(driver, **more),  # type: ignore[arg-type]  # digest and generation
         driver.clock.now,
         settled=driver.pod.settled,
+        patience_s=0.25 if driver.pod.preparing or driver.pod.settled else 1.0,
     )
     return None if due is None else round(due - driver.clock.mono, 3)
 
 
 def test_a_prompt_start_is_said_once_and_a_slow_one_after_a_moment(clock: Clock) -> None:
-    driver, publication = Driver(clock, plan_of()), Publication(0.25)
+    driver, publication = Driver(clock, plan_of()), Publication()
     driver.tell()
     assert due_in(publication, driver) == 0.25
-    driver.prepared()
     clock.turn(0.1)
     assert due_in(publication, driver) == 0.15
+    driver.prepared()
+    assert due_in(publication, driver) == 0.9
     driver.started()
     assert due_in(publication, driver) == 0
     publication.said(content(driver))
@@ -96,7 +98,7 @@ def test_a_prompt_start_is_said_once_and_a_slow_one_after_a_moment(clock: Clock)
 
 
 def test_a_restart_without_delay_is_said_once(clock: Clock) -> None:
-    driver, publication = Driver(clock, plan_of()), Publication(0.25)
+    driver, publication = Driver(clock, plan_of()), Publication()
     driver.begin()
     publication.said(content(driver))
     clock.turn(5)
@@ -107,7 +109,7 @@ def test_a_restart_without_delay_is_said_once(clock: Clock) -> None:
 
 
 def test_a_new_plan_alone_waits_for_what_it_causes(clock: Clock) -> None:
-    driver, publication = Driver(clock, plan_of()), Publication(0.25)
+    driver, publication = Driver(clock, plan_of()), Publication()
     driver.begin()
     publication.said(content(driver))
     assert due_in(publication, driver, digest="e") == 0.25
@@ -115,7 +117,7 @@ def test_a_new_plan_alone_waits_for_what_it_causes(clock: Clock) -> None:
 
 
 def test_a_new_plan_of_a_stopped_pod_is_said_at_once(clock: Clock) -> None:
-    driver, publication = Driver(clock, plan_of(RestartPolicy.NEVER)), Publication(0.25)
+    driver, publication = Driver(clock, plan_of(RestartPolicy.NEVER)), Publication()
     driver.begin()
     driver.ended(0)
     publication.said(content(driver))
@@ -123,7 +125,7 @@ def test_a_new_plan_of_a_stopped_pod_is_said_at_once(clock: Clock) -> None:
 
 
 def test_patience_begins_anew_with_each_change(clock: Clock) -> None:
-    driver, publication = Driver(clock, plan_of()), Publication(0.25)
+    driver, publication = Driver(clock, plan_of()), Publication()
     driver.begin()
     publication.said(content(driver))
     assert due_in(publication, driver, digest="e") == 0.25

@@ -1,5 +1,6 @@
 """How pods end on the real executor: grace, draining, forgetting, and the executor's own end."""
 
+import asyncio
 import time
 from pathlib import Path
 
@@ -63,6 +64,27 @@ async def test_a_pod_without_a_process_ends_at_once(tmp_path: Path) -> None:
         assert (await rig.peer.stopped(crashing)).exit_code == 3
         end = await rig.peer.stopped(missing)
         assert (end.exit_code, end.reason) == (137, "ContainerStatusUnknown")
+
+
+async def test_a_pod_that_is_being_pulled_ends_at_once(tmp_path: Path) -> None:
+    async def stall(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    gone = asyncio.Event()
+    async with await asyncio.start_server(stall, "127.0.0.1", 0) as registry:
+        host = f"127.0.0.1:{registry.sockets[0].getsockname()[1]}"
+        async with executor_rig(tmp_path, SLOW_START_S="0.1", INSECURE_REGISTRIES=host) as rig:
+            plan = rig.plan("", image=f"{host}/x:1")
+            await rig.peer.apply(plan)
+            await rig.peer.waiting(plan, "ContainerCreating")
+            await rig.peer.until(lambda: rig.peer.said(plan))
+            assert rig.peer.said(plan) == [("Pulling", f'Pulling image "{host}/x:1"')]
+            began = time.monotonic()
+            await rig.peer.delete(plan, grace_s=30)
+            assert (await rig.peer.stopped(plan)).reason == "ContainerStatusUnknown"
+            assert time.monotonic() - began < 5
+        gone.set()
 
 
 async def test_a_pod_deleted_right_after_its_plan_ends(tmp_path: Path) -> None:

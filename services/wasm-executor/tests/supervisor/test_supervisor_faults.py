@@ -263,3 +263,17 @@ async def test_a_pod_whose_plan_a_reboot_took_is_in_the_inventory_until_forgotte
         await rig.peer.forget(plan)
         await rig.peer.until(lambda: not rig.executor.traces_of(plan.uid))
         assert (await rig.peer.report_all()).entries == ()
+
+
+async def test_a_supervisor_killed_amid_many_starts_leaves_each_pod_running_once(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path, AUDIT_INTERVAL_S="2") as rig:
+        plans = [rig.plan("sleep", name=f"p{number}") for number in range(60)]
+        for number, plan in enumerate(plans):
+            await rig.peer.apply(plan)
+            if number % 20 == 10:
+                await kill_supervisor(rig)
+        for plan in plans:
+            assert (await rig.peer.running(plan)).restart_count == 0
+        assert len(rig.executor.container_pids()) == len(plans)

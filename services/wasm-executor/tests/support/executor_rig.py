@@ -58,7 +58,9 @@ QUICK = {
     "ERROR_SHOWN_S": "0.2",
     "BEAT_INTERVAL_S": "0.2",
     "REGISTER_RETRY_S": "0.2",
-    "SLOW_START_S": "2",
+    "SLOW_START_S": "5",
+    "SLOW_SPAWN_S": "5",
+    "AUDIT_INTERVAL_S": "0.5",
 }
 
 

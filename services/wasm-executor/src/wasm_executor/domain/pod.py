@@ -59,6 +59,11 @@ class Pod:
         return not any(each.phase in UNSETTLED for each in self.containers)
 
     @property
+    def preparing(self) -> bool:
+        """An image is being found, pulled or compiled, which may take long."""
+        return any(each.phase is Phase.PREPARING for each in self.containers)
+
+    @property
     def quiet(self) -> bool:
         """Nobody is to hear of this pod any more."""
         return self._frame.quiet

@@ -2,7 +2,8 @@
 
 A status write at the API server costs more than the start of a guest. So what is about to change
 anyway waits for a moment: a prompt start is one report with Running, an immediate restart is one
-report with the new run. What takes longer than that moment is shown as it is.
+report with the new run. What takes longer than that moment is shown as it is. A pull may take long
+and is shown soon; a process that only waits to be forked is worth waiting for.
 """
 
 import msgspec
@@ -23,12 +24,13 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 class Publication:
     """What of one pod has been said, and what waits to be."""
 
-    def __init__(self, patience_s: float) -> None:
-        self._patience_s = patience_s
+    def __init__(self) -> None:
         self._said: Content | None = None
         self._waiting_since: float | None = None
 
-    def due_at(self, content: Content, now: Moment, *, settled: bool) -> float | None:
+    def due_at(
+        self, content: Content, now: Moment, *, settled: bool, patience_s: float
+    ) -> float | None:
         """Return when to say this, on the monotonic clock; None where it is known already."""
         if content == self._said:
             self._waiting_since = None
@@ -37,7 +39,7 @@ class Publication:
             self._waiting_since = now.mono
         if settled and (content.stopped or not self._only_numbers_differ(content)):
             return now.mono
-        return self._waiting_since + self._patience_s
+        return self._waiting_since + patience_s
 
     def said(self, content: Content) -> None:
         self._said = content

@@ -90,6 +90,8 @@ class Supervisor:
         self._tasks.create_task(self._roster.hear_exits(), name="exits")
         self._tasks.create_task(node.memory.look_often(interval_s), name="memory")
         self._tasks.create_task(sync, name="checkpoint")
+        audit = self._roster.audit_regularly(settings.audit_interval_s)
+        self._tasks.create_task(audit, name="audit")
         self._tasks.create_task(self._live_on_the_bus(), name="bus")
         self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
 

@@ -67,7 +67,7 @@ class PodTask:
         """Nothing of this pod runs, and its task is over."""
         self._node = node
         self._voice = Voice(node.reporter, started_at)
-        self._publication = Publication(node.settings.slow_start_s)
+        self._publication = Publication()
         room = QUEUE_ROOM + QUEUE_ROOM_PER_CONTAINER * len(pod.containers)
         self._queue: asyncio.Queue[Input] = asyncio.Queue(room)
         self._first = tuple(news)
@@ -178,7 +178,11 @@ class PodTask:
         if self.pod.quiet:
             return
         content, present = self._content(), now()
-        due_at = self._publication.due_at(content, present, settled=self.pod.settled)
+        settings = self._node.settings
+        patience_s = settings.slow_start_s if self.pod.preparing else settings.slow_spawn_s
+        due_at = self._publication.due_at(
+            content, present, settled=self.pod.settled, patience_s=patience_s
+        )
         if due_at is not None and due_at <= present.mono:
             await self._report(content)
         else:

@@ -30,7 +30,13 @@ from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import StoredPlan
 from wasm_executor.supervisor.podtask import PodTask
-from wasm_executor.supervisor.runs import RunKey, pod_log_folder, present_of, run_ended
+from wasm_executor.supervisor.runs import (
+    RunKey,
+    pod_log_folder,
+    present_of,
+    run_ended,
+    vanished,
+)
 
 log = structlog.get_logger()
 
@@ -185,6 +191,28 @@ class Roster:
         if drop:
             for task in pods:
                 await self.bury(task)
+
+    async def audit_regularly(self, interval_s: float) -> None:
+        """Hold the pods against the keeper's table, which cannot be wrong. Until cancelled.
+
+        A run that it does not have is over, though nobody was told: its process waited for a plan
+        that died with the supervisor before this one.
+        """
+        while True:
+            await asyncio.sleep(interval_s)
+            alive = self._alive()
+            table = {RunKey.parse(each.key) for each in await self._node.keeper.containers()}
+            for key in (alive & self._alive()) - table:
+                log.warning("run.vanished", key=str(key))
+                self._pods[key.uid].put(vanished(key, now()))
+
+    def _alive(self) -> set[RunKey]:
+        return {
+            RunKey(uid, each.plan.name, each.history.run)
+            for uid, task in self._pods.items()
+            for each in task.pod.containers
+            if each.phase in ALIVE
+        }
 
     async def hear_exits(self) -> None:
         """Bring each exit to its pod. Runs until the keeper is gone, which is an error."""

@@ -7,7 +7,9 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.pod import PodPlan
 from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.inputs import RunEnded
+from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.restoring import Present
+from wasm_executor.domain.verdicts import KILLED_CODE
 from wasm_executor.keeper.protocol import ContainerProcess, Exit
 
 
@@ -40,6 +42,18 @@ def run_ended(exit_: Exit) -> RunEnded:
         started_at=exit_.started_at,
         message=exit_.failure.message if exit_.failure is not None else exit_.trap or "",
         refused=refused,
+    )
+
+
+def vanished(key: RunKey, now: Moment) -> RunEnded:
+    """Return the end of a run that nobody saw."""
+    return RunEnded(
+        container=key.container,
+        run=key.run,
+        exit_code=KILLED_CODE,
+        at=now.wall,
+        started_at=now.wall,
+        lost=True,
     )
 
 
