@@ -44,7 +44,9 @@ async def test_forged_and_stale_commands_are_refused(tmp_path: Path) -> None:
         other = msgspec.structs.replace(peer.holder, start_count=7)
         assert (await refused(rig, plan, incarnation=other)).code == 409
         assert (await refused(rig, plan, plan_digest="0" * 64)).code == 400
-        assert (await refused(rig, plan, plan=rig.plan("sleep"))).code == 400
+        stranger = rig.plan("sleep")
+        swapped = await refused(rig, plan, plan=stranger, plan_digest=plan_digest(stranger))
+        assert (swapped.code, swapped.message) == (400, "the plan is of another pod")
         outside = msgspec.structs.replace(plan, name="../../etc")
         assert (await refused(rig, outside)).code == 400
         await peer.apply(plan, revision=5)
@@ -133,3 +135,24 @@ async def test_every_pod_is_reported_again_under_its_number_when_asked(tmp_path:
         assert last is not None
         assert [each.sequence for each in inventory.entries] == [last.sequence]
         await rig.peer.until(lambda: rig.peer.beats[-1].inventory_digest == rig.peer.digest())
+
+
+async def test_a_name_that_was_lost_between_two_lives_takes_its_pods_along(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        shown = await rig.peer.running(plan)
+        mine = rig.peer.holder
+        assert mine is not None
+        rig.executor.kill()
+        rig.peer.grants_to = lambda _asking: False
+        rig.peer.holder = Incarnation(executor_id="other", start_count=1)
+        rig.executor.start()
+        await rig.peer.until(lambda: not (rig.executor.run_dir / "plans" / plan.uid).exists())
+        assert rig.executor.container_pids() == set()
+        rig.peer.grants_to = lambda _asking: True
+        rig.peer.beats.clear()
+        await rig.granted()
+        assert (await rig.peer.report_all()).entries == ()
+        await rig.peer.apply(plan, last_status=(shown,))
+        assert (await rig.peer.running(plan, restarts=1)).restart_count == 1

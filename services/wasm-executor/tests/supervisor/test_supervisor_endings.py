@@ -30,10 +30,13 @@ async def test_a_guest_that_drains_ends_by_itself(tmp_path: Path) -> None:
     async with executor_rig(tmp_path) as rig:
         plan = rig.plan("drain", drain=Drain.STDIN_EOF)
         await rig.peer.apply(plan)
-        await rig.peer.running(plan)
+        before = await rig.peer.running(plan)
+        assert await rig.peer.line(plan) == "ready\n"
+        assert rig.peer.container(plan) == before
         await rig.peer.delete(plan, grace_s=30)
         end = await rig.peer.stopped(plan)
         assert end.exit_code == 7
+        assert end.container_id == before.container_id
         assert await rig.peer.log(plan) == "ready\ndrained\n"
 
 

@@ -51,6 +51,7 @@ from servicekit.settings import ServiceSettings
 NODE = NodeName("wasm-1")
 GUESTS = (Path(__file__).with_name("guests"), Path(__file__).with_name("supervised"))
 DEADLINE_S = 20.0
+GUEST = "wasmlet-guest"
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs is what the run directory must be on
 QUICK = {
     "RESTART_DELAY_S": "0.4",
@@ -264,6 +265,13 @@ class Peer:
                 except BusUnavailableError:
                     await asyncio.sleep(0.05)
 
+    async def line(self, plan: PodPlan) -> str:
+        """Return the beginning of a log, once there is one."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not (said := await self.log(plan)):
+                await asyncio.sleep(0.02)
+        return said
+
     async def log(self, plan: PodPlan, **options: Any) -> str:
         """Return a log to its present end, as users see it."""
         command = LogOpen(namespace=plan.namespace, pod=plan.name, container="c", **options)
@@ -343,8 +351,8 @@ class Executor:
         return [int(each) for each in text.split()]
 
     def container_pids(self) -> set[int]:
-        """Return the processes of containers: what the keeper has beside its two services."""
-        return set(self._children()) - {self.supervisor_pid(), self.zygote_pid()}
+        """Return the processes of containers."""
+        return {pid for pid in self._children() if _comm(pid) == GUEST}
 
     def traces_of(self, uid: str) -> list[Path]:
         """Return the files and folders that tell of a pod."""
