@@ -5,6 +5,7 @@ import hashlib
 import json
 import socket
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import pytest
@@ -127,6 +128,29 @@ async def test_healthz_says_whether_the_executor_answers(tmp_path: Path) -> None
         assert dead.text == 'the executor of node "n1" does not answer\n'
         here.peers.server.kill()
         assert (await client.get("/healthz")).status_code == 500
+
+
+async def test_healthz_asks_an_executor_on_this_host_while_the_bus_is_away(tmp_path: Path) -> None:
+    said = b"ok\n"
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(said)
+        writer.close()
+
+    # Bound under a short name and asked for under one that is longer than a socket's may be.
+    folder = tmp_path / ("a long name" * 12)
+    with TemporaryDirectory() as short:
+        folder.symlink_to(short)
+        listening = await asyncio.start_unix_server(answer, f"{short}/{NODE}.sock")
+        async with (
+            listening,
+            world(tmp_path, executor_socket=f"{folder}/{{node}}.sock") as here,
+            here.client() as client,
+        ):
+            here.peers.server.kill()
+            assert (await client.get("/healthz")).text == "ok"
+            said = b"the node name is not granted\n"
+            assert (await client.get("/healthz")).status_code == 500
 
 
 async def test_pods_come_as_the_api_server_wrote_them(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from contract.messages.log import LogChunk, LogOpen, LogRead
 from contract.messages.node import GrantsList, NodePing
 from contract.messages.pod import PodsList
 from log_server.errors import PeerAwayError
+from log_server.localhealth import lives_here
 from log_server.settings import LogServerSettings
 from log_server.sharing import Shared
 from servicekit.bus import Bus
@@ -56,10 +57,13 @@ class Peers:
         return await self._pings.ask(node, lambda: self._ping(node))
 
     async def _ping(self, node: NodeName) -> bool:
+        socket, timeout_s = self._settings.executor_socket, self._settings.ping_timeout_s
+        if socket:
+            timeout_s /= 2  # one half for each way
+            if await lives_here(socket, node, timeout_s):
+                return True
         try:
-            await self._bus.request(
-                node, NodePing(node=node), timeout_s=self._settings.ping_timeout_s
-            )
+            await self._bus.request(node, NodePing(node=node), timeout_s=timeout_s)
         except (BusUnavailableError, ContractError):
             return False
         return True

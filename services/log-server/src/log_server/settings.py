@@ -44,8 +44,11 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     token_cache_s: Seconds = 120.0
     allow_cache_s: Seconds = 300.0
     deny_cache_s: Seconds = 30.0
-    ping_timeout_s: Seconds = 2.0
-    """How long the executor may take to answer for `/healthz`."""
+    executor_socket: str = ""
+    """Path of an executor's health socket on this host, `{node}` standing for the node's name.
+    Without it, or without an answer, the executor is asked over the bus."""
+    ping_timeout_s: Seconds = 1.8
+    """How long the executor may take to answer for `/healthz`; the registrar waits 2 s."""
     open_patience_s: Seconds = 5.0
     """How long a request waits for an executor or reconciler that is away."""
     stream_patience_s: Seconds = 60.0

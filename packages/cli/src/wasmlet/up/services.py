@@ -136,7 +136,11 @@ def _log_server(around: Surroundings) -> dict[str, str]:
     options = around.options
     # Without a cluster nothing knows the port: any free one will do.
     port = options.kubelet_port if options.kubeconfig else 0
-    return {"WASMLET_KUBELET_PORT": str(port), "WASMLET_RUN_DIR": str(around.folders.run)}
+    return {
+        "WASMLET_KUBELET_PORT": str(port),
+        "WASMLET_RUN_DIR": str(around.folders.run),
+        "WASMLET_EXECUTOR_SOCKET": str(around.folders.run / "nodes" / "{node}" / "health.sock"),
+    }
 
 
 def _chosen(options: UpOptions, service: str) -> Iterator[tuple[str, str]]:

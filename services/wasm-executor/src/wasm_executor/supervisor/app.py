@@ -25,6 +25,7 @@ from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.facts import node_facts
 from wasm_executor.supervisor.granting import Grant
+from wasm_executor.supervisor.health import answer_health
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import require_memory
@@ -94,6 +95,7 @@ class Supervisor:
         self._tasks.create_task(audit, name="audit")
         self._tasks.create_task(self._live_on_the_bus(), name="bus")
         self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
+        self._tasks.create_task(answer_health(settings.run_dir, self._holds), name="health")
 
     async def _adopt(self) -> None:
         """Go on with the pods of an earlier supervisor or keeper, once."""
@@ -147,9 +149,12 @@ class Supervisor:
                 await self._roster.halt(drop=False)
             raise
 
+    def _holds(self) -> bool:
+        return self._grant is not None and self._grant.held
+
     def _unready(self) -> str | None:
         if self._bus is None or not self._bus.ready:
             return "not connected to NATS"
-        if self._grant is None or not self._grant.held:
+        if not self._holds():
             return "the node name is not granted"
         return None
