@@ -7,7 +7,7 @@ from e2e.processes import Process, all_processes, process_of
 from e2e.running_wasmlet import RunningWasmlet
 
 RESTARTED_WITHIN_S = 20.0
-_GUEST = "wasmlet-guest"
+_GUEST, _ZYGOTE = "wasmlet-guest", "wasmlet-zygote"
 
 
 class Part(StrEnum):
@@ -98,6 +98,6 @@ def _is(part: Part, process: Process) -> bool:
     arguments = process.arguments
     if part is Part.NATS:
         return bool(arguments) and arguments[0].endswith(part)
-    # A container has the command line of the zygote that it was forked from.
-    is_named = ["-m", part.value] in [arguments[at : at + 2] for at in range(len(arguments))]
-    return is_named and process.name != _GUEST
+    if part is Part.ZYGOTE and process.name != _ZYGOTE:
+        return False  # forked from it, so it has its command line
+    return ["-m", part.value] in [arguments[at : at + 2] for at in range(len(arguments))]
