@@ -14,6 +14,7 @@ _SERVICES: Final = {
 _NAMES: Final = {
     "wasmlet-keeper": "wasm-executor keeper",
     "wasmlet-zygote": "wasm-executor zygote",
+    "wasmlet-spare": "wasm-executor spares",
     "nats-server": "nats-server",
 }
 _GUEST: Final = "wasmlet-guest"

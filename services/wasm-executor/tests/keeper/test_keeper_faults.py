@@ -16,11 +16,13 @@ from keeper_rig import (
     is_alive,
     kill,
     numbered,
+    spares,
     wait_until,
 )
 
 from wasm_executor.keeper.errors import KeeperGoneError
 from wasm_executor.keeper.records import start_ticks
+from wasm_executor.zygote.forking import FEW
 
 SMALL_PIPES = {"WASMLET_KEEPER_PIPE_BYTES": "8192"}
 
@@ -122,6 +124,25 @@ async def test_spawns_survive_a_killed_zygote(keeper: KeeperProcess) -> None:
         assert keeper.zygote_pid() != zygote
 
 
+async def test_killed_spare_is_replaced_and_costs_no_start(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        await supervisor.start("sleep", name="before")
+        for pid in (before := spares(keeper.pid)):
+            kill(pid)
+        await supervisor.start("sleep", name="after")
+        wait_until(lambda: len(set(spares(keeper.pid)) - set(before)) > FEW)
+
+
+async def test_spares_of_a_killed_zygote_end(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor:
+        await supervisor.start("sleep")
+        wait_until(lambda: len(spares(keeper.pid)) > FEW)
+        before = spares(keeper.pid)
+        kill(keeper.zygote_pid())
+        wait_until(lambda: not any(is_alive(pid) for pid in before))
+        wait_until(lambda: len(spares(keeper.pid)) > FEW)
+
+
 async def test_killed_keeper_takes_everything_with_it_and_the_next_reports_137(
     start_keeper: Callable[..., KeeperProcess],
 ) -> None:
@@ -154,7 +175,7 @@ async def test_everything_below_a_killed_keeper_ends_with_it(keeper: KeeperProce
         for number in range(3):
             await supervisor.start("sleep", name=f"s{number}")
         below = children(keeper.pid)
-        assert len(below) == 5
+        assert len(below) >= 5  # with zygote, supervisor and spares
         kill(keeper.pid)
         wait_until(lambda: not any(is_alive(pid) for pid in below))
 
@@ -226,7 +247,7 @@ async def test_sigterm_lets_the_supervisor_end_first_then_nothing_is_left(
         container = await supervisor.start("counter", "100000000")
         below = children(keeper.pid)
         assert await keeper.terminate() == 0
-        assert not any(is_alive(pid) for pid in below)
+        wait_until(lambda: not any(is_alive(pid) for pid in below))
         content = container.content()  # killed inside a line, it leaves what it had written of it
         assert numbered(content.count("\n") + 1).startswith(content)
 

@@ -9,8 +9,8 @@ import pytest
 from keeper_rig import (
     KeeperProcess,
     Supervisor,
-    children,
     descriptors,
+    guests,
     is_alive,
     numbered,
     wait_until,
@@ -92,7 +92,7 @@ async def test_spawn_that_cannot_be_recorded_fails_and_nothing_runs(
         held = len(descriptors(keeper.pid))
         with pytest.raises(SpawnFailedError):
             await supervisor.start("sleep")
-        wait_until(lambda: len(children(keeper.pid)) == 2)
+        wait_until(lambda: not guests(keeper.pid))
         assert len(descriptors(keeper.pid)) == held
         records.with_name("elsewhere").rename(records)
         await supervisor.start("sleep")

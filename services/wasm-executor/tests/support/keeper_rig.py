@@ -229,9 +229,22 @@ def children(pid: int) -> list[int]:
 
 
 def is_zygote(pid: int) -> bool:
+    return name_of(pid) == "wasmlet-zygote"
+
+
+def guests(keeper_pid: int) -> list[int]:
+    """The keeper's containers; spares are none yet."""
+    return [pid for pid in children(keeper_pid) if name_of(pid) == "wasmlet-guest"]
+
+
+def spares(keeper_pid: int) -> list[int]:
+    return [pid for pid in children(keeper_pid) if name_of(pid) == "wasmlet-spare"]
+
+
+def name_of(pid: int) -> str:
     with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/comm").read_text().strip() == "wasmlet-zygote"
-    return False
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return ""
 
 
 def proc(pid: int, name: str) -> bytes:

@@ -1,9 +1,9 @@
 """One container's process, from its fork to its exit.
 
-It starts as a copy of the zygote. It first binds its life to the keeper's, gives up what it does
-not need and tells the keeper that it is there; only when the keeper has recorded it does it read
-its plan, so that no guest ever runs that a next keeper could not find. It leaves by `os._exit`:
-the interpreter's own way out would run the zygote's cleanups.
+It starts as a copy of the zygote: a spare, which binds its life to the keeper's, gives up what it
+does not need and waits for an order. With one it tells the keeper that it is there; only when the
+keeper has recorded it does it read its plan, so that no guest ever runs that a next keeper could
+not find. It leaves by `os._exit`: the interpreter's own way out would run the zygote's cleanups.
 """
 
 import os
@@ -26,7 +26,7 @@ from wasm_executor.keeper.descriptors import close_all_but
 from wasm_executor.keeper.linux import die_with_parent, name_process
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
 from wasm_executor.runtimes.interface import Runtime
-from wasm_executor.zygote.wire import GO, HELLO, Descriptors
+from wasm_executor.zygote.wire import GO, HELLO, Descriptors, receive_order
 
 START_ERROR_CODE: Final = 128
 TRAP_CODE: Final = 134
@@ -36,18 +36,29 @@ MAX_TEXT: Final = 4096
 """What a termination message may hold."""
 
 
-def live_and_exit(fds: Descriptors, keeper_pid: int, runtimes: Mapping[str, Runtime]) -> NoReturn:
-    """Be the container. Call it in the final child, once its parent is the keeper."""
+def await_order_and_live(
+    orders: socket.socket, life: int, keeper_pid: int, runtimes: Mapping[str, Runtime]
+) -> NoReturn:
+    """Be a spare, then the container. Call it in the final child, once its parent is the keeper.
+
+    `life` is closed when the wait is over, so that the zygote knows. No order comes any more when
+    the keeper has closed its end.
+    """
     code = BROKEN_CODE
     try:
         if _is_bound_to(keeper_pid):
-            _shed(fds)
-            if _is_let_in(fds.gate):
-                code = _run(fds, runtimes)
+            _stand_alone(orders.fileno(), life)
+            fds = receive_order(orders)
+            code = 0 if fds is None else _live(fds, runtimes)
     except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
         os.write(2, f"wasmlet: the container's process failed: {error!r}\n".encode())
     finally:
         os._exit(code)
+
+
+def _live(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
+    _shed(fds)
+    return _run(fds, runtimes) if _is_let_in(fds.gate) else BROKEN_CODE
 
 
 def _is_bound_to(keeper_pid: int) -> bool:
@@ -56,9 +67,15 @@ def _is_bound_to(keeper_pid: int) -> bool:
     return os.getppid() == keeper_pid
 
 
-def _shed(fds: Descriptors) -> None:
+def _stand_alone(*kept: int) -> None:
     """Become a process of its own: what the zygote could not do for all of them."""
     os.setsid()
+    name_process("wasmlet-spare")
+    close_all_but(kept)
+
+
+def _shed(fds: Descriptors) -> None:
+    """Hold what was ordered, and nothing else."""
     name_process("wasmlet-guest")
     for target, source in enumerate((fds.stdin, fds.stdout, fds.stderr)):
         os.dup2(source, target)

@@ -126,7 +126,7 @@ class Keeper:
     def _finish(self) -> None:
         """Kill what is left, write what it had said, leave."""
         self._finishing = True
-        self._spawner.service.stop(signal.SIGKILL)
+        self._spawner.stop()
         for container in self._by_pid.values():
             container.signal(signal.SIGKILL)
         self._loop.call_later(DRAIN_S, self._loop.stop)

@@ -8,6 +8,7 @@ nothing else.
 
 import fcntl
 import os
+import signal
 import socket
 import struct
 from collections import deque
@@ -124,12 +125,18 @@ class Spawner:
         while self._waiting:
             self._fail(self._waiting.popleft(), "the supervisor that asked for it ended")
 
+    def stop(self) -> None:
+        """Kill the zygote; its spares see that no order can come."""
+        self.service.stop(signal.SIGKILL)
+        self._leave_zygote()
+
     def _launch(self) -> int:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             arguments = (*self._argv, str(theirs.fileno()), str(os.getpid()))
             pid = spawn_bound(arguments, ENVIRONMENT, theirs.fileno())
         ours.setblocking(False)
+        self._leave_zygote()  # the last one's spares end when they have taken what is on the way
         self._zygote = ours
         self._loop.add(ours.fileno(), self._hear_zygote)
         return pid
@@ -144,8 +151,12 @@ class Spawner:
             self._ready = True
             self._dispatch()
             return
-        self._loop.remove(self._zygote.fileno())
-        self._zygote.close()
+        self._leave_zygote()
+
+    def _leave_zygote(self) -> None:
+        if self._zygote is not None:
+            self._loop.remove(self._zygote.fileno())
+            self._zygote.close()
         self._zygote, self._ready = None, False
 
     def _dispatch(self) -> None:

@@ -1,63 +1,125 @@
 """The zygote: wasmtime is imported once, and a container is a fork of what is then in memory.
 
-It holds nothing of any pod: a spawn is a message without content that carries descriptors. It has
-one thread, and makes no Store and compiles nothing, because thread pools and random seeds made
-before a fork are broken after it. Killed, it is started again; containers do not notice, since
-they are the keeper's children.
+It holds nothing of any pod. A few spares are forked before anybody wants them; they wait at the
+keeper's socket themselves, so that what an order carries reaches the container alone and no start
+waits for a fork. The zygote has one thread, and makes no Store and compiles nothing, because
+thread pools and random seeds made before a fork are broken after it. Killed, it is started again;
+containers do not notice, since they are the keeper's children.
 """
 
 import os
 import resource
+import select
 import signal
 import socket
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
-import msgspec
-
-from wasm_executor.container.process import live_and_exit
-from wasm_executor.keeper.descriptors import receive
+from wasm_executor.container.process import await_order_and_live
 from wasm_executor.keeper.linux import disable_huge_pages, name_process, renounce_privileges
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
 from wasm_executor.zygote.freezing import freeze_heap
-from wasm_executor.zygote.wire import READY, SPAWN, Descriptors
+from wasm_executor.zygote.wire import READY, receive_order
 
-FIELDS: Final = Descriptors.__struct_fields__
 OOM_SCORE: Final = 500
-BATCH: Final = 8
-"""Containers that share one process between: each saves a fork, and waits for the others'."""
+SPARES: Final = 4
+"""Each weighs half a megabyte."""
+FEW: Final = 1
+"""So many left are filled up, in one go: they share a process between, which saves its fork."""
+REFILL_PAUSE_MS: Final = 5
+"""While spares are left, the guest that has just been ordered goes first."""
+FORK_RETRY_MS: Final = 100
 
 
 def serve(keeper: socket.socket, keeper_pid: int) -> None:
-    """Fork a container for each message of the keeper, until it closes its end."""
+    """Keep spares ready until the keeper closes its end."""
     _give_up_for_all()
     runtimes = load_runtimes()
     freeze_heap()
+    spares = Spares(keeper, keeper_pid, runtimes)
+    spares.refill()
     keeper.sendall(READY)
-    while orders := _next_orders(keeper):
-        _fork_containers(orders, keeper_pid, runtimes)
-        for order in orders:
-            for descriptor in msgspec.structs.astuple(order):
-                os.close(descriptor)
+    while spares.await_departure():
+        spares.refill()
 
 
-def _next_orders(keeper: socket.socket) -> list[Descriptors]:
-    """Wait for a container to fork, and take along what else is there already."""
-    orders: list[Descriptors] = []
-    while len(orders) < BATCH:
+class Spares:
+    """The containers without an order. Each holds a pipe that ends with its wait, or its life."""
+
+    def __init__(
+        self, orders: socket.socket, keeper_pid: int, runtimes: Mapping[str, Runtime]
+    ) -> None:
+        self._orders = orders
+        self._keeper_pid = keeper_pid
+        self._runtimes = runtimes
+        self._waiting: set[int] = set()
+        self._poll = select.poll()
+        self._poll.register(orders, 0)  # its end is always told
+
+    def await_departure(self) -> bool:
+        """Return when few spares are left; False when the keeper has closed its end."""
+        while len(self._waiting) > FEW:
+            if not self._see(None):
+                return False
+        return self._see(REFILL_PAUSE_MS if self._waiting else 0)
+
+    def refill(self) -> None:
+        """Fork what is missing. Where no fork succeeds, nobody may wait for one."""
+        pipes = [os.pipe() for _ in range(SPARES - len(self._waiting))]
+        complete = self._fork_between([write_end for _, write_end in pipes])
+        for read_end, write_end in pipes:
+            os.close(write_end)
+            self._waiting.add(read_end)
+            self._poll.register(read_end, 0)
+        if not complete and self._see(FORK_RETRY_MS) and not self._waiting:
+            self._turn_away()
+
+    def _see(self, timeout_ms: int | None) -> bool:
+        for fd, _ in self._poll.poll(timeout_ms):
+            if fd == self._orders.fileno():
+                return False
+            self._poll.unregister(fd)
+            self._waiting.discard(fd)
+            os.close(fd)
+        return True
+
+    def _fork_between(self, lives: Sequence[int]) -> bool:
+        """Fork twice and reap the process between: spares are then the keeper's children.
+
+        They wait at a pipe until that is so.
+        """
+        barrier, release = os.pipe()
         try:
-            message, fds = receive(
-                keeper, len(SPAWN), len(FIELDS), socket.MSG_DONTWAIT if orders else 0
-            )
-        except BlockingIOError:
-            break
-        if not message:
-            break
-        orders.append(Descriptors(**dict(zip(FIELDS, fds, strict=True))))
-    return orders
+            between = os.fork()
+            if between == 0:
+                self._fork_each(lives, (barrier, release))
+            return os.waitpid(between, 0)[1] == 0
+        except OSError:  # a limit of processes
+            return False
+        finally:
+            os.close(barrier)
+            os.close(release)
+
+    def _fork_each(self, lives: Sequence[int], pipe: tuple[int, int]) -> NoReturn:
+        """Runs in the process between; neither it nor a spare returns from here."""
+        barrier, release = pipe
+        code = 1
+        try:
+            for life in lives:
+                if os.fork() == 0:
+                    os.close(release)
+                    os.read(barrier, 1)
+                    await_order_and_live(self._orders, life, self._keeper_pid, self._runtimes)
+            code = 0
+        finally:
+            os._exit(code)
+
+    def _turn_away(self) -> None:
+        """Drop what was ordered: its gate closes unopened, which the keeper sees."""
+        while (order := receive_order(self._orders, socket.MSG_DONTWAIT)) is not None:
+            order.close()
 
 
 def _give_up_for_all() -> None:
@@ -76,39 +138,3 @@ def _be_killed_before_the_keeper() -> None:
     score = Path("/proc/self/oom_score_adj")
     if int(score.read_text()) < OOM_SCORE:
         score.write_text(str(OOM_SCORE))
-
-
-def _fork_containers(
-    orders: Sequence[Descriptors], keeper_pid: int, runtimes: Mapping[str, Runtime]
-) -> None:
-    """Fork twice and reap the process between: the containers are then the keeper's children.
-
-    They wait at a pipe until that is so. Without a fork (EAGAIN at a limit of processes) their
-    gates close unopened, which the keeper sees.
-    """
-    barrier, release = os.pipe()
-    with suppress(OSError):
-        between = os.fork()
-        if between == 0:
-            _fork_each(orders, keeper_pid, runtimes, (barrier, release))
-        os.waitpid(between, 0)
-    os.close(barrier)
-    os.close(release)
-
-
-def _fork_each(
-    orders: Sequence[Descriptors],
-    keeper_pid: int,
-    runtimes: Mapping[str, Runtime],
-    pipe: tuple[int, int],
-) -> NoReturn:
-    """Runs in the process between; neither it nor a container returns from here."""
-    barrier, release = pipe
-    try:
-        for order in orders:
-            if os.fork() == 0:
-                os.close(release)
-                os.read(barrier, 1)
-                live_and_exit(order, keeper_pid, runtimes)
-    finally:
-        os._exit(0)

@@ -1,12 +1,17 @@
 """What keeper, zygote and a new container say to each other.
 
-The keeper's SPAWN carries what the container will hold and says nothing else. The container says
-HELLO at its gate, and goes on at GO: by then the keeper has recorded it.
+The keeper's SPAWN carries what the container will hold and says nothing else; whichever spare
+takes it is the container. It says HELLO at its gate, and goes on at GO: by then the keeper has
+recorded it.
 """
 
-from typing import Final
+import os
+import socket
+from typing import Final, Self
 
 import msgspec
+
+from wasm_executor.keeper.descriptors import receive
 
 READY: Final = b"ready"
 SPAWN: Final = b"spawn"
@@ -23,3 +28,20 @@ class Descriptors(msgspec.Struct, frozen=True, kw_only=True):
     plan: int
     outcome: int
     gate: int
+
+    @classmethod
+    def of(cls, fds: list[int]) -> Self:
+        return cls(**dict(zip(cls.__struct_fields__, fds, strict=True)))
+
+    def close(self) -> None:
+        for descriptor in msgspec.structs.astuple(self):
+            os.close(descriptor)
+
+
+def receive_order(orders: socket.socket, flags: int = 0) -> Descriptors | None:
+    """Take one order; None where there is none, now or ever again."""
+    try:
+        message, fds = receive(orders, len(SPAWN), len(Descriptors.__struct_fields__), flags)
+    except BlockingIOError:
+        return None
+    return Descriptors.of(fds) if message else None
