@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from kubekit.client import connected
-from kubekit.events import QUEUE_SIZE, EventRecorder, EventSender, ObjectRef
+from kubekit.events import QUEUE_SIZE, TRICKLE_S, EventRecorder, EventSender, ObjectRef
 from kubekit.kubeconfig import Connection
 from kubekit.testing import RecordedServer, Reply, json_reply, status_reply, until
 
@@ -119,3 +119,24 @@ async def test_the_budget_of_the_whole_process_is_kept(server: RecordedServer) -
     times = [asked.at for asked in server.asked]
     assert times[-1] - times[0] == pytest.approx(4 / 20, abs=0.15)
     assert times[-1] - times[1] >= 3 / 20
+
+
+async def test_events_trickle_while_something_else_is_on_its_way_and_flow_afterwards(
+    server: RecordedServer,
+) -> None:
+    server.will("POST", *[OK] * 8)
+    async with sending(server) as sender:
+        sender.stand_back()
+        emit(sender, *[str(number) for number in range(8)])
+
+        def stands_back_until_three_are_sent() -> bool:
+            sender.stand_back()
+            return sender.tally.sent >= 3
+
+        await until(stands_back_until_three_are_sent)
+        await until(lambda: sender.tally.sent == 8)
+
+    times = [asked.at for asked in server.asked]
+    assert times[1] - times[0] >= TRICKLE_S * 0.9
+    assert times[2] - times[1] >= TRICKLE_S * 0.9
+    assert times[7] - times[3] < 4 * TRICKLE_S / 2

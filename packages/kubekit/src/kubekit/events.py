@@ -1,7 +1,8 @@
 """Events, sent in the background: they never hold up a status, and never flood the API server.
 
 `emit` only puts into a bounded queue. One task correlates (see `correlation`) and sends in order
-within a budget; what does not fit is dropped and counted, as any kubelet does.
+within a budget; what does not fit is dropped and counted, as any kubelet does. An Event costs the
+API server as much as a status, so while statuses are on their way only a trickle is sent.
 """
 
 import asyncio
@@ -22,9 +23,13 @@ from kubekit.patches import STRATEGIC_MERGE
 
 __all__ = ["EventRecorder", "EventSender", "EventTally", "ObjectRef"]
 
-QUEUE_SIZE: Final = 1000
+QUEUE_SIZE: Final = 4000
+"""Three Events for each pod of a full node, which come faster than they may be sent."""
 QPS: Final = 50.0
 BURST: Final = 100
+STAND_BACK_S: Final = 0.05
+TRICKLE_S: Final = 0.1
+"""How long one Event waits for a quiet moment at most."""
 # With the back-off's delays this is some four minutes of an absent API server.
 MAX_TRIES: Final = 12
 
@@ -48,7 +53,12 @@ class EventSender:
         self._queue: asyncio.Queue[Occurrence] = asyncio.Queue(QUEUE_SIZE)
         self._correlator = Correlator()
         self._budget = TokenBucket(qps, burst, time.monotonic())
+        self._stands_back_until = 0.0
         self.tally: Final = EventTally()
+
+    def stand_back(self) -> None:
+        """Users wait for something else of this process: let that go first for a moment."""
+        self._stands_back_until = time.monotonic() + STAND_BACK_S
 
     def put(self, what: Occurrence) -> None:
         """Queue it, or drop and count it; never waits."""
@@ -61,6 +71,7 @@ class EventSender:
         """Send until cancelled; what is queued then is lost."""
         while True:
             what = await self._queue.get()
+            await self._give_way()
             write = self._correlator.correlate(what, time.monotonic())
             if write is None:
                 self.tally.dropped_spam += 1
@@ -70,6 +81,12 @@ class EventSender:
             else:
                 self.tally.failed += 1
                 self._correlator.forget(write)
+
+    async def _give_way(self) -> None:
+        latest = time.monotonic() + TRICKLE_S
+        # The moment may be prolonged while it is waited for.
+        while (left_s := min(latest, self._stands_back_until) - time.monotonic()) > 0:  # noqa: ASYNC110 - a time, no state
+            await asyncio.sleep(left_s)
 
     async def _delivered(self, write: EventWrite) -> bool:
         backoff = Backoff(random.random)

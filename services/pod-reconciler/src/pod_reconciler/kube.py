@@ -43,6 +43,7 @@ class KubeCluster:
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         async def deliver(change: Change[PodVersion]) -> None:
+            self._events.stand_back()
             match change:
                 case Added(object=version) | Modified(object=version):
                     name = version.pod.spec.runtime_class_name
@@ -61,6 +62,7 @@ class KubeCluster:
         await reflector.run()
 
     async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
+        self._events.stand_back()
         path = f"{_path(write.pod.metadata.namespace, write.pod.metadata.name)}/status"
         body = await self._send("PATCH", path, write.patch, STRATEGIC_MERGE, timeout_s)
         try:
