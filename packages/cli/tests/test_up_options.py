@@ -40,7 +40,12 @@ def test_options_are_checked_and_kept(tmp_path: Path) -> None:
     assert chosen.manifests == tmp_path
     assert (chosen.node_labels, chosen.taints) == (("pool=a",), False)
     assert chosen.insecure_registries == ("127.0.0.1:5000",)
-    assert chosen.settings == (("wasm-executor", "WASMLET_BEAT_INTERVAL_S", "1"),)
+    one = ("wasm-executor", "WASMLET_BEAT_INTERVAL_S", "1")
+    assert chosen.settings == (one,)
+    whole = options(
+        "--manifests", str(tmp_path), "--set", "wasm-executor:WASMLET_BEAT_INTERVAL_S=1"
+    )
+    assert whole.settings == (one,)
 
 
 @pytest.mark.parametrize(
@@ -54,7 +59,10 @@ def test_options_are_checked_and_kept(tmp_path: Path) -> None:
         (("--kubeconfig", "/etc/passwd", "--until-complete"), "goes with --manifests"),
         (("--manifests", "/", "--node-name", "Bad_Name"), "'Bad_Name' is not a node name"),
         (("--manifests", "/", "--nodes", "0"), "--nodes must be 1 or more"),
-        (("--manifests", "/", "--node-label", "nonsense"), "--node-label K=V: got 'nonsense'"),
+        (
+            ("--manifests", "/", "--node-label", "nonsense"),
+            "--node-label K=V: 'nonsense' is not of that form",
+        ),
         (("--manifests", "/", "--insecure-registry", "http://x/"), "--insecure-registry"),
         (("--manifests", "/", "--kubelet-port", "70000"), "70000 is no port"),
         (("--manifests", "/", "--nats", "nats://x"), "go together"),

@@ -122,10 +122,37 @@ def test_a_bad_manifest_is_named_in_one_line(folder: Path, text: str, line: str)
     assert line in done.stderr
 
 
-def test_an_empty_folder_has_nothing_to_complete(folder: Path) -> None:
+def test_a_folder_without_manifests_is_refused_before_anything_starts(folder: Path) -> None:
     done = complete(folder)
     assert done.returncode == 1
-    assert "no pods" in done.stderr
+    assert done.stderr == f"wasmlet: there are no manifests (.yaml, .yml, .json) in {folder}\n"
+    assert not done.stdout
+
+
+def test_a_module_that_is_not_there_ends_as_a_failure(folder: Path, write_pod: WritePod) -> None:
+    write_pod("good", "exits-0.wat")
+    write_pod("gone", "missing.wasm")
+    done = complete(folder)
+    assert done.returncode == 1
+    assert "pod default/good Succeeded" in done.stdout
+    assert "pod default/gone cannot run (main: ErrImagePull " in done.stdout
+    assert "no such file or directory" in done.stdout
+
+
+def test_a_wrong_setting_of_a_service_ends_it_with_that_service_s_line(
+    folder: Path, write_pod: WritePod
+) -> None:
+    write_pod("good", "exits-0.wat")
+    done = subprocess.run(
+        command(folder, "--set", "node-registrar:lease_s=soon"),
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("wasmlet: node-registrar cannot start: ")
+    assert "WASMLET_LEASE_S" in done.stderr
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 
 from wasmlet import push
 from wasmlet.errors import CommandLineError
@@ -12,13 +13,17 @@ from wasmlet.up import arguments as up
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `wasmlet` and return its exit code: 0, 1 for a failure, 2 for a wrong usage."""
     parser = argparse.ArgumentParser(prog="wasmlet", description="A kubelet for WebAssembly.")
+    parser.add_argument("--version", action="version", version=f"wasmlet {version('wasmlet')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command, text in ((up, "run a node of this machine"), (push, "put a module in a registry")):
         name = command.__name__.split(".")[1]
         below = commands.add_parser(name, help=text, description=command.__doc__)
         command.add_arguments(below)
-        below.set_defaults(run=command.run)
-    chosen = parser.parse_args(arguments)
+        below.set_defaults(run=command.run, usage=below)
+    chosen, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # The parser of the command shows that command's own usage.
+        chosen.usage.error(f"unrecognized arguments: {' '.join(unknown)}")
     try:
         return int(chosen.run(chosen))
     except CommandLineError as error:

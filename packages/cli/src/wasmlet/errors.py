@@ -11,3 +11,7 @@ class UsageError(CommandLineError):
     """What was asked for cannot be done as asked."""
 
     exit_code = 2
+
+
+class ServiceRefusedError(CommandLineError):
+    """A service says that its settings are wrong; the message holds its own line."""

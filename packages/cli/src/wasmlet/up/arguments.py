@@ -33,7 +33,7 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     registry_ca_file: Path | None = None
     nats_url: str | None = None
     nats_passwords: Path | None = None
-    log_level: str = "info"
+    log_level: str = "warning"
     settings: tuple[tuple[str, str, str], ...] = ()
     """(service, variable, value), from `--set`."""
 
@@ -104,9 +104,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--log-level",
-        default="info",
+        default="warning",
         choices=["debug", "info", "warning", "error"],
-        help="of the services (info)",
+        help="of the services (warning)",
     )
     parser.add_argument(
         "--set",
@@ -194,7 +194,7 @@ def _port(port: int) -> int:
 
 def _matching(value: str, form: re.Pattern[str], option: str) -> str:
     if not form.fullmatch(value):
-        raise UsageError(f"{option}: got {value!r}")
+        raise UsageError(f"{option}: {value!r} is not of that form")
     return value
 
 
@@ -203,4 +203,4 @@ def _setting(text: str) -> tuple[str, str, str]:
     name, equals, value = rest.partition("=")
     if not colon or not equals:
         raise UsageError(f"--set SERVICE:NAME=VALUE: got {text!r}")
-    return service, f"WASMLET_{name.upper()}", value
+    return service, f"WASMLET_{name.upper().removeprefix('WASMLET_')}", value

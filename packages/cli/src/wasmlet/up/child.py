@@ -9,9 +9,13 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from wasmlet.errors import ServiceRefusedError
+
 RESTART_FIRST_S = 0.5
 RESTART_MOST_S = 10.0
 RESTART_RESET_S = 30.0
+WRONG_SETTING = 2
+"""The exit code of a service whose settings are wrong: starting it again would not help."""
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -37,6 +41,7 @@ class Child:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
+        self._last_line = ""
         self._wake = asyncio.Event()
 
     @property
@@ -45,13 +50,18 @@ class Child:
         return self._process.pid if self._process else None
 
     async def run(self) -> None:
-        """Keep the service running; return once it has ended after `stop`."""
+        """Keep the service running; return once it has ended after `stop`.
+
+        Raises `ServiceRefusedError` when the service says that its settings are wrong.
+        """
         pause = RESTART_FIRST_S
         while not self._stopping:
             started = time.monotonic()
             code = await self._run_once()
             if self._wake.is_set():
                 return
+            if code == WRONG_SETTING:
+                raise ServiceRefusedError(f"{self.command.name} cannot start: {self._last_line}")
             if time.monotonic() - started > RESTART_RESET_S:
                 pause = RESTART_FIRST_S
             self._say(f"{self.command.name} ended with {code}; starting it again in {pause:g} s")
@@ -100,7 +110,8 @@ class Child:
                 continue
             if not line:
                 return
-            self._say(line.decode(errors="replace").rstrip("\n"))
+            self._last_line = line.decode(errors="replace").rstrip("\n")
+            self._say(self._last_line)
 
     async def stop(self) -> None:
         """Ask the service to end, and end it when it does not within its time."""

@@ -9,7 +9,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -40,6 +40,13 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
     def node_logs(self, node: NodeName) -> Path:
         """Container logs of one executor."""
         return self.node_data(node) / "logs"
+
+    def unused_nodes(self, nodes: Iterable[NodeName]) -> list[str]:
+        """Return the nodes that have data here and are not among these."""
+        found = self.data / "nodes"
+        return (
+            sorted({each.name for each in found.iterdir()} - set(nodes)) if found.exists() else []
+        )
 
     @property
     def status_file(self) -> Path:

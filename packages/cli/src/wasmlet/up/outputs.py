@@ -1,13 +1,11 @@
 """What static pods print, shown on the terminal as it comes, from their log files."""
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 from wasmlet.up.status import ContainerStatus, PodStatus
 
-POLL_S: Final = 0.1
 _CONTENT_FIELD: Final = 3
 """A line in CRI format: time, stream, tag, content."""
 
@@ -20,12 +18,6 @@ class OutputFollower:
         self._writer = writer
         self._offsets: dict[Path, int] = {}
         self._partial: dict[Path, str] = {}
-
-    async def follow(self, pods: Callable[[], tuple[PodStatus, ...]]) -> None:
-        """Show what comes, until cancelled."""
-        while True:
-            self.show(pods())
-            await asyncio.sleep(POLL_S)
 
     def show(self, pods: tuple[PodStatus, ...]) -> None:
         """Show what has come since the last time."""

@@ -1,16 +1,17 @@
 """The life of one `wasmlet up`: folders, NATS, services, readiness, the end.
 
-Services stop in the reverse of their order, so that an executor can still give its node name back.
-Whatever happens, no process is left behind: each dies with this one.
+Services stop in order, so that an executor can still give its node name back. Whatever happens, no
+process is left behind: each dies with this one.
 """
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import Sequence
-from contextlib import AsyncExitStack, ExitStack, suppress
+from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 from contract.ids import NodeName
 from contract.permissions import user_name
@@ -21,15 +22,15 @@ from kubekit.errors import KubekitError
 from wasmlet.errors import CommandLineError
 from wasmlet.up.arguments import UpOptions
 from wasmlet.up.child import Child, Prefixer
+from wasmlet.up.children import Children
 from wasmlet.up.folders import Folders, prepared
 from wasmlet.up.joining import JOINING, ServiceTokens
 from wasmlet.up.outputs import OutputFollower
 from wasmlet.up.readiness import await_nodes_ready
 from wasmlet.up.services import Passwords, Surroundings, commands
-from wasmlet.up.status import PodStatus, StaticStatus, read_status
+from wasmlet.up.static import StaticRun, require_manifests
 from wasmlet.up.variables import inherited
 
-STATUS_POLL_S: Final = 0.05
 NATS_RESTART_S: Final = 0.5
 NATS_POLL_S: Final = 0.2
 
@@ -44,12 +45,15 @@ class _Finished(Exception):  # noqa: N818 - ends the task group, not an error
 
 def run_up(options: UpOptions) -> int:
     """Run until Ctrl-C or completion and return the exit code."""
+    if options.manifests is not None and options.until_complete:
+        require_manifests(options.manifests)
+    if options.kubeconfig is not None:
+        _require_free_ports(options.kubelet_port, len(options.nodes))
     with ExitStack() as stack:
         folders = stack.enter_context(prepared(options))
-        try:
-            return asyncio.run(_Up(options, folders).run(stack))
-        except (NatsServerError, KubekitError) as error:
-            raise CommandLineError(str(error)) from error
+        up = _Up(options, folders)
+        asyncio.run(up.run(stack))
+    return up.exit_code()
 
 
 class _Up:
@@ -61,30 +65,35 @@ class _Up:
         longest = max(len(f"wasm-executor.{node}") for node in options.nodes)
         width = longest if len(options.nodes) > 1 else len(Role.NODE_REGISTRAR)
         self.prefixer = Prefixer(colour=sys.stdout.isatty(), width=width)
-        self.outputs = OutputFollower(folders.node_logs(options.nodes[0]), self.prefixer.writer)
         self.ended_by: Sequence[BaseException] = ()
 
-    async def run(self, outer: ExitStack) -> int:
+    async def run(self, outer: ExitStack) -> None:
         """Run the services inside one task group that the first reason to stop ends."""
+        for node in self.folders.unused_nodes(self.options.nodes):
+            say(f"the data of node {node} lies unused in {self.folders.data}: its Node is NotReady")
         try:
             async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
                 tasks.create_task(_raise_on_signal(), name="signals")
                 nats_url, passwords = self._nats(outer, tasks)
-                kubeconfigs = await self._join(stack, tasks)
                 around = Surroundings(
                     options=self.options,
                     folders=self.folders,
                     nats_url=nats_url,
                     passwords=passwords,
-                    kubeconfigs=kubeconfigs,
+                    kubeconfigs=await self._join(stack, tasks),
                 )
                 await self._run_services(tasks, around)
-        except* (_Finished, CommandLineError) as group:
+        except* (_Finished, CommandLineError, KubekitError, NatsServerError) as group:
             self.ended_by = group.exceptions
+
+    def exit_code(self) -> int:
+        """Return the code that the end asks for, or raise what failed."""
         for reason in self.ended_by:
             if isinstance(reason, CommandLineError):
                 raise reason
-        return max(e.exit_code for e in self.ended_by if isinstance(e, _Finished))
+            if not isinstance(reason, _Finished):
+                raise CommandLineError(str(reason)) from reason
+        return max(each.exit_code for each in self.ended_by if isinstance(each, _Finished))
 
     def _nats(self, outer: ExitStack, tasks: asyncio.TaskGroup) -> tuple[str, Passwords]:
         given = self.options.nats_passwords
@@ -101,13 +110,14 @@ class _Up:
 
     async def _keep_nats(self, server: EmbeddedNats) -> None:
         """Start nats-server again when it has died; its port stays the same."""
-        say = self.prefixer.writer("nats-server")
+        tell = self.prefixer.writer("nats-server")
         while True:
             await asyncio.sleep(NATS_POLL_S)
             if not server.running:
-                say("ended unexpectedly; starting it again")
+                tell("ended unexpectedly; starting it again")
                 await asyncio.sleep(NATS_RESTART_S)
-                await asyncio.to_thread(server.start)
+                # In this thread: the server dies with the thread that started it.
+                server.start()
 
     async def _join(self, stack: AsyncExitStack, tasks: asyncio.TaskGroup) -> dict[Role, Path]:
         given = self.options.kubeconfig
@@ -118,103 +128,55 @@ class _Up:
         issued = await tokens.issue()
         tasks.create_task(self._announce_nodes(given), name="ready")
         if issued is None:
-            self.prefixer.writer("wasmlet")(
-                f"this user may not create service accounts: every service uses {given}"
-            )
+            say(f"this user may not create service accounts: every service uses {given}")
             return dict.fromkeys(JOINING, given)
         tasks.create_task(tokens.keep_fresh(), name="tokens")
         return dict(issued)
 
     async def _announce_nodes(self, kubeconfig: Path) -> None:
+        nodes = self.options.nodes
         async with api_client(kubeconfig, user_agent="wasmlet-up") as api:
-            async for node in await_nodes_ready(api, self.options.nodes):
-                self._say(f"node {node} is Ready")
+            async for node in await_nodes_ready(api, nodes, self.folders.node_data, say):
+                say(f"node {node} is Ready")
 
     async def _run_services(self, tasks: asyncio.TaskGroup, around: Surroundings) -> None:
         environ = inherited()
-        async with _Children() as children:
-            for command in commands(around):
-                children.add(Child(command, environ, self.prefixer.writer(command.name)))
+        services = [
+            Child(command, environ, self.prefixer.writer(command.name))
+            for command in commands(around)
+        ]
+        async with Children(services) as children:
+            refusal = tasks.create_task(children.raise_when_refused(), name="refusals")
             if self.options.manifests is not None:
-                tasks.create_task(self.outputs.follow(self._static_pods), name="outputs")
-                await self._watch_static()
-            await asyncio.Event().wait()
+                raise _Finished(0 if await self._run_static() else 1)
+            await refusal
 
-    def _static_pods(self) -> tuple[PodStatus, ...]:
-        return read_status(self.folders.status_file).pods
-
-    async def _watch_static(self) -> None:
-        """Say when the node is ready; with --until-complete, end when the pods have."""
-        said = False
-        while True:
-            status = read_status(self.folders.status_file)
-            for error in status.errors:
-                raise CommandLineError(error)
-            if status.ready and not said:
-                said = True
-                self._say(f"node {self.options.nodes[0]} is Ready")
-            if self.options.until_complete and status.ready and not status.pods:
-                raise CommandLineError(f"there are no pods in {self.options.manifests}")
-            if self.options.until_complete and status.ready and all(p.ended for p in status.pods):
-                self.outputs.show(status.pods)
-                raise _Finished(self._summarise(status))
-            await asyncio.sleep(STATUS_POLL_S)
-
-    def _summarise(self, status: StaticStatus) -> int:
-        for pod in status.pods:
-            codes = ", ".join(
-                f"{each.name} exited with {each.exit_code}"
-                if each.exit_code is not None
-                else f"{each.name}: {each.reason} {each.message}".rstrip()
-                for each in pod.containers
-            )
-            detail = pod.message or codes
-            self._say(
-                f"pod {pod.namespace}/{pod.name} {pod.phase}" + (f" ({detail})" if detail else "")
-            )
-        return 0 if all(pod.phase == "Succeeded" for pod in status.pods) else 1
-
-    def _say(self, line: str) -> None:
-        sys.stdout.write(f"{line}\n")
-        sys.stdout.flush()
+    async def _run_static(self) -> bool:
+        node = self.options.nodes[0]
+        outputs = OutputFollower(self.folders.node_logs(node), self.prefixer.writer)
+        run = StaticRun(
+            self.folders.status_file, outputs, say, until_complete=self.options.until_complete
+        )
+        return await run.watch(f"node {node} is Ready")
 
 
-class _Children:
-    """The services' own tasks: they outlive the group's end by an orderly stop.
+def say(line: str) -> None:
+    """Tell the user, on stdout, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
-    They are no members of the task group, because its end would cancel them before they have
-    stopped; this context owns them instead, and does not end before they have.
-    """
 
-    def __init__(self) -> None:
-        self._children: list[Child] = []
-        self._runs: list[asyncio.Task[None]] = []
-
-    def add(self, child: Child) -> None:
-        self._children.append(child)
-        loop = asyncio.get_running_loop()
-        self._runs.append(loop.create_task(child.run(), name=child.command.name))
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        stopping = asyncio.get_running_loop().create_task(self._stop(), name="stop")
-        while not stopping.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(stopping)
-        stopping.result()
-
-    async def _stop(self) -> None:
-        """Stop executors first: they give their names back through the registrar."""
-        executors = [each for each in self._children if each.command.module == "wasm_executor"]
-        others = [each for each in self._children if each not in executors]
-        for batch in (executors, others):
-            async with asyncio.TaskGroup() as tasks:
-                for child in batch:
-                    tasks.create_task(child.stop(), name=f"stop-{child.command.name}")
-        if self._runs:
-            await asyncio.wait(self._runs)
+def _require_free_ports(first: int, count: int) -> None:
+    """Refuse a taken kubelet port before a Node of it is in the cluster."""
+    for port in range(first, first + count) if first else ():
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("", port))
+            except OSError as error:
+                raise CommandLineError(
+                    f"port {port} cannot be used ({error.strerror}); --kubelet-port 0 takes any"
+                ) from error
 
 
 async def _raise_on_signal() -> None:
