@@ -4,11 +4,12 @@ Exit code 0 after SIGTERM or SIGINT, 2 for a setting that is wrong, 1 for everyt
 """
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import NoReturn
+from typing import Final, NoReturn
 
 import structlog
 import uvloop
@@ -18,6 +19,8 @@ from servicekit.logs import configure_logging
 from servicekit.settings import ServiceSettings, read_settings
 
 log = structlog.get_logger()
+
+YOUNG_OBJECTS: Final = 10_000
 
 
 async def raise_on_signal() -> NoReturn:
@@ -53,6 +56,7 @@ def run_service[S: ServiceSettings](
     async def life() -> None:
         await service(settings)
 
+    _spare_the_collector()
     try:
         uvloop.run(life())
     except ServiceError as error:
@@ -62,6 +66,15 @@ def run_service[S: ServiceSettings](
         _report(group)
         sys.exit(1)
     sys.exit(0)
+
+
+def _spare_the_collector() -> None:
+    """Never look again at what was imported; look at the rest for each so many new objects.
+
+    Requests and messages are freed by their counts. Each full look costs a service 20 ms.
+    """
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS, 20, 20)
 
 
 def _report(group: BaseExceptionGroup[BaseException]) -> None:
