@@ -221,7 +221,7 @@ def test_a_field_that_is_not_built_fails_the_pod_with_its_name(pods: Pods, image
     manifest["spec"]["volumes"] = [{"name": "v", "nfs": {"server": "s", "path": "/"}}]
     pods.create(manifest)
     failed = pods.await_phase("unbuilt", "Failed")
-    assert "spec.volumes" in failed["status"]["message"]
+    assert "spec.volumes[0].nfs: " in failed["status"]["message"]
     assert "Started" not in [reason for reason, _ in pods.events("unbuilt")]
 
 

@@ -111,7 +111,7 @@ def test_a_refused_field_rejects_the_pod_by_name(make_pod: MakePod) -> None:
     assert rejection.reason == "PodFeatureUnsupported"
     assert rejection.status_message == (
         "Pod was rejected: spec.containers[0].livenessProbe: probes are not run yet; "
-        "spec.initContainers: init containers are not run yet"
+        "spec.initContainers[0]: init containers are not run yet"
     )
 
 

@@ -116,6 +116,42 @@ def test_an_unknown_field_is_refused_with_its_path(
 
 
 @pytest.mark.parametrize(
+    ("extra", "path"),
+    [
+        ({"volumes": [{"name": "v", "configMap": {"name": "c"}}]}, "spec.volumes[0].configMap"),
+        ({"volumes": [{"name": "v"}]}, "spec.volumes[0]"),
+        ({"volumes": ["v"]}, "spec.volumes[0]"),
+        ({"initContainers": [{"name": "i", "image": "i"}]}, "spec.initContainers[0]"),
+        ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets[0]"),
+        (
+            {"container": {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}},
+            "spec.containers[0].volumeMounts[0]",
+        ),
+        (
+            {"container": {"envFrom": [{"prefix": "A_", "secretRef": {"name": "s"}}]}},
+            "spec.containers[0].envFrom[0].secretRef",
+        ),
+        (
+            {"container": {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k"}}}]}},
+            "spec.containers[0].env[0].valueFrom.secretKeyRef",
+        ),
+    ],
+)
+def test_a_refused_item_is_named_with_its_place_and_kind(
+    make_pod: MakePod, extra: Pod, path: str
+) -> None:
+    assert [finding.path for finding in review(make_pod(**extra)).refused] == [path]
+
+
+def test_each_refused_item_of_a_list_is_named(make_pod: MakePod) -> None:
+    volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "secret": {"secretName": "s"}}]
+    assert [str(finding) for finding in review(make_pod(volumes=volumes)).refused] == [
+        "spec.volumes[0].emptyDir: volumes are not mounted yet",
+        "spec.volumes[1].secret: volumes are not mounted yet",
+    ]
+
+
+@pytest.mark.parametrize(
     ("value", "is_refused"), [("true", True), (1, True), (0, True), (True, True), (False, False)]
 )
 def test_only_the_default_of_the_right_type_passes(
@@ -164,12 +200,14 @@ TOKEN_MOUNT = {
 )
 def test_only_the_automatic_volume_is_exempt(make_pod: MakePod, volume: Pod) -> None:
     found = review(make_pod(volumes=[volume]))
-    assert [finding.path for finding in found.refused] == ["spec.volumes"]
+    (kind,) = set(volume) - {"name"}
+    assert [finding.path for finding in found.refused] == [f"spec.volumes[0].{kind}"]
 
 
 def test_a_volume_beside_the_automatic_one_is_refused(make_pod: MakePod) -> None:
     volumes = [token_volume(), {"name": "v", "emptyDir": {}}]
-    assert [f.path for f in review(make_pod(volumes=volumes)).refused] == ["spec.volumes"]
+    found = review(make_pod(volumes=volumes))
+    assert [finding.path for finding in found.refused] == ["spec.volumes[1].emptyDir"]
 
 
 @pytest.mark.parametrize(
@@ -177,7 +215,7 @@ def test_a_volume_beside_the_automatic_one_is_refused(make_pod: MakePod) -> None
 )
 def test_only_the_automatic_mount_is_exempt(make_pod: MakePod, mount: Pod) -> None:
     pod = make_pod(volumes=[token_volume()], container={"volumeMounts": [TOKEN_MOUNT, mount]})
-    assert [f.path for f in review(pod).refused] == ["spec.containers[0].volumeMounts"]
+    assert [f.path for f in review(pod).refused] == ["spec.containers[0].volumeMounts[1]"]
 
 
 def test_a_host_port_is_a_default_only_with_the_host_network(make_pod: MakePod) -> None:

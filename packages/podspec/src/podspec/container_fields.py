@@ -35,7 +35,7 @@ _ENVIRONMENT: Final = (
     refused("spec.containers[].env[].valueFrom.configMapKeyRef", _NO_REFERENCES),
     refused("spec.containers[].env[].valueFrom.secretKeyRef", _NO_REFERENCES),
     refused("spec.containers[].env[].valueFrom.fileKeyRef", "volumes are not mounted yet"),
-    refused("spec.containers[].envFrom", _NO_REFERENCES),
+    refused("spec.containers[].envFrom", _NO_REFERENCES, beside_kind="prefix"),
 )
 
 _LIFE: Final = (

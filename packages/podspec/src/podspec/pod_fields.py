@@ -89,7 +89,7 @@ _RESOURCES: Final = (
     refused("spec.resources", "limits of a whole pod are not enforced yet"),
     refused("spec.resourceClaims", "devices are not allocated"),
     # The kube-api-access volume that the API server adds is taken out before (see `automatic`).
-    refused("spec.volumes", "volumes are not mounted yet"),
+    refused("spec.volumes", "volumes are not mounted yet", beside_kind="name"),
 )
 
 POD_FIELDS: Final[tuple[Row, ...]] = (

@@ -52,7 +52,7 @@ def review(pod: Mapping[str, Any]) -> Review:
     ]
     for met in _walk(TREE, {"metadata": pod.get("metadata"), "spec": written}, ""):
         if fault := met.fault or _fault(met):
-            refused.append(Finding(met.path, fault))
+            refused.extend(Finding(path, fault) for path in _written_paths(met))
         elif met.row is not None and _is_told(met):
             ignored.append(Finding(met.path, met.row.note))
     return Review(tuple(refused), tuple(ignored))
@@ -98,9 +98,29 @@ def _walk_keys(place: Node, value: Mapping[str, Any], path: str) -> Iterator[_Me
 
 
 def _joined(path: str, key: str) -> str:
+    if not key:
+        return path
     if "." in key or "/" in key:
         return f"{path}['{key}']"
     return f"{path}.{key}" if path else key
+
+
+def _written_paths(met: _Met) -> Iterator[str]:
+    """What the user wrote: of a list each item, with its kind; anything else is one thing."""
+    if met.row is None or met.row.verdict is not Verdict.REFUSED or not isinstance(met.value, list):
+        yield met.path
+        return
+    for position, item in enumerate(met.value):
+        if item is not None:
+            yield _joined(f"{met.path}[{position}]", _kind(item, met.row.beside_kind))
+
+
+def _kind(item: Any, beside: str) -> str:
+    """The key that says what an item is (`configMap` of a volume), or nothing."""
+    if not beside or not isinstance(item, Mapping):
+        return ""
+    kinds = [key for key, value in item.items() if key != beside and value is not None]
+    return kinds[0] if len(kinds) == 1 else ""
 
 
 def _fault(met: _Met) -> str:
