@@ -22,6 +22,8 @@ from servicekit.bus import Bus
 
 log = structlog.get_logger()
 
+_EVERYDAY_FAILURES = 10
+
 
 class Office:
     """A desk per granted node, made when the registrar says so."""
@@ -70,7 +72,9 @@ class Office:
                 grants = await self._links.executors.grants()
             except ActFailedError as error:
                 failures += 1
-                log.warning("grants.unknown", reason=str(error))
+                # The registrar may start a moment later than this service does.
+                tell = log.warning if failures > _EVERYDAY_FAILURES else log.info
+                tell("grants.unknown", reason=str(error))
                 await asyncio.sleep(pace.delay_s(failures))
             else:
                 for grant in grants:
