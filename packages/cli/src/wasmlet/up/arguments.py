@@ -4,6 +4,7 @@ import argparse
 import re
 import socket
 from pathlib import Path
+from typing import Any, Final
 
 import msgspec
 
@@ -16,6 +17,51 @@ _LABEL = re.compile(
     r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?=([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
 )
 _HOST_PORT = re.compile(r"[^\s/@]+")
+
+
+def _many(metavar: str) -> dict[str, Any]:
+    return {"action": "append", "default": [], "metavar": metavar}
+
+
+def _path(metavar: str) -> dict[str, Any]:
+    return {"type": Path, "metavar": metavar}
+
+
+_FLAG: Final[dict[str, Any]] = {"action": "store_true"}
+_LEVELS: Final = ("debug", "info", "warning", "error")
+_OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
+    "--kubeconfig": ("join this cluster", _path("FILE")),
+    "--nodes": ("how many nodes (1)", {"type": int, "default": 1, "metavar": "N"}),
+    "--node-name": (
+        "wasmlet-<host name>; with several nodes NAME-1, NAME-2, ...",
+        {"metavar": "NAME"},
+    ),
+    "--manifests": ("without a cluster: run the pods of this folder", _path("DIR")),
+    "--until-complete": (
+        "end when the pods of --manifests have: 0 if all succeeded, else 1",
+        _FLAG,
+    ),
+    "--data-dir": (
+        "modules, logs, restart counts; default: below ~/.local/state/wasmlet, or a "
+        "temporary folder with --manifests",
+        _path("DIR"),
+    ),
+    "--kubelet-port": (
+        "of the first node, the others follow; 0 takes free ones (10250)",
+        {"type": int, "default": KUBELET_PORT, "metavar": "PORT"},
+    ),
+    "--node-label": ("one more label of the nodes", _many("K=V")),
+    "--no-taints": ("register the nodes without taints", _FLAG),
+    "--insecure-registry": ("a registry that is spoken to in plain HTTP", _many("HOST:PORT")),
+    "--registry-ca": ("CA of a registry with a private certificate", _path("FILE")),
+    "--nats": ("use this NATS instead of an embedded one", {"metavar": "URL"}),
+    "--nats-passwords": ("with --nats: a file USER.password per service", _path("DIR")),
+    "--log-level": ("of the services (warning)", {"default": "warning", "choices": _LEVELS}),
+    "--set": (
+        "a setting of one service, by its variable's name without WASMLET_",
+        _many("SERVICE:NAME=VALUE"),
+    ),
+}
 
 
 class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,81 +86,8 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the options of `wasmlet up`."""
-    parser.add_argument("--kubeconfig", type=Path, metavar="FILE", help="join this cluster")
-    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="how many nodes (1)")
-    parser.add_argument(
-        "--node-name",
-        metavar="NAME",
-        help="wasmlet-<host name>; with several nodes NAME-1, NAME-2, ...",
-    )
-    parser.add_argument(
-        "--manifests",
-        type=Path,
-        metavar="DIR",
-        help="without a cluster: run the pods of this folder",
-    )
-    parser.add_argument(
-        "--until-complete",
-        action="store_true",
-        help="end when the pods of --manifests have: 0 if all succeeded, else 1",
-    )
-    parser.add_argument(
-        "--data-dir",
-        type=Path,
-        metavar="DIR",
-        help="modules, logs, restart counts; default: below ~/.local/state/wasmlet, or a "
-        "temporary folder with --manifests",
-    )
-    parser.add_argument(
-        "--kubelet-port",
-        type=int,
-        default=KUBELET_PORT,
-        metavar="PORT",
-        help="of the first node, the others follow; 0 takes free ones (10250)",
-    )
-    parser.add_argument(
-        "--node-label",
-        action="append",
-        default=[],
-        metavar="K=V",
-        help="one more label of the nodes",
-    )
-    parser.add_argument(
-        "--no-taints", action="store_true", help="register the nodes without taints"
-    )
-    parser.add_argument(
-        "--insecure-registry",
-        action="append",
-        default=[],
-        metavar="HOST:PORT",
-        help="a registry that is spoken to in plain HTTP",
-    )
-    parser.add_argument(
-        "--registry-ca",
-        type=Path,
-        metavar="FILE",
-        help="CA of a registry with a private certificate",
-    )
-    parser.add_argument("--nats", metavar="URL", help="use this NATS instead of an embedded one")
-    parser.add_argument(
-        "--nats-passwords",
-        type=Path,
-        metavar="DIR",
-        help="with --nats: a file USER.password per service",
-    )
-    parser.add_argument(
-        "--log-level",
-        default="warning",
-        choices=["debug", "info", "warning", "error"],
-        help="of the services (warning)",
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="SERVICE:NAME=VALUE",
-        help="a setting of one service, by its variable's name without WASMLET_",
-    )
+    for name, (text, form) in _OPTIONS.items():
+        parser.add_argument(name, help=text, **form)
 
 
 def run(chosen: argparse.Namespace) -> int:
