@@ -42,8 +42,7 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         _FLAG,
     ),
     "--data-dir": (
-        "modules, logs, restart counts; default: below ~/.local/state/wasmlet, or a "
-        "temporary folder with --manifests",
+        "modules, logs, restart counts (~/.local/state/wasmlet; --manifests: temporary)",
         _path("DIR"),
     ),
     "--kubelet-port": (
