@@ -17,7 +17,7 @@ class ByHand:
         folder.mkdir(parents=True)
         given = {k: v for k, v in like.environment.items() if k.startswith("WASMLET_")}
         given |= {f"WASMLET_{name}": value for name, value in settings.items()}
-        given["WASMLET_LOG_FORMAT"] = "json"
+        given |= {"WASMLET_LOG_FORMAT": "json", "WASMLET_LOG_LEVEL": "info"}
         pairs = [f"{name}={value}" for name, value in given.items()]
         command = ["/usr/bin/env", *pairs, sys.executable, "-m", part.value]
         self._component = Component(part.value, command, folder / "log", lambda: True)

@@ -172,11 +172,14 @@ class Followed:
 
 
 def assert_new_pods_work(scene: Scene) -> None:
-    """The whole way of one more pod: it runs, its line is shown, it goes."""
+    """The whole way of one more pod: it runs, its line is shown, it goes.
+
+    Bound to the Node by hand: after an outage the scheduler may be away for half a minute more.
+    """
     pods = scene.pods
     manifest = pod(f"new-{next(_numbers)}", scene.images.push(guests.sleeps("here\n"), "fault-new"))
     name = manifest["metadata"]["name"]
-    manifest["spec"]["nodeSelector"] = {"kubernetes.io/hostname": scene.node}
+    manifest["spec"]["nodeName"] = scene.node
     pods.create(manifest)
     pods.await_phase(name, "Running")
     eventually(lambda: _shown(scene, name) == "here\n")
