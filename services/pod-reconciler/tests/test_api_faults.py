@@ -1,7 +1,8 @@
 """What the API server may do to a write, and what it may show, without a pod being harmed."""
 
 from aiohttp import web
-from reconciler_api import PodApi, api_pod, failure
+from reconciler_api import PodApi, failure
+from reconciler_objects import api_pod
 from reconciler_peer import (
     NODE,
     Executor,

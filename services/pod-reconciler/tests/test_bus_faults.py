@@ -1,7 +1,8 @@
 """What the bus and its peers may do: lose, repeat, forge, refuse, restart. Still it converges."""
 
 import msgspec
-from reconciler_api import PodApi, api_pod
+from reconciler_api import PodApi
+from reconciler_objects import api_pod
 from reconciler_peer import (
     NODE,
     Executor,

@@ -1,6 +1,7 @@
 """Only the leader speaks: it starts with a term, ends with it, and another goes on from the API."""
 
-from reconciler_api import PodApi, api_pod
+from reconciler_api import PodApi
+from reconciler_objects import api_pod
 from reconciler_peer import (
     NODE,
     Executor,

@@ -1,6 +1,7 @@
 """The way of a pod through a reconciler: bound, planned, reported, written, deleted, forgotten."""
 
-from reconciler_api import PodApi, api_pod
+from reconciler_api import PodApi
+from reconciler_objects import api_pod
 from reconciler_peer import (
     NODE,
     Executor,

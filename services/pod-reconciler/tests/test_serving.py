@@ -4,7 +4,8 @@ from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
-from reconciler_api import PodApi, api_pod, failure
+from reconciler_api import PodApi, failure
+from reconciler_objects import api_pod
 from reconciler_peer import (
     NODE,
     Executor,

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from reconciler_api import merged_status
+from reconciler_objects import merged_status
 
 from contract.codec import decode
 from contract.messages.report import PodReported

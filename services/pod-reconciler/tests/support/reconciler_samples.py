@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from reconciler_api import api_pod
+from reconciler_objects import api_pod
 from reconciler_peer import AT, FACTS, HOST_IP, LIFE, NODE
 
 from contract.digests import inventory_digest
