@@ -1,6 +1,7 @@
 """Reading logs through the executor: which run, from where, to which end."""
 
 import asyncio
+import shutil
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from executor_rig import Rig, executor_rig, text_of
 
 from contract.errors import CommandError
 from contract.messages.log import LogOpen, LogRead
-from contract.messages.pod import RestartPolicy
+from contract.messages.pod import PodPlan, RestartPolicy
 
 
 async def refusal_of(rig: Rig, pod: str, container: str = "c", **options: object) -> CommandError:
@@ -111,3 +112,61 @@ async def test_a_cursor_of_somebody_else_is_refused(tmp_path: Path) -> None:
     async with executor_rig(tmp_path) as rig:
         with pytest.raises(CommandError, match="not a cursor"):
             await rig.peer.ask(LogRead(cursor="../../x"))
+
+
+async def reboot(rig: Rig) -> None:
+    """Stop the executor in peace, lose what was in memory, and start it on its data directory."""
+    await rig.executor.terminate()
+    shutil.rmtree(rig.executor.run_dir)
+    rig.peer.beats.clear()
+    rig.executor.start()
+    await rig.granted()
+
+
+async def test_the_logs_of_an_ended_pod_outlive_a_reboot_and_end_when_it_is_forgotten(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path, RESTART_DELAY_S="0.1", RESTART_DELAY_MAX_S="60") as rig:
+        plan = rig.plan("counter", "3", restart_policy=RestartPolicy.NEVER)
+        again = rig.plan("hello", name="again")
+        await rig.peer.apply(plan)
+        await rig.peer.apply(again)
+        await rig.peer.stopped(plan)
+        await rig.peer.until(lambda: seen_runs(tmp_path, again) >= 2)
+        await reboot(rig)
+        for _ in range(2):
+            assert numbers_of(await rig.peer.log(plan)) == [0, 1, 2]
+            assert numbers_of(await rig.peer.log(plan, tail_lines=1)) == [2]
+            earlier = await rig.peer.log(again, previous=True)
+            assert sorted(earlier.split()) == ["hello", "oh", "world"]
+            none_before = await refusal_of(rig, "p", previous=True)
+            assert none_before.message == ('previous terminated container "c" in pod "p" not found')
+            unknown = await refusal_of(rig, "p", "d")
+            assert (unknown.code, unknown.message) == (404, 'container "d" not found in pod "p"')
+            await reboot(rig)
+        await rig.peer.forget(plan)
+        await rig.peer.until(lambda: not rig.executor.traces_of(plan.uid))
+        gone = await refusal_of(rig, "p")
+        assert (gone.code, gone.message) == (404, 'pod "p" does not exist')
+
+
+async def test_of_two_ended_pods_of_one_name_the_younger_is_read_after_a_reboot(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        for count in ("2", "3"):
+            plan = rig.plan("counter", count, restart_policy=RestartPolicy.NEVER)
+            await rig.peer.apply(plan)
+            await rig.peer.stopped(plan)
+        await reboot(rig)
+        assert numbers_of(await rig.peer.log(plan)) == [0, 1, 2]
+        outside = await rig.peer.ask(LogRead(cursor=f"{plan.uid}/../0/0/0"))
+        assert (outside.data, outside.end) == (b"", True)
+
+
+def numbers_of(text: str) -> list[int]:
+    return [int(line) for line in text.splitlines()]
+
+
+def seen_runs(folder: Path, plan: PodPlan) -> int:
+    return len(list((folder / "logs" / "pods").glob(f"*_{plan.uid}/c/*.log")))

@@ -1,8 +1,10 @@
 """Which run's log a reader gets, or what the kubelet would tell him instead."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from contract.messages.report import Running, Terminated, Waiting
+from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.showing import show
 from wasm_executor.domain.states import ALIVE
@@ -56,6 +58,26 @@ def run_to_read(pod: str, container: Container, *, previous: bool) -> int:
             reason = _PULL_TROUBLE.get(shown.state.reason, shown.state.reason)
             text = f'container "{name}" in pod "{pod}" is waiting to start: {reason}'
             raise NoLogError(400, text)
+
+
+def past_run_to_read(pod: PodRecord, container: str, kept: Sequence[int], *, previous: bool) -> int:
+    """Return the run of a pod that an earlier life ran, from the runs that left files, in order.
+
+    Such a pod has no plan any more: the reconciler sends none for what has ended.
+    """
+    past = next((each for each in pod.containers if each.name == container), None)
+    if past is None:
+        raise no_container(pod.name, container)
+    named = f'container "{container}" in pod "{pod.name}"'
+    if previous:
+        if len(kept) <= 1:
+            raise NoLogError(400, f"previous terminated {named} not found")
+        return kept[-2]
+    if kept:
+        return kept[-1]
+    if past.run < 0:
+        raise NoLogError(400, f"{named} is {'not available' if not past.ended else 'terminated'}")
+    return past.run
 
 
 def has_ended(container: Container, run: int) -> bool:

@@ -5,12 +5,15 @@ that he is in and goes on with the next newer one.
 """
 
 import os
+import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from wasm_executor.keeper.logfile import rotated_files
 
 BLOCK_BYTES: Final = 64 * 1024
+_OF_A_RUN: Final = re.compile(r"(\d+)\.log(?:\..+)?")
 
 
 class Place(NamedTuple):
@@ -28,6 +31,20 @@ class Part(NamedTuple):
 
     data: bytes
     place: Place
+
+
+def kept_runs(folder: Path) -> list[int]:
+    """Return the runs of a container that left files, in their order. Blocks."""
+    return sorted(_files_by_run(folder))
+
+
+def _files_by_run(folder: Path) -> dict[int, list[Path]]:
+    found: dict[int, list[Path]] = {}
+    with suppress(FileNotFoundError):
+        for path in folder.iterdir():
+            if match := _OF_A_RUN.fullmatch(path.name):
+                found.setdefault(int(match[1]), []).append(path)
+    return found
 
 
 def _files(log: Path) -> list[Path]:

@@ -11,13 +11,21 @@ from typing import Final, NamedTuple, Self
 from contract.errors import CommandError
 from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.log import MAX_CHUNK_BYTES, LogChunk, LogOpen, LogOpened, LogRead
+from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.container import Container
-from wasm_executor.domain.logs import NoLogError, has_ended, no_container, no_pod, run_to_read
-from wasm_executor.supervisor.logfiles import START, Place, place_of_tail, read_on
+from wasm_executor.domain.logs import (
+    NoLogError,
+    has_ended,
+    no_container,
+    no_pod,
+    past_run_to_read,
+    run_to_read,
+)
+from wasm_executor.supervisor.logfiles import START, Place, kept_runs, place_of_tail, read_on
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.supervisor.roster import Roster
-from wasm_executor.supervisor.runs import log_path
+from wasm_executor.supervisor.runs import NamedPod, log_path, pod_log_folder
 
 MAX_WAIT_S: Final = 20.0
 LOOK_INTERVAL_S: Final = 0.05
@@ -55,20 +63,18 @@ class Logs:
 
     async def open(self, _node: NodeName, command: LogOpen) -> LogOpened:
         try:
-            task = self._pod_named(command.namespace, command.pod)
-            container = _container_of(task, command.container)
-            run = run_to_read(command.pod, container, previous=command.previous)
+            pod, run = await self._run_wanted(command)
         except NoLogError as refusal:
             raise CommandError(refusal.code, refusal.text) from refusal
-        name = container.plan.name
-        log = log_path(self._node.settings.log_root, task.pod.plan, name, run)
+        name = ContainerName(command.container)
+        log = log_path(self._node.settings.log_root, pod, name, run)
         if not await asyncio.to_thread(log.exists):
             text = f'failed to open log file "{log}": open {log}: no such file or directory'
             raise CommandError(400, text)
         place = START
         if command.tail_lines is not None:
             place = await asyncio.to_thread(place_of_tail, log, command.tail_lines)
-        cursor = Cursor(task.pod.plan.uid, name, run, place)
+        cursor = Cursor(pod.uid, name, run, place)
         return LogOpened(cursor=str(cursor))
 
     async def read(self, _node: NodeName, command: LogRead) -> LogChunk:
@@ -82,27 +88,63 @@ class Logs:
             await asyncio.sleep(LOOK_INTERVAL_S)
 
     def _chunk(self, cursor: Cursor, size: int) -> LogChunk:
-        task = self._roster.get(cursor.uid)
-        container = None if task is None else _find(task, cursor.container)
-        if task is None or container is None:
+        source = self._source(cursor)
+        if source is None:
             return LogChunk(cursor=str(cursor), end=True)
-        # Asked first: an end is told only when the last line is in the file.
-        ended = has_ended(container, cursor.run)
-        log = log_path(self._node.settings.log_root, task.pod.plan, cursor.container, cursor.run)
+        pod, ended = source
+        log = log_path(self._node.settings.log_root, pod, cursor.container, cursor.run)
         data, place = read_on(log, cursor.place, size)
         following = cursor._replace(place=place)
         return LogChunk(data=data, cursor=str(following), end=ended and not data)
 
-    def _pod_named(self, namespace: str, name: str) -> PodTask:
+    def _source(self, cursor: Cursor) -> tuple[NamedPod, bool] | None:
+        """Return the pod, and whether the run has ended; None where there is no such container.
+
+        Asked before the file is read: an end is told only when the last line is in the file.
+        """
+        task = self._roster.get(cursor.uid)
+        if task is not None:
+            container = _find(task, cursor.container)
+            running = task.pod.plan
+            return None if container is None else (running, has_ended(container, cursor.run))
+        record = self._node.checkpoint.records.get(cursor.uid)
+        if record is None or all(each.name != cursor.container for each in record.containers):
+            return None
+        return record, True
+
+    async def _run_wanted(self, command: LogOpen) -> tuple[NamedPod, int]:
+        task = self._pod_named(command.namespace, command.pod)
+        if task is not None:
+            container = _container_of(task, command.container)
+            return task.pod.plan, run_to_read(command.pod, container, previous=command.previous)
+        record = self._past_pod_named(command.namespace, command.pod)
+        folder = pod_log_folder(self._node.settings.log_root, record) / command.container
+        kept = await asyncio.to_thread(kept_runs, folder)
+        run = past_run_to_read(record, command.container, kept, previous=command.previous)
+        return record, run
+
+    def _pod_named(self, namespace: str, name: str) -> PodTask | None:
         """Return the youngest pod of this name: an older one of another UID may still be ending."""
         found = [
             task
             for task in self._roster
             if (task.pod.plan.namespace, task.pod.plan.name) == (namespace, name)
         ]
+        return max(found, key=lambda task: task.started_at, default=None)
+
+    def _past_pod_named(self, namespace: str, name: str) -> PodRecord:
+        """Return the youngest pod of this name that an earlier life of this executor ran.
+
+        After a reboot no plan comes for a pod that has ended; its logs stay until it is deleted.
+        """
+        found = [
+            record
+            for record in self._node.checkpoint.records.values()
+            if (record.namespace, record.name) == (namespace, name)
+        ]
         if not found:
             raise no_pod(name)
-        return max(found, key=lambda task: task.started_at)
+        return max(found, key=lambda record: record.started_at)
 
 
 def _find(task: PodTask, name: str) -> Container | None:

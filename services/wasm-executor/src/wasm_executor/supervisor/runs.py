@@ -69,9 +69,12 @@ def present_of(process: ContainerProcess) -> Present:
     )
 
 
-def pod_log_folder(log_root: Path, pod: PodPlan | PodRecord) -> Path:
+type NamedPod = PodPlan | PodRecord
+
+
+def pod_log_folder(log_root: Path, pod: NamedPod) -> Path:
     return log_root / "pods" / f"{pod.namespace}_{pod.name}_{pod.uid}"
 
 
-def log_path(log_root: Path, plan: PodPlan, container: ContainerName, run: int) -> Path:
-    return pod_log_folder(log_root, plan) / container / f"{run}.log"
+def log_path(log_root: Path, pod: NamedPod, container: ContainerName, run: int) -> Path:
+    return pod_log_folder(log_root, pod) / container / f"{run}.log"
