@@ -11,6 +11,8 @@ WASMLET := $(PYTHON) -m wasmlet
 PYTEST := $(PYTHON) -m pytest
 REGISTRY ?=
 NODES ?= 1
+KUBECONFIG_FILE ?= .dev/kubeconfig
+REGISTRY_PORT ?= 5000
 PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
 # The executor's tests have a conftest per topic, so each topic is a folder of its own for mypy.
 FOLDERS := $(wildcard packages/* services/[!w]*) services/wasm-executor/src \
@@ -40,13 +42,19 @@ control-plane: setup ## Build etcd, Kubernetes and the registry; the last line i
 	@$(PYTHON) -m controlplane build
 
 .PHONY: cluster
-cluster: setup ## Run a real control plane in the foreground; writes .dev/kubeconfig
+cluster: setup ## Run a real control plane in the foreground; writes KUBECONFIG_FILE=.dev/kubeconfig
 	@$(PYTHON) -m controlplane build >/dev/null
-	@exec $(PYTHON) -m controlplane cluster
+	@exec $(PYTHON) -m controlplane cluster --kubeconfig "$(KUBECONFIG_FILE)"
+
+.PHONY: registry
+registry: setup ## Run a registry (plain HTTP) on 127.0.0.1:5000 in the foreground; REGISTRY_PORT=n
+	@exec $(PYTHON) -m controlplane registry --port $(REGISTRY_PORT)
 
 .PHONY: join
-join: setup ## Join that control plane as a node; REGISTRY=host:port allows plain HTTP, NODES=n
-	@exec $(WASMLET) up --kubeconfig .dev/kubeconfig --data-dir .dev/node --kubelet-port 0 --nodes $(NODES) \
+join: setup ## Join that cluster as a node; REGISTRY=host:port (plain HTTP), NODES=n, KUBECONFIG_FILE=f
+	@# A data directory belongs to one `wasmlet up`, so each cluster's node has its own.
+	@exec $(WASMLET) up --kubeconfig "$(KUBECONFIG_FILE)" --data-dir "$(KUBECONFIG_FILE).node" \
+		--kubelet-port 0 --nodes $(NODES) \
 		$(if $(REGISTRY),--insecure-registry $(REGISTRY))
 
 .PHONY: test

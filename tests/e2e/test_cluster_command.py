@@ -18,11 +18,17 @@ from controlplane import ControlPlane
 @contextmanager
 def cluster(folder: Path) -> Iterator[subprocess.Popen[str]]:
     """The command in the foreground of its own folder, as a terminal would run it."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     command = [sys.executable, "-m", "controlplane", "cluster"]
     environment = dict(os.environ) | {"TMPDIR": str(folder)}
     with subprocess.Popen(
-        command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, process_group=0
+        command,
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        process_group=0,
     ) as process:
         try:
             yield process
@@ -65,6 +71,14 @@ def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
         assert uids[0] != uids[1]
         control_plane.kubectl("get", "runtimeclass", "wasmtime-wasi", kubeconfig=kubeconfig)
         assert len(programs_in(folder)) == 4
+        written = kubeconfig.read_text()
+        with cluster(folder) as second:
+            assert second.stderr is not None
+            (refusal,) = second.stderr.read().splitlines()
+            assert second.wait(20) == 1
+        assert ".dev/kubeconfig belongs to a cluster that is running" in refusal
+        assert "--kubeconfig FILE" in refusal
+        assert kubeconfig.read_text() == written
         process.send_signal(number)
         assert process.wait(20) == 0
         assert programs_in(folder) == []

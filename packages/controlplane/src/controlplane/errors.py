@@ -21,6 +21,24 @@ class ComponentError(ControlPlaneError):
         self.tail = tail
 
 
+class KubeconfigInUseError(ControlPlaneError):
+    """A cluster's kubeconfig must not go here: choose another file."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        other = "--kubeconfig FILE (with make: KUBECONFIG_FILE=FILE)"
+        super().__init__(f"{path} {why}; name another for this one: {other}")
+        self.path = path
+
+
+class PortTakenError(ControlPlaneError):
+    """Nobody can listen there now: choose another port, or stop whoever has it."""
+
+    def __init__(self, port: int, why: str) -> None:
+        other = "--port PORT (with make: REGISTRY_PORT=PORT)"
+        super().__init__(f"nobody can listen on 127.0.0.1:{port} ({why}); name another: {other}")
+        self.port = port
+
+
 class KubectlError(ControlPlaneError):
     """kubectl ended with another code than 0."""
 

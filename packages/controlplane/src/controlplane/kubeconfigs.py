@@ -1,8 +1,12 @@
 """Kubeconfig files with everything inside, readable by their owner only."""
 
 import base64
+import binascii
 import os
+import re
 from pathlib import Path
+
+import msgspec
 
 from controlplane.certificates import KeyPair
 
@@ -25,6 +29,31 @@ contexts:
     user: {name}
 current-context: {name}
 """
+
+_HEAD = re.compile(
+    _TEMPLATE.partition("users:")[0].format(
+        name=r"\S+", server=r"https://127\.0\.0\.1:(\d+)", authority=r"(\S+)"
+    )
+)
+
+
+class Cluster(msgspec.Struct, frozen=True):
+    """Where a kubeconfig's API server listens, and by what its certificate is known (PEM)."""
+
+    port: int
+    authority: str
+
+
+def read_cluster(text: str) -> Cluster | None:
+    """The cluster of a kubeconfig that `Kubeconfigs` wrote; None for anybody else's."""
+    head = _HEAD.match(text)
+    if head is None:
+        return None
+    port, authority = head.groups()
+    try:
+        return Cluster(int(port), base64.b64decode(authority, validate=True).decode("ascii"))
+    except (binascii.Error, UnicodeDecodeError):
+        return None
 
 
 class Kubeconfigs:

@@ -9,7 +9,7 @@ import random
 import socket
 from pathlib import Path
 
-from controlplane.errors import ControlPlaneError
+from controlplane.errors import ControlPlaneError, PortTakenError
 
 LOWEST = 20_000
 ATTEMPTS = 200
@@ -27,6 +27,17 @@ def free_ports(count: int) -> list[int]:
         if len(free) == count:
             return free
     raise ControlPlaneError(f"found no {count} free ports between {LOWEST} and {highest}")
+
+
+def require_free(port: int) -> None:
+    """Raises PortTakenError with the kernel's reason where a program could not listen."""
+    with socket.socket() as probe:
+        # As servers do: connections of an earlier one that fade out do not hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortTakenError(port, error.strerror or str(error)) from error
 
 
 def _first_outgoing_port() -> int:

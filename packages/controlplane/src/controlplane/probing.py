@@ -1,6 +1,7 @@
 """Asks a component on this machine whether it is ready, as the kubelet's httpGet probe would."""
 
 import http.client
+import socket
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -32,3 +33,21 @@ def answers_ok(
             connection.close()
 
     return ask
+
+
+def is_authoritys_server(port: int, authority: str) -> bool:
+    """Whether the server on this port has a certificate of this authority (PEM).
+
+    One that is silent (a frozen process) may be it; only a refusal or another's certificate is no.
+    """
+    try:
+        context = ssl.create_default_context(cadata=authority)
+        with (
+            socket.create_connection(("127.0.0.1", port), ANSWER_WITHIN_S) as connection,
+            context.wrap_socket(connection, server_hostname="127.0.0.1"),
+        ):
+            return True
+    except TimeoutError:
+        return True
+    except OSError:  # ssl.SSLError is one
+        return False

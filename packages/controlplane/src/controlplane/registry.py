@@ -1,4 +1,4 @@
-"""A real OCI registry on a free port: plain HTTP, or HTTPS with its own CA, or with a login."""
+"""A real OCI registry on this machine: plain HTTP, or HTTPS with its own CA, or with a login."""
 
 import http.client
 import json
@@ -27,13 +27,13 @@ class Registry:
         *,
         tls: bool = False,
         login: bool = False,
+        port: int | None = None,
         programs: Programs | None = None,
     ) -> None:
         self.data_dir = data_dir.absolute()
         self.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-        (port,) = free_ports(1)
-        self.port = port
-        self.host = f"127.0.0.1:{port}"
+        self.port = port or free_ports(1)[0]
+        self.host = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
         self.login = (USERNAME, PASSWORD) if login else None
         self.authority: Path | None = None
