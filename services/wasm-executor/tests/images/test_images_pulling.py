@@ -1,7 +1,9 @@
 """Pulls from a real registry: policies, names that move, TLS, logins, and what stays on disk."""
 
+import asyncio
 import hashlib
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -21,6 +23,8 @@ from wasm_executor.images.policy import ImageEvent
 from wasm_executor.images.puller import ImageService
 
 IF_NOT_PRESENT, ALWAYS, NEVER = PullPolicy.IF_NOT_PRESENT, PullPolicy.ALWAYS, PullPolicy.NEVER
+
+SPANS = re.compile(r"in (\S+) \((\S+) including waiting\)")
 
 type OpenImages = Callable[..., AbstractAsyncContextManager[ImageService]]
 
@@ -208,6 +212,34 @@ def artifact(layer_type: str, content: bytes) -> tuple[dict[str, Any], list[byte
         "layers": [descriptor(layer_type, content)],
     }
     return manifest, [config, content]
+
+
+async def test_who_joins_a_pull_waits_no_shorter_than_it_lasted_for_him(
+    registry: Registry, open_images: OpenImages, published: Callable[..., str]
+) -> None:
+    published(12, "joined:v1")
+    image = f"{registry.host}/joined:v1"
+    first: list[ImageEvent] = []
+    joiner: list[ImageEvent] = []
+    async with (
+        open_images(insecure_registries=(registry.host,)) as images,
+        asyncio.TaskGroup() as tasks,
+    ):
+
+        def ask(told: list[ImageEvent]) -> None:
+            tasks.create_task(images.ensure(image, ALWAYS, on_event=told.append))
+
+        ask(first)
+        # A pull takes longer: it is a process that has to start.
+        asyncio.get_running_loop().call_later(0.1, ask, joiner)
+    spans = [SPANS.findall(told[-1].message)[0] for told in (first, joiner)]
+    (whole, with_turn), (own, waited) = ([seconds(each) for each in pair] for pair in spans)
+    assert own == waited < whole <= with_turn
+
+
+def seconds(duration: str) -> float:
+    """Read a Go duration below a minute."""
+    return float(duration[:-2]) / 1000 if duration.endswith("ms") else float(duration[:-1])
 
 
 async def test_an_artifact_of_krustlets_time_runs_too(

@@ -175,8 +175,9 @@ class ImageService:
             (reference, credentials), lambda: self._pull_in_turn(reference, credentials)
         )
         waited_s = time.monotonic() - asked_at
-        size_bytes = record.layer_bytes
-        on_event(pulled(image, pull_s=pull_s, waited_s=waited_s, size_bytes=size_bytes))
+        # Who joined a pull that was under way saw only the rest of it.
+        own_s, size_bytes = min(pull_s, waited_s), record.layer_bytes
+        on_event(pulled(image, pull_s=own_s, waited_s=waited_s, size_bytes=size_bytes))
         return record, pull_s
 
     async def _pull_in_turn(
