@@ -86,12 +86,12 @@ bench: setup ## Measure start, burst, status writes, memory and logs on a real c
 	@$(PYTHON) -m benchmarks
 
 .PHONY: examples
-examples: setup ## Build the example guests into .dev/guests (C by ziglang, Go, and text)
+examples: setup ## Build the example guests into .dev/guests (text, C by ziglang, Go)
 	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --group guests --quiet
 	@mkdir -p .dev/guests
+	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c
 	@cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .
-	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@ls .dev/guests
 
 .PHONY: format
