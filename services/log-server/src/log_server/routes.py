@@ -28,6 +28,7 @@ from log_server.errors import PeerAwayError
 from log_server.guard import Receive, Scope, Send
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
+from log_server.unstarted import explained
 
 log = structlog.get_logger()
 
@@ -80,7 +81,10 @@ def kubelet_api(peers: Peers) -> FastAPI:
             tail_lines=options.tail_lines,
         )
         node = _node(request)
-        cursor = await peers.open_log(node, command)
+        try:
+            cursor = await peers.open_log(node, command)
+        except CommandError as refusal:
+            raise await explained(peers, node, command, refusal) from refusal
         return _LogAnswer(LogStream(peers, node, cursor, options))
 
     _explain_errors(api)
