@@ -151,8 +151,14 @@ SAMPLES: tuple[Message, ...] = (
     ),
     PodAck(uid=UID, plan_digest=DIGEST, changed=True),
     PodForget(uid=UID, incarnation=LIFE, term=TERM, grace_s=30.0),
-    PodsList(after="default/hello"),
-    PodsListed(pods=(msgspec.Raw(b'{"kind":"Pod"}'),), after="default/hello"),
+    PodsList(after="default/hello", offset=3, version="v"),
+    PodsListed(
+        pods=(msgspec.Raw(b'{"kind":"Pod"}'),),
+        after="default/hello",
+        part=b"{",
+        offset=4,
+        version="v",
+    ),
     PodReported(
         uid=UID,
         namespace="default",

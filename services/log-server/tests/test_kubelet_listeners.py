@@ -166,6 +166,11 @@ async def test_pods_come_as_the_api_server_wrote_them(tmp_path: Path) -> None:
         control.page = 3
         whole = await client.get("/pods")
         assert whole.json()["items"] == [json.loads(pod) for pod in control.pods]
+        large = json.dumps({"metadata": {"name": "large"}, "fill": "x" * 35_000}).encode()
+        for control.pods in ([large], [large, b"{}"], [b"{}", large], [b"{}", large, b"{}"]):
+            control.page = 1
+            parted = await client.get("/pods")
+            assert parted.json()["items"] == [json.loads(pod) for pod in control.pods]
 
 
 async def test_half_a_list_of_pods_is_never_taken_for_a_whole_one(tmp_path: Path) -> None:

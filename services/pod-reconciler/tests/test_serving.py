@@ -79,6 +79,39 @@ async def test_pods_are_listed_as_the_api_wrote_them_in_pages(
         assert api.pod("p4")["status"]["phase"] == "Pending"
 
 
+async def test_a_pod_larger_than_a_message_comes_in_parts_of_one_version(
+    api: PodApi,
+    registrar: Registrar,
+    executor: Executor,
+    log_server: Bus,
+    reconciler: StartReconciler,
+) -> None:
+    async with reconciler():
+        await registrar.grant()
+        large = api_pod("large", "u-1", NODE)
+        large["metadata"]["annotations"] = {"big": "x" * 1_200_000}
+        api.create(api_pod("first", "u-0", NODE))
+        api.create(large)
+        api.create(api_pod("last", "u-2", NODE))
+        await until(lambda: len(executor.plans) == 3)
+        ask, uids, parts = PodsList(), [], []
+        while True:
+            page = await log_server.request(NODE, ask)
+            uids += [msgspec.json.decode(raw)["metadata"]["uid"] for raw in page.pods]
+            if page.part:
+                parts.append(page.part)
+            if page.offset:
+                stale = PodsList(after=page.after, offset=page.offset, version="another")
+                with pytest.raises(CommandError, match="has changed between two of its parts"):
+                    await log_server.request(NODE, stale)
+            elif not page.after:
+                break
+            ask = PodsList(after=page.after, offset=page.offset, version=page.version)
+        assert uids == ["u-0", "u-2"]
+        assert len(parts) > 4
+        assert msgspec.json.decode(b"".join(parts))["metadata"]["uid"] == "u-1"
+
+
 async def test_a_node_that_nobody_knows_has_no_list_of_pods(
     executor: Executor, registrar: Registrar, log_server: Bus, reconciler: StartReconciler
 ) -> None:

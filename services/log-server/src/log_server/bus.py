@@ -9,7 +9,6 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-import msgspec
 import structlog
 
 from contract.errors import CommandError, ContractError
@@ -17,7 +16,7 @@ from contract.ids import NO_NODE, NodeName
 from contract.messages.form import Command, Message
 from contract.messages.log import LogChunk, LogOpen, LogRead
 from contract.messages.node import GrantsList, NodePing
-from contract.messages.pod import PodsList
+from contract.messages.pod import PodsList, PodsListed
 from log_server.errors import PeerAwayError
 from log_server.localhealth import lives_here
 from log_server.settings import LogServerSettings
@@ -80,16 +79,27 @@ class Peers:
         patience = self._settings.stream_patience_s
         return await self._ask(node, command, wait_s=wait_s, patience_s=patience)
 
-    async def pods(self, node: NodeName) -> AsyncIterator[tuple[msgspec.Raw, ...]]:
+    async def pods(self, node: NodeName) -> AsyncIterator[PodsListed]:
         """Yield the node's pods, page by page, as the API server wrote them."""
-        after = ""
+        command = PodsList()
         while True:
-            command = PodsList(after=after)
             page = await self._ask(node, command, patience_s=self._settings.open_patience_s)
-            yield page.pods
-            if not page.after:
+            yield page
+            if not page.after and not page.offset:
                 return
-            after = page.after
+            command = PodsList(after=page.after, offset=page.offset, version=page.version)
+
+    async def each_pod(self, node: NodeName) -> AsyncIterator[bytes]:
+        """Yield the node's pods one by one, each whole."""
+        parts: list[bytes] = []
+        async for page in self.pods(node):
+            for raw in page.pods:
+                yield bytes(raw)
+            if page.part:
+                parts.append(page.part)
+            if parts and not page.offset:
+                yield b"".join(parts)
+                parts.clear()
 
     async def _ask[R: Message](
         self, node: NodeName, command: Command[R], *, patience_s: float, wait_s: float = 0.0

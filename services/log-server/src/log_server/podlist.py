@@ -7,9 +7,8 @@ is broken off, so that nobody takes half a list for a whole one.
 from collections.abc import AsyncIterator
 from typing import Final
 
-import msgspec
-
 from contract.ids import NodeName
+from contract.messages.pod import PodsListed
 from log_server.bus import Peers
 
 _HEAD: Final = b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":['
@@ -23,13 +22,18 @@ async def pod_list(peers: Peers, node: NodeName) -> AsyncIterator[bytes]:
     return _body(first, pages)
 
 
-async def _body(
-    first: tuple[msgspec.Raw, ...], pages: AsyncIterator[tuple[msgspec.Raw, ...]]
-) -> AsyncIterator[bytes]:
-    yield _HEAD + b",".join(map(bytes, first))
-    begun = bool(first)
+async def _body(first: PodsListed, pages: AsyncIterator[PodsListed]) -> AsyncIterator[bytes]:
+    yield _HEAD + _items(first)
+    begun = bool(first.pods or first.part)
+    within = bool(first.offset)
     async for page in pages:
-        if page:
-            yield (b"," if begun else b"") + b",".join(map(bytes, page))
+        if items := _items(page):
+            yield (b"," if begun and not within else b"") + items
             begun = True
+        within = bool(page.offset)
     yield _TAIL
+
+
+def _items(page: PodsListed) -> bytes:
+    """Return whole pods, or a part of a pod that is larger than a page."""
+    return page.part or b",".join(map(bytes, page.pods))

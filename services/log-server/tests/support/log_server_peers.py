@@ -130,6 +130,7 @@ class ControlPeers:
         self.granted = granted
         self.pods: list[bytes] = []
         self.page = 100
+        self.part_bytes = 10_000
         self.announced: dict[NodeName, ServerAnnounced] = {}
         self.broken_from: int | None = None
 
@@ -154,6 +155,12 @@ class ControlPeers:
         start = int(command.after or 0)
         if self.broken_from is not None and start >= self.broken_from:
             raise CommandError(503, "the list is being made")
+        if len(self.pods[start : start + 1]) == 1 and len(self.pods[start]) > self.part_bytes:
+            end = command.offset + self.part_bytes
+            part, more = self.pods[start][command.offset : end], end < len(self.pods[start])
+            last = "" if start + 1 == len(self.pods) else str(start + 1)
+            behind = command.after if more else last
+            return PodsListed(part=part, offset=end if more else 0, after=behind, version="v")
         after = start + self.page
         pods = tuple(msgspec.Raw(pod) for pod in self.pods[start:after])
         return PodsListed(pods=pods, after=str(after) if after < len(self.pods) else "")

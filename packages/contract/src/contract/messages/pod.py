@@ -51,6 +51,10 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     memory_limit_bytes: int | None = None
     stdin: bool = False
 
+    def __repr__(self) -> str:
+        # Arguments and environment hold secrets, and a repr ends in logs.
+        return f"ContainerPlan(name={self.name!r}, image={self.image!r}, ...)"
+
 
 class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The API shows the pod's deletion. `grace_s` may only shrink later."""
@@ -118,13 +122,26 @@ class PodForget(Command[Done], frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class PodsListed(Message, frozen=True, kw_only=True, omit_defaults=True, tag="pods_listed"):
-    """One page of pods as the API server wrote them. `after` is empty on the last page."""
+    """One page of pods as the API server wrote them. `after` is empty on the last page.
+
+    A pod that is larger than a page comes alone, in parts: `part` holds the bytes from the asked
+    offset on, `offset` where the next part begins, 0 after the last one.
+    """
 
     pods: tuple[msgspec.Raw, ...] = ()
     after: str = ""
+    part: bytes = b""
+    offset: int = 0
+    version: str = ""
 
 
 class PodsList(Command[PodsListed], frozen=True, kw_only=True, omit_defaults=True, tag="pods_list"):
-    """The log-server asks the reconciler for a node's pods (`/pods`), unresolved, page by page."""
+    """The log-server asks the reconciler for a node's pods (`/pods`), unresolved, page by page.
+
+    With an `offset` it asks for the next part of the pod behind `after`, in the `version` that the
+    part before named; 409 where the pod has changed meanwhile.
+    """
 
     after: str = ""
+    offset: int = 0
+    version: str = ""
