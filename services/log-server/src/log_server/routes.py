@@ -28,6 +28,7 @@ from log_server.errors import PeerAwayError
 from log_server.guard import Receive, Scope, Send
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
+from log_server.unserved import refuse_unserved
 from log_server.unstarted import explained
 
 log = structlog.get_logger()
@@ -87,6 +88,7 @@ def kubelet_api(peers: Peers) -> FastAPI:
             raise await explained(peers, node, command, refusal) from refusal
         return _LogAnswer(LogStream(peers, node, cursor, options))
 
+    refuse_unserved(api)
     _explain_errors(api)
     return api
 
