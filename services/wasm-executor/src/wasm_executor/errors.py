@@ -18,5 +18,13 @@ class RunDirectoryOnDiskError(ExecutorError, SettingsError):
         )
 
 
+class PlanNotStoredError(ExecutorError):
+    """There is no room for a plan in the run directory; what was there before still is."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the plan cannot be stored: {reason}")
+
+
 class KeeperLostError(ExecutorError):
     """The keeper closed its end of the socket: nothing can be started or stopped any more."""

@@ -22,6 +22,7 @@ from servicekit.errors import BusUnavailableError
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
 from wasm_executor.domain.ordering import Rank, Standing, standing
+from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import StoredPlan
 from wasm_executor.supervisor.podtask import PodTask
@@ -60,7 +61,7 @@ class Commands:
                 return self._ack(command, changed=True)
             case Standing.SAME:
                 assert task is not None
-                self._node.plans.save(stored)
+                self._store(stored)
                 task.stored = stored
             case Standing.REPEATED:
                 pass
@@ -123,7 +124,7 @@ class Commands:
 
     def _take(self, task: PodTask | None, stored: StoredPlan, command: PodApply) -> None:
         if task is None:
-            self._node.plans.save(stored)
+            self._store(stored)
             self._roster.add(stored, command.last_status)
             return
         self._require_room(task)
@@ -131,9 +132,17 @@ class Commands:
             c.name for c in stored.plan.containers
         ]:
             raise CommandError(400, "the containers of a pod cannot change")
-        self._node.plans.save(stored)
+        self._store(stored)
         task.stored = stored
         task.put(PlanArrived(plan=stored.plan))
+
+    def _store(self, stored: StoredPlan) -> None:
+        """Keep the plan before anything is done about it; the next try may find room."""
+        try:
+            self._node.plans.save(stored)
+        except PlanNotStoredError as error:
+            log.warning("plan.not_stored", pod_uid=stored.plan.uid, reason=error.reason)
+            raise CommandError(503, str(error)) from error
 
     def _ack(self, command: PodApply, *, changed: bool) -> PodAck:
         return PodAck(uid=command.uid, plan_digest=command.plan_digest, changed=changed)

@@ -3,16 +3,22 @@
 import asyncio
 import os
 
+import structlog
+
 from wasm_executor.domain.backoff import BackOffRules
 from wasm_executor.domain.frame import Rules
+from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.images.puller import ImageService
 from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.checkpoints import Checkpoint
 from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.logreaders import LogReaders
 from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.plans import PlanStore, Standing
 from wasm_executor.supervisor.reporting import Reporter
+
+log = structlog.get_logger()
 
 
 class Node:
@@ -36,15 +42,24 @@ class Node:
         self.reporter = reporter
         self.plans = PlanStore(settings.run_dir)
         self.checkpoint = Checkpoint(settings.data_dir)
+        self.log_readers = LogReaders()
         self.memory = MemoryWatch(os.getppid())
         self.rules = rules_of(settings)
         self.standing = self.plans.load_standing()
 
     def keep_standing(self, standing: Standing) -> None:
-        """Remember it, for a supervisor after this one too."""
-        if standing != self.standing:
-            self.standing = standing
+        """Remember it, for a supervisor after this one too.
+
+        Where there is no room for that, this one remembers: nodes are granted and pods forgotten
+        on a full disk too.
+        """
+        if standing == self.standing:
+            return
+        self.standing = standing
+        try:
             self.plans.save_standing(standing)
+        except PlanNotStoredError as error:
+            log.warning("standing.write_failed", reason=error.reason)
 
     def drop_stored_plans(self) -> None:
         """Another runs these pods now."""

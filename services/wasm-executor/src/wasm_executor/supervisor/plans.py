@@ -1,7 +1,8 @@
 """The plans in force, on tmpfs, so that a restarted supervisor goes on without the bus.
 
-A file per pod, readable by nobody else, replaced whole. No fsync: what is on tmpfs is gone with
-the machine, and then the reconciler sends it again.
+A file per pod, readable by nobody else, replaced whole or not at all: where there is no room for a
+plan, the one before it stays. No fsync: what is on tmpfs is gone with the machine, and then the
+reconciler sends it again.
 """
 
 import os
@@ -16,7 +17,7 @@ from contract.ids import PodUid
 from contract.messages.form import Incarnation, Term
 from contract.messages.pod import PodPlan
 from wasm_executor.domain.ordering import Rank
-from wasm_executor.errors import RunDirectoryOnDiskError
+from wasm_executor.errors import PlanNotStoredError, RunDirectoryOnDiskError
 
 log = structlog.get_logger()
 
@@ -54,6 +55,7 @@ class PlanStore:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def save(self, stored: StoredPlan) -> None:
+        """Raise `PlanNotStoredError` where it does not fit; then nothing has changed."""
         _replace(self._folder / stored.plan.uid, _encoder.encode(stored))
 
     def drop(self, uid: PodUid) -> None:
@@ -66,6 +68,8 @@ class PlanStore:
                 continue
             try:
                 yield _plan_decoder.decode(path.read_bytes())
+            except OSError as error:
+                log.warning("plan.unreadable", pod_uid=path.name, reason=str(error))
             except msgspec.MsgspecError as error:
                 log.warning("plan.unreadable", pod_uid=path.name, reason=str(error))
                 path.unlink()
@@ -82,12 +86,23 @@ class PlanStore:
 
 def _replace(path: Path, content: bytes) -> None:
     temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     try:
-        os.write(descriptor, content)
+        _write_whole(temporary, content)
+        os.rename(temporary, path)  # noqa: PTH104 - on the way of every pod; no Path is made for it
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise PlanNotStoredError(error.strerror or str(error)) from error
+
+
+def _write_whole(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        # A file system that is nearly full takes a part and says so only at the next write.
+        rest = memoryview(content)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
     finally:
         os.close(descriptor)
-    os.rename(temporary, path)  # noqa: PTH104 - on the way of every pod; no Path is made for it
 
 
 def require_memory(run_dir: Path) -> None:

@@ -1,0 +1,89 @@
+"""Plans that cannot be written, and plan files that are lost: nothing half, nothing twice."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+from executor_rig import Rig, executor_rig
+from podclock import plan_of
+
+from contract.digests import plan_digest
+from contract.errors import CommandError
+from contract.messages.form import STATIC_TERM
+from contract.messages.pod import Drain, PodPlan
+from wasm_executor.domain.ordering import Rank
+from wasm_executor.errors import PlanNotStoredError
+from wasm_executor.supervisor.plans import PlanStore, StoredPlan
+
+ROOM = 4096
+
+
+@contextmanager
+def no_room(pid: int = 0) -> Iterator[None]:
+    """Let a process write the first bytes of a file, and then fail: as on a tmpfs nearly full."""
+    before = resource.prlimit(pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (ROOM, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, before)
+
+
+def large(plan: PodPlan) -> PodPlan:
+    """Return the plan with another way to end, and more in it than there is room for."""
+    (container,) = plan.containers
+    container = msgspec.structs.replace(container, env=(("LARGE", "x" * 5 * ROOM),))
+    return msgspec.structs.replace(plan, containers=(container,), drain=Drain.STDIN_EOF)
+
+
+def stored(plan: PodPlan, revision: int) -> StoredPlan:
+    return StoredPlan(rank=Rank(term=STATIC_TERM, revision=revision), digest="d", plan=plan)
+
+
+def test_a_plan_that_does_not_fit_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
+    store = PlanStore(tmp_path)
+    first = stored(plan_of(), 1)
+    store.save(first)
+    with no_room(), pytest.raises(PlanNotStoredError, match="cannot be stored: File too large"):
+        store.save(stored(large(plan_of()), 2))
+    assert [each.name for each in (tmp_path / "plans").iterdir()] == [first.plan.uid]
+    assert list(PlanStore(tmp_path).load()) == [first]
+
+
+def test_a_plan_file_that_cannot_be_read_costs_that_plan_only(tmp_path: Path) -> None:
+    store = PlanStore(tmp_path)
+    store.save(stored(plan_of(), 1))
+    (tmp_path / "plans" / "u-0").mkdir()
+    assert list(store.load()) == [stored(plan_of(), 1)]
+
+
+async def test_a_plan_that_does_not_fit_is_refused_and_changes_nothing(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        before = await rig.peer.running(plan)
+        kept = plan_files(rig)
+        supervisor = rig.executor.supervisor_pid()
+        assert supervisor is not None
+        with no_room(supervisor):
+            for wanted in (large(plan), large(rig.plan("sleep", name="other"))):
+                with pytest.raises(CommandError, match="the plan cannot be stored: ") as caught:
+                    await rig.peer.apply(wanted)
+                assert caught.value.code == 503
+            assert plan_files(rig) == kept
+            assert await plans_of(rig) == [plan_digest(plan)]
+        assert "command.crashed" not in rig.executor.output()
+        await rig.peer.apply(large(plan))
+        assert await plans_of(rig) == [plan_digest(large(plan))]
+        assert rig.peer.container(plan) == before
+
+
+async def plans_of(rig: Rig) -> list[str]:
+    return [each.plan_digest for each in (await rig.peer.report_all()).entries]
+
+
+def plan_files(rig: Rig) -> dict[str, bytes]:
+    return {each.name: each.read_bytes() for each in rig.executor.run_dir.rglob("plans/*")}
