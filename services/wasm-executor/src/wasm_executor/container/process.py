@@ -32,6 +32,7 @@ START_ERROR_CODE: Final = 128
 TRAP_CODE: Final = 134
 BROKEN_CODE: Final = 70
 """sysexits' EX_SOFTWARE: this program is wrong, not the guest."""
+NUL: Final = "\0"
 MAX_TEXT: Final = 4096
 """What a termination message may hold."""
 
@@ -109,7 +110,17 @@ def _plan(supervisor: socket.socket) -> ProcessPlan:
     plan = read_plan(supervisor.recv)
     if plan is None:
         raise GuestNotStartedError(StartFailureReason.PLAN_LOST, "the plan did not come whole")
+    _require_whole_strings(plan)
     return plan
+
+
+def _require_whole_strings(plan: ProcessPlan) -> None:
+    """A NUL character ends a string on its way to the guest: the rest would be lost unsaid."""
+    cut = [f"argument {number}" for number, text in enumerate(plan.args) if NUL in text]
+    cut += [f"environment variable {name!r}" for name, value in plan.env if NUL in name + value]
+    if cut:
+        message = f"a NUL character is in {', '.join(cut)}"
+        raise GuestNotStartedError(StartFailureReason.INVALID_PLAN, message)
 
 
 def _runtime_of(plan: ProcessPlan, runtimes: Mapping[str, Runtime]) -> Runtime:

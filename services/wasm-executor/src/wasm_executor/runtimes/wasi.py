@@ -5,7 +5,7 @@ foreign thread enters Python. Exceptions of the binding cross threads, so one pr
 guest on one thread.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NoReturn
 
 from wasmtime import (
@@ -13,8 +13,8 @@ from wasmtime import (
     ExitTrap,
     Func,
     FuncType,
-    Instance,
     Linker,
+    MemoryType,
     Module,
     Store,
     Trap,
@@ -40,6 +40,15 @@ RUN_INTERFACE: Final = "wasi:cli/run@0.2.0"
 WASI_01_MODULES: Final = ("wasi_snapshot_preview1", "wasi_unstable")
 ENGINE_LIMIT_FACTOR: Final = 1.25
 """Above the container's limit: whoever watches memory kills first and says OOMKilled."""
+MAX_MEMORIES: Final = 32
+MAX_TABLES: Final = 128
+MAX_INSTANCES: Final = 512
+MAX_TABLE_ELEMENTS: Final = 10_000_000
+"""What browsers allow."""
+TABLE_ELEMENT_BYTES: Final = 8
+PAGE_BYTES: Final = 64 * 1024
+NO_INSTANCES: Final = "instance count too high"
+"""What wasmtime says where everything is linked and the first instance would be made."""
 
 
 class _GuestLeftError(Exception):
@@ -67,25 +76,35 @@ class WasiRuntime:
     def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
         store = _new_store(self._engine, plan)
         if plan.artifact.kind is ArtifactKind.MODULE:
-            entry = self._module_entry(store, plan.artifact.path)
+            command = self._module_command(store, plan)
         else:
-            entry = self._component_entry(store, plan.artifact.path)
+            command = self._component_command(store, plan.artifact.path)
         on_started()
-        return _exit_code(entry)
+        return _exit_code(command)
 
-    def _module_entry(self, store: Store, path: str) -> Callable[[], int]:
+    def _module_command(self, store: Store, plan: ProcessPlan) -> Callable[[], int]:
+        """Check all that can be known of a module before any code of it runs."""
         try:
-            module = Module.deserialize_file(self._engine, path)
+            module = Module.deserialize_file(self._engine, plan.artifact.path)
         except WasmtimeError as error:
             raise _unusable(error) from error
         try:
-            instance = self._modules.instantiate(store, module)
-        except (WasmtimeError, Trap) as error:
-            raise _not_instantiated(error, self._missing_imports(store, module)) from error
-        start = _start_function(store, instance)
-        return lambda: start(store) or 0  # it returns nothing; a code comes by proc_exit
+            linked = self._modules.instantiate_pre(module)
+        except WasmtimeError as error:
+            raise _not_linked(error, self._missing_imports(store, module)) from error
+        exports = {each.name: each.type for each in module.exports}
+        _require_start_function(exports)
+        _require_room(exports, _memory_ceiling(plan))
 
-    def _component_entry(self, store: Store, path: str) -> Callable[[], int]:
+        def command() -> int:
+            start = linked.instantiate(store).exports(store)[ENTRY_FUNCTION]
+            assert isinstance(start, Func)
+            return start(store) or 0  # it returns nothing; a code comes by proc_exit
+
+        return command
+
+    def _component_command(self, store: Store, path: str) -> Callable[[], int]:
+        """Check all that can be known of a component before any code of it runs."""
         try:
             component = components.Component.deserialize_file(self._engine, path)
         except WasmtimeError as error:
@@ -94,13 +113,25 @@ class WasiRuntime:
         function = interface and component.get_export_index("run", interface)
         if function is None:
             raise _no_entry("the component does not export `wasi:cli/run`: it is not a command")
-        try:
+        self._require_imports(component)
+
+        def command() -> int:
             run = self._components.instantiate(store, component).get_func(store, function)
-        except (WasmtimeError, Trap) as error:
-            raise _not_instantiated(error, ()) from error
-        if run is None:
-            raise _no_entry("the component's `wasi:cli/run` has no function `run`")
-        return lambda: 0 if run(store).tag == "ok" else 1
+            if run is None:
+                raise GuestTrappedError("the component's `wasi:cli/run` has no function `run`")
+            return 0 if run(store).tag == "ok" else 1
+
+        return command
+
+    def _require_imports(self, component: components.Component) -> None:
+        """Link it in a store that may hold no instance: none of its code can run there."""
+        nowhere = Store(self._engine)
+        nowhere.set_limits(instances=0)
+        try:
+            self._components.instantiate(nowhere, component)
+        except WasmtimeError as error:
+            if NO_INSTANCES not in str(error):
+                raise _not_linked(error, ()) from error
 
     def _missing_imports(self, store: Store, module: Module) -> tuple[str, ...]:
         names = []
@@ -123,9 +154,24 @@ def _new_store(engine: Engine, plan: ProcessPlan) -> Store:
         _preopen(wasi, folder)
     store = Store(engine)
     store.set_wasi(wasi)
-    if plan.memory_limit_bytes is not None:
-        store.set_limits(memory_size=int(plan.memory_limit_bytes * ENGINE_LIMIT_FACTOR))
+    ceiling = _memory_ceiling(plan)
+    elements = MAX_TABLE_ELEMENTS
+    if ceiling is not None:
+        elements = min(elements, ceiling // TABLE_ELEMENT_BYTES)
+    store.set_limits(
+        memory_size=-1 if ceiling is None else ceiling,
+        table_elements=elements,
+        instances=MAX_INSTANCES,
+        tables=MAX_TABLES,
+        memories=MAX_MEMORIES,
+    )
     return store
+
+
+def _memory_ceiling(plan: ProcessPlan) -> int | None:
+    """Return what one memory may have; the sum of several is the memory watch's to see."""
+    limit = plan.memory_limit_bytes
+    return None if limit is None else int(limit * ENGINE_LIMIT_FACTOR)
 
 
 def _leave(code: int) -> NoReturn:
@@ -133,9 +179,10 @@ def _leave(code: int) -> NoReturn:
     raise _GuestLeftError(code & 0xFF)
 
 
-def _exit_code(entry: Callable[[], int]) -> int:
+def _exit_code(command: Callable[[], int]) -> int:
+    """Run the guest: a module's start section is as much of it as its `_start`."""
     try:
-        return entry()
+        return command()
     except (_GuestLeftError, ExitTrap) as leaving:
         return leaving.code
     except (Trap, WasmtimeError) as error:
@@ -150,13 +197,22 @@ def _preopen(wasi: WasiConfig, folder: Preopen) -> None:
         raise GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, message) from error
 
 
-def _start_function(store: Store, instance: Instance) -> Func:
-    start = instance.exports(store).get(ENTRY_FUNCTION)
-    if not isinstance(start, Func):
+def _require_start_function(exports: Mapping[str, object]) -> None:
+    start = exports.get(ENTRY_FUNCTION)
+    if not isinstance(start, FuncType):
         raise _no_entry(f"the module exports no function `{ENTRY_FUNCTION}`: it is no WASI command")
-    if start.type(store).params:
+    if start.params:
         raise _no_entry(f"the module's `{ENTRY_FUNCTION}` has parameters: it is no WASI command")
-    return start
+
+
+def _require_room(exports: Mapping[str, object], ceiling: int | None) -> None:
+    """A memory that is not exported is seen by the engine alone, when the guest has started."""
+    if ceiling is None:
+        return
+    for memory in exports.values():
+        if isinstance(memory, MemoryType) and memory.limits.min * PAGE_BYTES > ceiling:
+            message = f"memory minimum size of {memory.limits.min} pages exceeds memory limits"
+            raise GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, message)
 
 
 def _unusable(error: WasmtimeError) -> GuestNotStartedError:
@@ -167,7 +223,7 @@ def _no_entry(message: str) -> GuestNotStartedError:
     return GuestNotStartedError(StartFailureReason.NOT_A_COMMAND, message)
 
 
-def _not_instantiated(error: Exception, missing: tuple[str, ...]) -> GuestNotStartedError:
+def _not_linked(error: Exception, missing: tuple[str, ...]) -> GuestNotStartedError:
     if missing:
         message = "nothing provides what the module imports: " + ", ".join(missing)
         return GuestNotStartedError(StartFailureReason.NOT_A_COMMAND, message)
