@@ -27,10 +27,11 @@ from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.verdicts import KILLED_CODE
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerError
+from wasm_executor.supervisor.logfiles import drop_runs_before
 from wasm_executor.supervisor.memory import Watched
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.runs import RunKey
+from wasm_executor.supervisor.runs import RunKey, pod_log_folder
 from wasm_executor.supervisor.work import Tell, broken, prepare_image, start_run
 
 log = structlog.get_logger()
@@ -93,7 +94,17 @@ class Hands:
         outcome = await start_run(self._node, self._pod.plan, container, want, image)
         if isinstance(outcome, RunStarted):
             self.watch_memory(want.container, outcome.run, outcome.pid)
+            await self._drop_old_logs(want.container, outcome.run)
         return outcome
+
+    async def _drop_old_logs(self, container: ContainerName, run: int) -> None:
+        """Keep the logs of this run and of the one before it, as a kubelet keeps one dead run."""
+        if run <= 1:
+            return  # on the way of every pod
+        node, plan = self._node, self._pod.plan
+        folder = pod_log_folder(node.settings.log_root, plan) / container
+        being_read = node.log_readers.of(plan.uid, container)
+        await asyncio.to_thread(drop_runs_before, folder, run - 1, but=being_read)
 
     def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
         """Hold a running container to its limit, if it has one."""

@@ -6,6 +6,7 @@ that he is in and goes on with the next newer one.
 
 import os
 import re
+from collections.abc import Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -38,9 +39,21 @@ def kept_runs(folder: Path) -> list[int]:
     return sorted(_files_by_run(folder))
 
 
+def drop_runs_before(folder: Path, first_kept: int, *, but: Collection[int]) -> None:
+    """Remove the files of a container's older runs, rotated ones too. Blocks.
+
+    What cannot be removed stays, and is tried again with the next run.
+    """
+    for run, files in _files_by_run(folder).items():
+        if run < first_kept and run not in but:
+            for file in files:
+                with suppress(OSError):
+                    file.unlink()
+
+
 def _files_by_run(folder: Path) -> dict[int, list[Path]]:
     found: dict[int, list[Path]] = {}
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         for path in folder.iterdir():
             if match := _OF_A_RUN.fullmatch(path.name):
                 found.setdefault(int(match[1]), []).append(path)

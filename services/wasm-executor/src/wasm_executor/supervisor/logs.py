@@ -25,7 +25,7 @@ from wasm_executor.supervisor.logfiles import START, Place, kept_runs, place_of_
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.supervisor.roster import Roster
-from wasm_executor.supervisor.runs import NamedPod, log_path, pod_log_folder
+from wasm_executor.supervisor.runs import NamedPod, RunKey, log_path, pod_log_folder
 
 MAX_WAIT_S: Final = 20.0
 LOOK_INTERVAL_S: Final = 0.05
@@ -75,14 +75,18 @@ class Logs:
         if command.tail_lines is not None:
             place = await asyncio.to_thread(place_of_tail, log, command.tail_lines)
         cursor = Cursor(pod.uid, name, run, place)
+        self._node.log_readers.saw(RunKey(pod.uid, name, run))
         return LogOpened(cursor=str(cursor))
 
     async def read(self, _node: NodeName, command: LogRead) -> LogChunk:
         cursor = Cursor.parse(command.cursor)
         size = max(MIN_CHUNK_BYTES, min(command.max_bytes, MAX_CHUNK_BYTES))
         give_up_at = time.monotonic() + min(command.wait_s, MAX_WAIT_S)
+        run = RunKey(cursor.uid, cursor.container, cursor.run)
         while True:
             chunk = self._chunk(cursor, size)
+            if not chunk.end:
+                self._node.log_readers.saw(run)
             if chunk.data or chunk.end or time.monotonic() >= give_up_at:
                 return chunk
             await asyncio.sleep(LOOK_INTERVAL_S)
