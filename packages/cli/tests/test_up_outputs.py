@@ -3,15 +3,17 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from contract.staticstatus import StaticContainer, StaticPod, StaticStatus
 from wasmlet.up.outputs import OutputFollower
-from wasmlet.up.status import ContainerStatus, PodStatus, StaticStatus, read_status
+from wasmlet.up.status import read_status
 
-POD = PodStatus(
+POD = StaticPod(
     namespace="default",
     name="hello",
     uid="u",
+    node="n",
     phase="Running",
-    containers=(ContainerStatus(name="app", state="running"),),
+    containers=(StaticContainer(name="app", state="running"),),
 )
 STAMP = "2026-01-02T03:04:05.000000000Z stdout"
 

@@ -14,9 +14,10 @@ import structlog
 
 from contract.ids import NodeName, PodUid
 from contract.messages.report import Occurrence
+from contract.staticstatus import StaticStatus
 from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
 from pod_reconciler.domain.manifest import bound, wants_node, with_status
-from pod_reconciler.domain.outcome import Outcome, outcome_of
+from pod_reconciler.domain.outcome import outcome_of
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.times import api_time
 from pod_reconciler.errors import ActFailedError, PodAbsentError
@@ -35,7 +36,7 @@ class StaticCluster:
         self._pods: dict[PodUid, Json] = {}
         self._version = 0
         self._nodes: set[NodeName] = set()
-        self._told: Outcome | None = None
+        self._told: StaticStatus | None = None
         self._gone: dict[NodeName, list[PodUid]] = {}
         self._changed: dict[NodeName, asyncio.Event] = {}
 

@@ -4,10 +4,11 @@ import msgspec
 import structlog
 
 from contract.ids import PodUid
+from contract.staticstatus import StaticContainer
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import StatusWrite
 from pod_reconciler.domain.duties import Hold, WriteDue, is_worth_writing, write_due
-from pod_reconciler.domain.outcome import ContainerOutcome, container_outcomes
+from pod_reconciler.domain.outcome import container_outcomes
 from pod_reconciler.domain.pod import Json, Pod
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.rendering import OWNERSHIP, render, render_refused
@@ -124,7 +125,7 @@ def _told(pod: Pod) -> dict[str, str]:
     return {"phase": pod.phase, "reason": pod.status.get("reason", ""), "containers": containers}
 
 
-def _in_short(container: ContainerOutcome) -> str:
+def _in_short(container: StaticContainer) -> str:
     detail = [container.reason] if container.reason else []
     if container.exit_code is not None:
         detail.append(f"exit {container.exit_code}")

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from wasmlet.up.status import ContainerStatus, PodStatus
+from contract.staticstatus import StaticContainer, StaticPod
 
 _CONTENT_FIELD: Final = 3
 """A line in CRI format: time, stream, tag, content."""
@@ -19,13 +19,13 @@ class OutputFollower:
         self._offsets: dict[Path, int] = {}
         self._partial: dict[Path, str] = {}
 
-    def show(self, pods: tuple[PodStatus, ...]) -> None:
+    def show(self, pods: tuple[StaticPod, ...]) -> None:
         """Show what has come since the last time."""
         for pod in pods:
             for container in pod.containers:
                 self._show_container(pod, container)
 
-    def _show_container(self, pod: PodStatus, container: ContainerStatus) -> None:
+    def _show_container(self, pod: StaticPod, container: StaticContainer) -> None:
         name = pod.name if len(pod.containers) == 1 else f"{pod.name}/{container.name}"
         folder = self._logs / "pods" / f"{pod.namespace}_{pod.name}_{pod.uid}" / container.name
         for file in sorted(folder.glob("*.log"), key=_run_number):

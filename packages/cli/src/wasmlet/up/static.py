@@ -5,9 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from contract.staticstatus import StaticContainer, StaticPod, StaticStatus
 from wasmlet.errors import CommandLineError
 from wasmlet.up.outputs import OutputFollower
-from wasmlet.up.status import ContainerStatus, PodStatus, StaticStatus, read_status
+from wasmlet.up.status import read_status
 
 STATUS_POLL_S: Final = 0.05
 MANIFESTS: Final = (".yaml", ".yml", ".json")
@@ -60,7 +61,7 @@ class StaticRun:
         if status.ready and self._until_complete and not status.pods:
             raise CommandLineError("the manifests hold no pods")
 
-    def _tell(self, pod: PodStatus) -> None:
+    def _tell(self, pod: StaticPod) -> None:
         name = f"pod {pod.namespace}/{pod.name}"
         if ended(pod):
             phase = pod.phase if pod.ended else "cannot run"
@@ -77,19 +78,19 @@ class StaticRun:
             self._say(line)
 
 
-def ended(pod: PodStatus) -> bool:
+def ended(pod: StaticPod) -> bool:
     """Say whether a pod will not run again, or can never run: its image is no file, or no name."""
     return pod.ended or any(_is_hopeless(each) for each in pod.containers)
 
 
-def _is_hopeless(container: ContainerStatus) -> bool:
+def _is_hopeless(container: StaticContainer) -> bool:
     if container.state != "waiting":
         return False
     missing_file = container.reason in _IMAGE_MISSING and 'image "file:' in container.message
     return container.reason in _NEVER or missing_file
 
 
-def _outcome(container: ContainerStatus) -> str:
+def _outcome(container: StaticContainer) -> str:
     if container.exit_code is not None:
         return f"{container.name} exited with {container.exit_code}"
     return f"{container.name}: {container.reason} {container.message}".rstrip(": ")

@@ -2,64 +2,28 @@
 
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
+from contract.staticstatus import StaticContainer, StaticPod, StaticStatus
 from pod_reconciler.domain.pod import Json, Pod
 
 
-class ContainerOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One container. `state` is waiting, running or terminated."""
-
-    name: str
-    state: str
-    exit_code: int | None = None
-    reason: str = ""
-    message: str = ""
-    restart_count: int = 0
-
-
-class PodOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One pod."""
-
-    namespace: str
-    name: str
-    uid: str
-    node: str
-    phase: str
-    reason: str = ""
-    message: str = ""
-    containers: tuple[ContainerOutcome, ...] = ()
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """All static pods. `ready`: the folder was read and a node has taken each pod on, or refused.
-
-    `errors` has a line for each manifest that cannot be used.
-    """
-
-    ready: bool
-    pods: tuple[PodOutcome, ...] = ()
-    errors: tuple[str, ...] = ()
-
-
-def outcome_of(pods: Iterable[Pod], errors: Sequence[str], *, loaded: bool) -> Outcome:
+def outcome_of(pods: Iterable[Pod], errors: Sequence[str], *, loaded: bool) -> StaticStatus:
     """Sum up."""
     listed = sorted(pods, key=lambda pod: (pod.metadata.namespace, pod.metadata.name))
-    return Outcome(
+    return StaticStatus(
         ready=loaded and all(pod.was_started for pod in listed),
         pods=tuple(_pod_outcome(pod) for pod in listed),
         errors=tuple(errors),
     )
 
 
-def container_outcomes(status: Json) -> tuple[ContainerOutcome, ...]:
+def container_outcomes(status: Json) -> tuple[StaticContainer, ...]:
     """The containers of a status."""
     return tuple(_container_outcome(each) for each in status.get("containerStatuses") or ())
 
 
-def _pod_outcome(pod: Pod) -> PodOutcome:
+def _pod_outcome(pod: Pod) -> StaticPod:
     status = pod.status
-    return PodOutcome(
+    return StaticPod(
         namespace=pod.metadata.namespace,
         name=pod.metadata.name,
         uid=pod.metadata.uid,
@@ -71,9 +35,9 @@ def _pod_outcome(pod: Pod) -> PodOutcome:
     )
 
 
-def _container_outcome(status: Json) -> ContainerOutcome:
+def _container_outcome(status: Json) -> StaticContainer:
     state, detail = next(iter(status["state"].items()))
-    return ContainerOutcome(
+    return StaticContainer(
         name=status["name"],
         state=state,
         exit_code=detail.get("exitCode"),
