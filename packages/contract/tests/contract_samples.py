@@ -191,7 +191,17 @@ SAMPLES: tuple[Message, ...] = (
     Inventory(
         incarnation=LIFE,
         epoch=2,
-        entries=(InventoryEntry(uid=UID, plan_digest=DIGEST, epoch=2, sequence=9),),
+        entries=(
+            InventoryEntry(uid=UID, plan_digest=DIGEST, epoch=2, sequence=9),
+            InventoryEntry(
+                uid=PodUid("u-2"),
+                plan_digest="",
+                epoch=0,
+                sequence=0,
+                namespace="default",
+                name="ended",
+            ),
+        ),
     ),
     ReportAll(incarnation=LIFE, term=TERM),
     LogOpen(namespace="default", pod="hello", container="app", previous=True, tail_lines=0),

@@ -17,7 +17,7 @@ from reconciler_samples import (
 
 from contract.ids import PodUid
 from contract.messages.form import Incarnation
-from contract.messages.report import Waiting
+from contract.messages.report import Inventory, InventoryEntry, Waiting
 from pod_reconciler.domain.duties import (
     CommandDue,
     Hold,
@@ -144,6 +144,25 @@ def test_a_stranger_that_is_gone_is_forgotten_and_one_that_is_there_is_left_in_p
     view.on_answer(PodUid("u-9"), pod_of(pod_json("u-9")), 10.0)
     assert view.strangers[PodUid("u-9")].ask_at_s == 15.0
     view.on_answer(PodUid("u-9"), pod_of(pod_json("another")), 20.0)
+    assert not view.strangers
+    assert command_due(view, view.records[PodUid("u-9")]) is CommandDue.FORGET
+
+
+def test_what_a_reboot_left_of_a_pod_is_asked_for_and_forgotten_with_its_object() -> None:
+    view = live_view()
+    see(view, pod_json())
+    names = (("u-9", "default", "ended"), ("u-1", "default", "web"), ("u-8", "", ""))
+    left = tuple(
+        InventoryEntry(
+            uid=PodUid(uid), plan_digest="", epoch=0, sequence=0, namespace=namespace, name=name
+        )
+        for uid, namespace, name in names
+    )
+    view.on_inventory(Inventory(incarnation=LIFE, epoch=1, entries=left))
+    (stranger,) = view.strangers.values()
+    assert (stranger.name, stranger.ask_at_s) == ("ended", 0.0)
+    view.on_answer(PodUid("u-9"), None, 10.0)
+    view.on_inventory(Inventory(incarnation=LIFE, epoch=1, entries=left[:1]))
     assert not view.strangers
     assert command_due(view, view.records[PodUid("u-9")]) is CommandDue.FORGET
 

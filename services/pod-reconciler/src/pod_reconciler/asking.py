@@ -23,10 +23,9 @@ class Inquirer:
         left_s = stranger.ask_at_s - self._links.clock()
         if left_s > 0:
             return left_s
-        report = stranger.report
         async with self._links.write_slots:
             found = await self._links.cluster.find(
-                report.namespace, report.name, self._links.write_timeout_s()
+                stranger.namespace, stranger.name, self._links.write_timeout_s()
             )
         self._view.on_answer(uid, found, self._links.clock())
         return 0.0

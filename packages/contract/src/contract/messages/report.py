@@ -100,12 +100,18 @@ class PodHappened(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pod
 
 
 class InventoryEntry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One pod that an executor knows."""
+    """One pod that an executor knows.
+
+    A pod without a plan digest is one of which a reboot left logs and counts alone. No report tells
+    of it, so its entry says its name.
+    """
 
     uid: PodUid
     plan_digest: str
     epoch: int
     sequence: int
+    namespace: str = ""
+    name: str = ""
 
 
 class Inventory(Message, frozen=True, kw_only=True, omit_defaults=True, tag="inventory"):

@@ -13,7 +13,7 @@ import msgspec
 
 from contract.ids import NodeName, PodUid
 from contract.messages.node import NodeBeat, NodeGranted
-from contract.messages.report import Inventory, PodReported
+from contract.messages.report import Inventory, InventoryEntry, PodReported
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.deciding import Decider
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
@@ -43,9 +43,12 @@ class ReportFate(StrEnum):
 
 
 class Stranger(msgspec.Struct, kw_only=True, eq=False):
-    """A pod that the node reports and the watch does not show: left over, early, or forged."""
+    """A pod that the node tells of and the watch does not show: left over, early, or forged."""
 
-    report: PodReported
+    namespace: str
+    name: str
+    report: PodReported | None = None
+    """None of a pod that the inventory alone names."""
     ask_at_s: float
 
 
@@ -159,6 +162,8 @@ class NodeView:
         self.inventory = digests
         self._ledger.keep_only(digests)
         self.strangers = {uid: each for uid, each in self.strangers.items() if uid in digests}
+        for entry in inventory.entries:
+            self._on_strange_entry(entry)
         for record in tuple(self.records.values()):
             record.acked_digest = digests.get(record.uid, "")
             record.was_sent = record.uid in digests
@@ -205,8 +210,7 @@ class NodeView:
             stranger.ask_at_s = now_s + (ASK_AGAIN_S if here else ASK_AGAIN_ELSEWHERE_S)
             return
         del self.strangers[uid]
-        report = stranger.report
-        record = PodRecord(uid=uid, namespace=report.namespace, name=report.name, was_sent=True)
+        record = PodRecord(uid=uid, namespace=stranger.namespace, name=stranger.name, was_sent=True)
         record.moved(PodEvent.OBJECT_GONE)
         self.records[uid] = record
 
@@ -245,8 +249,18 @@ class NodeView:
             return ReportFate.UNPLACED
         if self._ledger.take(report):
             ask_at_s = now_s if known is None else known.ask_at_s
-            self.strangers[report.uid] = Stranger(report=report, ask_at_s=ask_at_s)
+            self.strangers[report.uid] = Stranger(
+                namespace=report.namespace, name=report.name, report=report, ask_at_s=ask_at_s
+            )
         return ReportFate.UNPLACED if self.synced else ReportFate.TAKEN
+
+    def _on_strange_entry(self, entry: InventoryEntry) -> None:
+        """A pod that no report tells of, and perhaps no watch: ask, or its logs stay for ever."""
+        is_known = entry.uid in self.records or entry.uid in self.strangers
+        if entry.name and not is_known and len(self.strangers) < MAX_STRANGERS:
+            self.strangers[entry.uid] = Stranger(
+                namespace=entry.namespace, name=entry.name, ask_at_s=0.0
+            )
 
     def _consider_all(self) -> None:
         for record in tuple(self.records.values()):
