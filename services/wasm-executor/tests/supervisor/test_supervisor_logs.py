@@ -134,6 +134,9 @@ async def test_the_logs_of_an_ended_pod_outlive_a_reboot_and_end_when_it_is_forg
         await rig.peer.stopped(plan)
         await rig.peer.until(lambda: seen_runs(tmp_path, again) >= 2)
         await reboot(rig)
+        left = {each.uid: each for each in (await rig.peer.report_all()).entries}
+        assert left[plan.uid].plan_digest == ""
+        assert (left[plan.uid].namespace, left[plan.uid].name) == ("default", "p")
         for _ in range(2):
             assert numbers_of(await rig.peer.log(plan)) == [0, 1, 2]
             assert numbers_of(await rig.peer.log(plan, tail_lines=1)) == [2]

@@ -72,8 +72,15 @@ class Roster:
         """
         records = self._node.checkpoint.records
         planless = [
-            InventoryEntry(uid=uid, plan_digest="", epoch=0, sequence=0)
-            for uid in records
+            InventoryEntry(
+                uid=uid,
+                plan_digest="",
+                epoch=0,
+                sequence=0,
+                namespace=record.namespace,
+                name=record.name,
+            )
+            for uid, record in records.items()
             if uid not in self._pods
         ]
         return (*(task.entry() for task in self._pods.values()), *planless)
