@@ -80,6 +80,13 @@ def past_run_to_read(pod: PodRecord, container: str, kept: Sequence[int], *, pre
     return past.run
 
 
+def past_has_ended(pod: PodRecord, container: str, run: int, life: int) -> bool:
+    """Say whether a run of a pod without a plan writes nothing more: it may still go on."""
+    return pod.start_count != life or not any(
+        each.name == container and each.run == run and each.underway for each in pod.containers
+    )
+
+
 def has_ended(container: Container, run: int) -> bool:
     """Say whether a run writes nothing more."""
     return run < container.history.shown_run or (

@@ -18,6 +18,7 @@ from wasm_executor.domain.logs import (
     has_ended,
     no_container,
     no_pod,
+    past_has_ended,
     past_run_to_read,
     run_to_read,
 )
@@ -114,7 +115,8 @@ class Logs:
         record = self._node.checkpoint.records.get(cursor.uid)
         if record is None or all(each.name != cursor.container for each in record.containers):
             return None
-        return record, True
+        life = self._node.life
+        return record, past_has_ended(record, cursor.container, cursor.run, life)
 
     async def _run_wanted(self, command: LogOpen) -> tuple[NamedPod, int]:
         task = self._pod_named(command.namespace, command.pod)
