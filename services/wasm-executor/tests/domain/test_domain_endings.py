@@ -9,6 +9,7 @@ from contract.messages.report import Running, Terminated
 from wasm_executor.domain.effects import (
     AbandonImage,
     AbandonRun,
+    AbandonStart,
     CloseStdin,
     PrepareImage,
     SignalRun,
@@ -100,7 +101,7 @@ def test_a_deletion_during_the_start_stops_what_starts(clock: Clock) -> None:
     driver = Driver(clock, plan_of())
     driver.tell()
     driver.prepared()
-    assert driver.tell(deletion(driver, 30)) == []
+    assert driver.tell(deletion(driver, 30)) == [AbandonStart(container=C)]
     assert not driver.pod.stopped
     assert driver.started() == [TERM]
     driver.ended(143)

@@ -15,6 +15,7 @@ from wasm_executor.domain.checkpoint import ContainerRecord
 from wasm_executor.domain.effects import (
     AbandonImage,
     AbandonRun,
+    AbandonStart,
     CloseStdin,
     ForgetRun,
     PrepareImage,
@@ -32,7 +33,7 @@ from wasm_executor.domain.inputs import (
 )
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pause import Pause, crash_waiting
-from wasm_executor.domain.states import ALIVE, Event, Phase, advance
+from wasm_executor.domain.states import ALIVE, UNDERWAY, Event, Phase, advance
 
 RUN_ERROR: Final = "RunContainerError"
 IMAGE_BACK_OFF: Final = "ImagePullBackOff"
@@ -60,9 +61,8 @@ class Container:
     def record(self) -> ContainerRecord:
         """Return what must survive."""
         halted = self.frame.ending is not None and self.frame.ending.cause is Cause.HALTED
-        underway = self.phase in ALIVE or self.phase is Phase.STARTING
         ended = self.phase is Phase.ENDED and not halted
-        return self.history.record(self.plan.name, underway=underway, ended=ended)
+        return self.history.record(self.plan.name, underway=self.phase in UNDERWAY, ended=ended)
 
     # Coming up
 
@@ -85,6 +85,7 @@ class Container:
         self._move(Event.IMAGE_READY)
         self.history.image_id = news.image_id
         self._image_back_off = None
+        self._redefined = self._memory_exceeded = False  # whatever was told of a run that failed
         run = self.history.begin_run(self.plan.image)
         self.frame.want(StartRun(container=self.plan.name, attempt=self._attempt, run=run))
 
@@ -154,7 +155,7 @@ class Container:
         self._after_end(news, now)
 
     def memory_exceeded(self, run: int) -> None:
-        if run == self.history.run and self.phase in ALIVE and not self._memory_exceeded:
+        if run == self.history.run and self.phase in UNDERWAY and not self._memory_exceeded:
             self._memory_exceeded = True
             self._signal(signal.SIGKILL)
 
@@ -167,7 +168,9 @@ class Container:
         elif self.phase is Phase.RUNNING:
             self.frame.tell(occurrences.killing(self.plan, now))
             self._send_stop(ending.kill_at)
-        elif self.phase not in (Phase.STARTING, Phase.ENDED):
+        elif self.phase is Phase.STARTING:
+            self.frame.want(AbandonStart(container=self.plan.name))
+        elif self.phase is not Phase.ENDED:
             self._discard(ending.cause, now)
 
     def redefine(self, plan: ContainerPlan, now: Moment) -> None:

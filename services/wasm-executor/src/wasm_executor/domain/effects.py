@@ -34,6 +34,12 @@ class StartRun(Effect, frozen=True, kw_only=True):
     run: int
 
 
+class AbandonStart(Effect, frozen=True, kw_only=True):
+    """Nobody wants the run that is being started: kill its process, have no other for it."""
+
+    container: ContainerName
+
+
 class SignalRun(Effect, frozen=True, kw_only=True):
     container: ContainerName
     run: int

@@ -123,6 +123,9 @@ SHOWS: Final[dict[Phase, Form]] = {
 ALIVE: Final = frozenset({Phase.RUNNING, Phase.STOPPING})
 """A process of the container exists and has started."""
 
+UNDERWAY: Final = ALIVE | {Phase.STARTING}
+"""A process of the container may exist."""
+
 UNSETTLED: Final = frozenset({Phase.PENDING, Phase.PREPARING, Phase.STARTING})
 """Something else is about to be true: a report may wait a moment for it."""
 

@@ -9,6 +9,7 @@ import asyncio
 import itertools
 import socket
 from collections import deque
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Self
@@ -96,11 +97,17 @@ class KeeperClient:
         if not self._gone:
             self._lose()
 
-    async def spawn(self, spec: SpawnSpec, plan: ProcessPlan) -> Spawned:
-        """Start a container; returns when its guest runs.
+    async def spawn(
+        self,
+        spec: SpawnSpec,
+        plan: ProcessPlan,
+        on_spawned: Callable[[Spawned], Awaitable[None]] | None = None,
+    ) -> Spawned:
+        """Start a container; returns when its guest runs, or has ended.
 
-        `StartFailedError`: the guest cannot run. `SpawnFailedError`: retry. After either the key
-        is free. Cancelled, it may still start: look it up in `containers()`, or kill and forget.
+        `StartFailedError`: the guest cannot run. `SpawnFailedError`: nothing of it has run, retry.
+        After either the key is free. Cancelled, it may still start: look it up in `containers()`,
+        or kill and forget. `on_spawned` hears of the process before its guest runs.
         """
         if spec.key in self._starting:
             raise ContainerInUseError(spec.key)
@@ -112,6 +119,8 @@ class KeeperClient:
                 rest = _send_what_fits(ours, framed(plan))
                 with theirs:
                     spawned = await self._ask_to_spawn(spec, theirs.fileno())
+                if on_spawned is not None:
+                    await on_spawned(spawned)
                 report = await self._started(ours, rest)
             if report is None or report.failure is not None:
                 raise await self._not_started(spec.key, report)
@@ -152,14 +161,24 @@ class KeeperClient:
         return Spawned(pid=answer.pid, started_at=answer.started_at)
 
     async def _started(self, ours: socket.socket, rest: bytes) -> StartReport | None:
-        """Hear how the start went; None if the process ended without a word."""
-        report = b""
-        with suppress(BrokenPipeError, ConnectionResetError):
+        """Hear how the start went; None if the process ended without its plan.
+
+        One that ends without a word and had its whole plan is a run that ended: whatever kept
+        it from speaking may keep the next one too.
+        """
+        report, whole = b"", True
+        try:
             await self._loop.sock_sendall(ours, rest)
-        with suppress(ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError):
+            whole = False
+        try:
             while part := await self._loop.sock_recv(ours, 16 * 1024):
                 report += part
-        return report_decoder.decode(report) if report else None
+        except ConnectionResetError:  # it left part of the plan unread
+            whole = False
+        if report:
+            return report_decoder.decode(report)
+        return StartReport() if whole else None
 
     async def _not_started(self, key: str, report: StartReport | None) -> KeeperError:
         """Free the key and return why there is no guest."""
@@ -169,7 +188,7 @@ class KeeperClient:
         await self.forget(key)
         if report is not None and report.failure is not None:
             return StartFailedError(report.failure.reason, report.failure.message)
-        return SpawnFailedError(f"the process ended with {code} before its guest started")
+        return SpawnFailedError(f"the process ended with {code} before it had its plan")
 
     # The connection
 

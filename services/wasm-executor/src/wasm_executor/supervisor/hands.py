@@ -15,6 +15,7 @@ from contract.messages.pod import ContainerPlan
 from wasm_executor.domain.effects import (
     AbandonImage,
     AbandonRun,
+    AbandonStart,
     CloseStdin,
     Effect,
     ForgetRun,
@@ -32,7 +33,8 @@ from wasm_executor.supervisor.memory import Watched
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, pod_log_folder
-from wasm_executor.supervisor.work import Tell, broken, prepare_image, start_run
+from wasm_executor.supervisor.starting import RunStart
+from wasm_executor.supervisor.work import Tell, broken, prepare_image
 
 log = structlog.get_logger()
 
@@ -47,6 +49,7 @@ class Hands:
         self._tell = tell
         self._images: dict[ContainerName, PreparedImage] = {}
         self._work: dict[ContainerName, asyncio.Task[None]] = {}
+        self._starts: dict[ContainerName, RunStart] = {}
 
     def drop_all(self) -> None:
         """Nobody waits for anything any more."""
@@ -58,9 +61,11 @@ class Hands:
             case PrepareImage():
                 self._begin(effect, self._prepare(effect))
             case StartRun():
-                self._begin(effect, self._start(effect))
+                self._begin(effect, self._start(effect, self._new_start(effect)))
             case AbandonImage():
                 self._work.pop(effect.container).cancel()
+            case AbandonStart():
+                await self._starts[effect.container].abandon()
             case AbandonRun():
                 await self._abandon(effect)
             case SignalRun() | CloseStdin() | ForgetRun():
@@ -88,13 +93,25 @@ class Hands:
             container=want.container, attempt=want.attempt, image_id=outcome.image_id
         )
 
-    async def _start(self, want: StartRun) -> Input:
-        container = self._plan_of(want.container)
-        image = self._images[want.container]
-        outcome = await start_run(self._node, self._pod.plan, container, want, image)
+    def _new_start(self, want: StartRun) -> RunStart:
+        start = RunStart(
+            self._node,
+            self._pod.plan,
+            self._plan_of(want.container),
+            want,
+            self._images[want.container],
+            on_pid=lambda pid: self.watch_memory(want.container, want.run, pid),
+        )
+        self._starts[want.container] = start
+        return start
+
+    async def _start(self, want: StartRun, start: RunStart) -> Input:
+        """The process is watched from its first moment on: no code of a guest goes unseen."""
+        outcome = await start.outcome()
         if isinstance(outcome, RunStarted):
-            self.watch_memory(want.container, outcome.run, outcome.pid)
             await self._drop_old_logs(want.container, outcome.run)
+        else:
+            self._node.memory.unwatch(self._key(want.container, want.run))
         return outcome
 
     async def _drop_old_logs(self, container: ContainerName, run: int) -> None:
@@ -107,7 +124,7 @@ class Hands:
         await asyncio.to_thread(drop_runs_before, folder, run - 1, but=being_read)
 
     def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
-        """Hold a running container to its limit, if it has one."""
+        """Hold a container's process to its limit, if it has one."""
         limit = self._plan_of(container).memory_limit_bytes
         if limit is None:
             return

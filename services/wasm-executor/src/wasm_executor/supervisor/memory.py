@@ -38,7 +38,7 @@ class MemoryWatch:
         self._inherited_bytes = 0
 
     def watch(self, key: str, watched: Watched) -> None:
-        """Look after a process whose guest has begun."""
+        """Look after a process; its guest has yet to begin."""
         if not self._watched:
             self._inherited_bytes = inherited_bytes(self._keeper_pid)
         self._watched[key] = watched
