@@ -5,56 +5,30 @@ from typing import Any
 
 import msgspec
 import pytest
-from podclock import EPOCH, C, Clock, Driver, plan_of
+from podclock import (
+    EPOCH,
+    LIFE,
+    C,
+    Clock,
+    Driver,
+    alive,
+    dead,
+    next_driver,
+    plan_of,
+    record,
+)
 
 from contract.messages.pod import Deletion, PodPlan, RestartPolicy
 from contract.messages.report import ContainerReport, ContainerState, Running, Terminated, Waiting
-from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.effects import ForgetRun, PrepareImage, SignalRun, StartRun
-from wasm_executor.domain.frame import Rules
-from wasm_executor.domain.inputs import Forgotten, RunEnded
+from wasm_executor.domain.inputs import Forgotten
 from wasm_executor.domain.logs import NoLogError, run_to_read
 from wasm_executor.domain.restoring import (
-    Present,
     new_record,
     record_of_present,
     record_of_status,
-    restore,
 )
 from wasm_executor.domain.states import Phase
-
-LIFE = 1
-
-
-def next_driver(
-    clock: Clock,
-    plan: PodPlan,
-    record: PodRecord,
-    *present: Present,
-    same_life: bool = True,
-) -> Driver:
-    """Restore and let the news arrive, as the next supervisor does."""
-    restored = restore(plan, record, present, same_life=same_life, now=clock.now, rules=Rules())
-    driver = Driver(clock, plan, restored.pod)
-    effects = []
-    for news in restored.news or (None,):
-        effects += driver.tell(news)
-    driver.effects = effects
-    return driver
-
-
-def record(driver: Driver) -> PodRecord:
-    return driver.pod.record(driver.clock.now.wall, LIFE)
-
-
-def alive(clock: Clock, run: int = 0) -> Present:
-    return Present(container=C, run=run, pid=77, started_at=clock.now.wall)
-
-
-def dead(clock: Clock, code: int, run: int = 0) -> Present:
-    wall = clock.now.wall
-    end = RunEnded(container=C, run=run, exit_code=code, at=wall, started_at=wall)
-    return Present(container=C, run=run, pid=77, started_at=wall, end=end)
 
 
 def test_what_runs_goes_on_as_it_was(clock: Clock) -> None:

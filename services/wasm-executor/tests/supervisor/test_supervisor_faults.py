@@ -8,28 +8,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from executor_rig import Rig, executor_rig
+from executor_rig import Rig, executor_rig, kill_keeper, kill_supervisor
 
 from contract.errors import CommandError
 from contract.messages.pod import PodPlan, RestartPolicy
 from contract.messages.report import Running
-
-
-async def kill_supervisor(rig: Rig) -> None:
-    """Kill it, and see the next one report everything."""
-    victim = rig.executor.supervisor_pid()
-    assert victim is not None
-    epoch = max((each.epoch for each in rig.peer.beats), default=1)
-    os.kill(victim, signal.SIGKILL)
-    await rig.peer.until(lambda: any(each.epoch > epoch for each in rig.peer.beats))
-
-
-async def kill_keeper(rig: Rig) -> None:
-    assert rig.peer.holder is not None
-    life = rig.peer.holder.start_count
-    rig.executor.kill()
-    rig.executor.start()
-    await rig.peer.until(lambda: rig.peer.beats[-1].incarnation.start_count > life)
 
 
 def numbers_of(text: str) -> list[int]:

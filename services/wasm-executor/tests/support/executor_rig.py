@@ -209,6 +209,23 @@ async def executor_rig(folder: Path, *, grant: bool = True, **settings: str) -> 
                 raise
 
 
+async def kill_supervisor(rig: Rig) -> None:
+    """Kill it, and see the next one report everything."""
+    victim = rig.executor.supervisor_pid()
+    assert victim is not None
+    epoch = max((each.epoch for each in rig.peer.beats), default=1)
+    os.kill(victim, signal.SIGKILL)
+    await rig.peer.until(lambda: any(each.epoch > epoch for each in rig.peer.beats))
+
+
+async def kill_keeper(rig: Rig) -> None:
+    assert rig.peer.holder is not None
+    life = rig.peer.holder.start_count
+    rig.executor.kill()
+    rig.executor.start()
+    await rig.peer.until(lambda: rig.peer.beats[-1].incarnation.start_count > life)
+
+
 __all__ = [
     "NODE",
     "SHARED_MEMORY",
@@ -217,5 +234,7 @@ __all__ = [
     "Rig",
     "executor_rig",
     "guest_image",
+    "kill_keeper",
+    "kill_supervisor",
     "text_of",
 ]

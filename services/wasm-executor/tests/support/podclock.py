@@ -6,6 +6,7 @@ from typing import Any
 from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, PodPlan, RestartPolicy
 from contract.messages.report import ContainerReport, Occurrence
+from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.effects import Effect, Happened, PrepareImage, StartRun
 from wasm_executor.domain.frame import Rules
@@ -20,9 +21,11 @@ from wasm_executor.domain.inputs import (
 )
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
+from wasm_executor.domain.restoring import Present, restore
 
 C = ContainerName("c")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+LIFE = 1
 
 
 class Clock:
@@ -135,3 +138,34 @@ class Driver:
 
     def reasons(self) -> list[tuple[str, str]]:
         return [(each.reason, each.message) for each in self.occurrences]
+
+
+def next_driver(
+    clock: Clock,
+    plan: PodPlan,
+    record: PodRecord,
+    *present: Present,
+    same_life: bool = True,
+) -> Driver:
+    """Restore and let the news arrive, as the next supervisor does."""
+    restored = restore(plan, record, present, same_life=same_life, now=clock.now, rules=Rules())
+    driver = Driver(clock, plan, restored.pod)
+    effects = []
+    for news in restored.news or (None,):
+        effects += driver.tell(news)
+    driver.effects = effects
+    return driver
+
+
+def record(driver: Driver) -> PodRecord:
+    return driver.pod.record(driver.clock.now.wall, LIFE)
+
+
+def alive(clock: Clock, run: int = 0) -> Present:
+    return Present(container=C, run=run, pid=77, started_at=clock.now.wall)
+
+
+def dead(clock: Clock, code: int, run: int = 0) -> Present:
+    wall = clock.now.wall
+    end = RunEnded(container=C, run=run, exit_code=code, at=wall, started_at=wall)
+    return Present(container=C, run=run, pid=77, started_at=wall, end=end)

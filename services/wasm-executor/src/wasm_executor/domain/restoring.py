@@ -17,9 +17,11 @@ from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, Deletion, PodPlan
 from contract.messages.report import ContainerReport, Running, Terminated, Waiting
 from wasm_executor.domain import verdicts
+from wasm_executor.domain.backoff import after_crash
 from wasm_executor.domain.checkpoint import ContainerRecord, PodRecord
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.frame import Frame, Rules
+from wasm_executor.domain.history import container_id
 from wasm_executor.domain.inputs import Deleted, Input, RunEnded
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
@@ -57,6 +59,7 @@ def restore(
 ) -> Restored:
     """Return the pod as the witnesses tell. `same_life`: our keeper wrote this record."""
     frame = Frame(plan, rules)
+    record = caught_up(record, present)
     pasts = {each.name: each for each in record.containers}
     runs = {(each.container, each.run): each for each in present}
     containers: list[Container] = []
@@ -172,6 +175,41 @@ def _past_of(report: ContainerReport) -> ContainerRecord:
         previous_end=report.last_state if ended else None,
         image_id=report.image_id,
     )
+
+
+def caught_up(record: PodRecord, present: Sequence[Present]) -> PodRecord:
+    """Return the record with the runs that began after it was written, as on a full disk."""
+    known = {each.name: each for each in record.containers}
+    for each in sorted(present, key=lambda each: each.run):
+        past = known.get(each.container, ContainerRecord(name=each.container))
+        if each.run > past.run:
+            known[each.container] = msgspec.structs.replace(
+                past, run=each.run, underway=True, ended=False, started_at=each.started_at
+            )
+    return msgspec.structs.replace(record, containers=tuple(known.values()))
+
+
+def ended_without_plan(record: PodRecord, run: Present, rules: Rules) -> PodRecord:
+    """Return the record with the end of a run, if it has one and that is news.
+
+    What follows from it is the plan's to say, so nothing is decided here: a restart's delay is
+    written down, and counts once there is a policy that restarts.
+    """
+    known = {each.name: each for each in caught_up(record, (run,)).containers}
+    past = known.get(run.container)
+    if run.end is None or past is None or not past.underway or past.run != run.run:
+        return record
+    known[run.container] = msgspec.structs.replace(
+        past,
+        underway=False,
+        started_at=run.started_at,
+        latest_end=verdicts.ended(
+            run.end, container_id(record.uid, run.container, run.run), memory_exceeded=False
+        ),
+        previous_end=past.latest_end,
+        crash=after_crash(past.crash, run.end.at, rules.restarts).following,
+    )
+    return msgspec.structs.replace(record, containers=tuple(known.values()))
 
 
 def record_of_present(

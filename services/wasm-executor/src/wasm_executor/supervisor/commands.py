@@ -72,7 +72,7 @@ class Commands:
         self._raise_term(command.term)
         task = self._roster.get(command.uid)
         if task is None:
-            await self._roster.forget_unknown(command.uid)
+            await self._roster.forget_unknown(command.uid, command.grace_s)
         else:
             self._require_room(task)
             task.put(Forgotten(grace_s=command.grace_s))

@@ -2,7 +2,6 @@
 
 import asyncio
 import shutil
-import signal
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
@@ -25,9 +24,10 @@ from wasm_executor.domain.restoring import (
 from wasm_executor.domain.states import ALIVE
 from wasm_executor.errors import KeeperLostError
 from wasm_executor.keeper.errors import KeeperError
-from wasm_executor.keeper.protocol import ContainerProcess
+from wasm_executor.keeper.protocol import ContainerProcess, Exit
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.planless import Planless, end_stray
 from wasm_executor.supervisor.plans import StoredPlan
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.supervisor.runs import (
@@ -47,6 +47,10 @@ class Roster:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._pods: dict[PodUid, PodTask] = {}
+        self._planless = Planless(node)
+        self._adopted = False
+        self._early: list[Exit] = []
+        """Ends that were told before it was known whose they are."""
 
     def __iter__(self) -> Iterator[PodTask]:
         return iter(list(self._pods.values()))
@@ -59,14 +63,15 @@ class Roster:
 
     def running(self) -> int:
         """Return how many pods have a running container."""
-        return sum(
+        planned = sum(
             any(each.phase in ALIVE for each in task.pod.containers) for task in self._pods.values()
         )
+        return planned + self._planless.running()
 
     # What it knows
 
     def entries(self) -> tuple[InventoryEntry, ...]:
-        """Return all pods; of one whose plan a reboot took, only that there was one.
+        """Return all pods; of one whose plan is lost, only that there is one.
 
         The reconciler sends it again, or says that it is gone: until then its logs stay.
         """
@@ -92,8 +97,13 @@ class Roster:
     # Beginning
 
     def add(self, stored: StoredPlan, last_status: Sequence[ContainerReport] = ()) -> None:
-        """Begin a pod whose plan has just arrived."""
-        self._begin(stored, (), last_status)
+        """Begin a pod whose plan has just arrived; go on with what ran of it without one."""
+        uid = stored.plan.uid
+        present = self._planless.give(uid)
+        task = self._begin(stored, present, last_status)
+        strays = _strays(task, present)
+        if strays:
+            self._node.tasks.create_task(self._end_strays(uid, strays), name=f"strays-{uid}")
 
     async def adopt(self, stored: Iterable[StoredPlan], table: Iterable[ContainerProcess]) -> None:
         """Go on with what a supervisor before this one had, and end what belongs to nobody."""
@@ -102,22 +112,22 @@ class Roster:
             key = RunKey.parse(process.key)
             runs.setdefault(key.uid, []).append(present_of(process))
         for each in stored:
-            task = self._begin(each, runs.get(each.plan.uid, ()), ())
-            kept = {(c.plan.name, c.history.run) for c in task.pod.containers if c.phase in ALIVE}
-            of_pod = runs.pop(each.plan.uid, [])
-            runs[each.plan.uid] = [r for r in of_pod if (r.container, r.run) not in kept]
-        for uid, strays in runs.items():
-            for stray in strays:
-                await self._end_stray(RunKey(uid, stray.container, stray.run), stray)
-
-    async def _end_stray(self, key: RunKey, stray: Present) -> None:
-        """Forget a run that is accounted for; kill one whose plan is gone: its end comes later."""
-        log.warning("run.stray", key=str(key), alive=stray.end is None)
-        with suppress(KeeperError):
-            if stray.end is None:
-                await self._node.keeper.signal(str(key), signal.SIGKILL)
+            present = runs.pop(each.plan.uid, [])
+            task = self._begin(each, present, ())
+            await self._end_strays(each.plan.uid, _strays(task, present))
+        for uid, present in runs.items():
+            if uid in self._node.checkpoint.records:
+                self._planless.take(uid, present)
             else:
-                await self._node.keeper.forget(str(key))
+                await self._end_strays(uid, present)
+        self._adopted = True
+        for exit_ in self._early:
+            await self._hear(exit_)
+        self._early.clear()
+
+    async def _end_strays(self, uid: PodUid, strays: Iterable[Present]) -> None:
+        for stray in strays:
+            await end_stray(self._node, uid, stray)
 
     def _begin(
         self,
@@ -170,10 +180,12 @@ class Roster:
         await self._drop(uid)
         del self._pods[uid]
 
-    async def forget_unknown(self, uid: PodUid) -> None:
-        """Drop what an earlier life left of a pod that has no plan here."""
+    async def forget_unknown(self, uid: PodUid, grace_s: float) -> None:
+        """End and drop what is left of a pod that has no plan here."""
         if uid in self._node.checkpoint.records:
-            await self._drop(uid)
+            await self._planless.end((uid,), grace_s)
+            if uid not in self._pods:
+                await self._drop(uid)
 
     async def _drop(self, uid: PodUid) -> None:
         node = self._node
@@ -186,16 +198,20 @@ class Roster:
         log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:
-        """End everything that runs and wait for it.
+        """End everything that runs and wait for it; where the plan is lost, so is its grace.
 
         `drop` also forgets the pods, and hurries: another executor runs them by now.
         """
         pods = list(self._pods.values())
         for task in pods:
             task.put(Halted(grace_s=MIN_GRACE_S if drop else None))
+        planless = self._planless.uids()
+        await self._planless.end(planless, MIN_GRACE_S)
         for task in pods:
             await task.ended.wait()
         if drop:
+            for uid in planless:
+                await self._drop(uid)
             for task in pods:
                 await self.bury(task)
 
@@ -211,26 +227,40 @@ class Roster:
             table = {RunKey.parse(each.key) for each in await self._node.keeper.containers()}
             for key in (alive & self._alive()) - table:
                 log.warning("run.vanished", key=str(key))
-                self._pods[key.uid].put(vanished(key, now()))
+                end = vanished(key, now())
+                if not self._planless.hear(key, end):
+                    self._pods[key.uid].put(end)
 
     def _alive(self) -> set[RunKey]:
-        return {
+        planned = {
             RunKey(uid, each.plan.name, each.history.run)
             for uid, task in self._pods.items()
             for each in task.pod.containers
             if each.phase in ALIVE
         }
+        return planned.union(self._planless.alive(self._planless.uids()))
 
     async def hear_exits(self) -> None:
         """Bring each exit to its pod. Runs until the keeper is gone, which is an error."""
         with suppress(asyncio.QueueShutDown):
             while True:
-                exit_ = await self._node.keeper.exits.get()
-                key = RunKey.parse(exit_.key)
-                task = self._pods.get(key.uid)
-                if task is not None and not task.ended.is_set():
-                    task.put(run_ended(exit_))
-                else:
-                    with suppress(KeeperError):
-                        await self._node.keeper.forget(exit_.key)
+                await self._hear(await self._node.keeper.exits.get())
         raise KeeperLostError("the keeper closed its end")
+
+    async def _hear(self, exit_: Exit) -> None:
+        if not self._adopted:
+            self._early.append(exit_)
+            return
+        key = RunKey.parse(exit_.key)
+        task = self._pods.get(key.uid)
+        if task is not None and not task.ended.is_set():
+            task.put(run_ended(exit_))
+        elif not self._planless.hear(key, run_ended(exit_)):
+            with suppress(KeeperError):
+                await self._node.keeper.forget(exit_.key)
+
+
+def _strays(task: PodTask, present: Iterable[Present]) -> list[Present]:
+    """Return the runs that a pod, just begun, does not go on with."""
+    kept = {(c.plan.name, c.history.run) for c in task.pod.containers if c.phase in ALIVE}
+    return [each for each in present if (each.container, each.run) not in kept]
