@@ -1,10 +1,15 @@
 """Where a start ends and a guest's own life begins: no code of a guest runs before it is told."""
 
+import asyncio
+import os
 import signal
+from pathlib import Path
 
+import msgspec
 import pytest
-from keeper_rig import KeeperProcess, is_alive
+from keeper_rig import DEADLINE_S, KeeperProcess, is_alive, proc
 
+from wasm_executor.keeper.client import Spawned
 from wasm_executor.keeper.errors import StartFailedError
 
 
@@ -82,3 +87,26 @@ async def test_what_would_reach_the_guest_cut_is_named_and_does_not_start(
         plan = supervisor.plan("environ", *arguments, env=environment)
         with pytest.raises(StartFailedError, match=f"^a NUL character is in {named}$"):
             await supervisor.spawn(supervisor.spec("cut"), plan)
+
+
+async def test_process_that_is_killed_with_its_plan_is_a_run_that_ended(
+    keeper: KeeperProcess, tmp_path: Path
+) -> None:
+    """Whatever kept it from its guest may keep the next one too: no second process is tried."""
+    never_opens = tmp_path / "never-opens.cwasm"
+    os.mkfifo(never_opens)
+    async with keeper.supervise() as supervisor:
+        spec, plan = supervisor.spec("killed"), supervisor.plan("hello")
+        artifact = msgspec.structs.replace(plan.artifact, path=str(never_opens))
+
+        async def kill_it(spawned: Spawned) -> None:
+            while b"wait_for_partner" not in proc(spawned.pid, "wchan"):
+                await asyncio.sleep(0.005)
+            await supervisor.client.signal(spec.key, signal.SIGKILL)
+
+        async with asyncio.timeout(DEADLINE_S):
+            stuck = msgspec.structs.replace(plan, artifact=artifact)
+            spawned = await supervisor.client.spawn(spec, stuck, kill_it)
+        exit_ = await supervisor.next_exit()
+        assert (exit_.key, exit_.code, exit_.signal) == (spec.key, 137, signal.SIGKILL)
+        assert not is_alive(spawned.pid)

@@ -168,7 +168,8 @@ class KeeperClient:
         """
         report, whole = b"", True
         try:
-            await self._loop.sock_sendall(ours, rest)
+            if rest:  # sending nothing fails too where nobody is there any more
+                await self._loop.sock_sendall(ours, rest)
         except (BrokenPipeError, ConnectionResetError):
             whole = False
         try:
