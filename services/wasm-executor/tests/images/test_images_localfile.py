@@ -1,6 +1,7 @@
 """`file:` images: only what lies in an allowed folder, whatever symbolic links say."""
 
 import os
+import sys
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
@@ -97,6 +98,73 @@ async def test_without_allowed_folders_there_are_no_local_images(
 ) -> None:
     async with open_images() as images:
         assert "outside the folders" in await refusal(images, module())
+
+
+def elsewhere(tmp_path: Path) -> list[Path]:
+    """Return paths outside: a file, none, a folder, one in a folder, one below a file."""
+    (tmp_path / "home").mkdir(parents=True)
+    (tmp_path / "home" / "there").write_bytes(b"x")
+    names = ("home/there", "home/none", "home", "none/none", "home/there/none")
+    return [tmp_path / name for name in names]
+
+
+def told(refused: str, path: str) -> str:
+    return refused.replace(path, "PATH")
+
+
+async def test_nothing_is_told_of_what_lies_outside(
+    open_images: OpenImages, allowed: Path, module: WriteModule, tmp_path: Path
+) -> None:
+    module()
+    said = set()
+    for folders in ((), (allowed,)):
+        async with open_images(local_folders=folders) as images:
+            for number, path in enumerate(elsewhere(tmp_path / str(len(folders)))):
+                (allowed / f"{len(folders)}-{number}").symlink_to(path)
+                ways = (
+                    f"{path}",
+                    f"{allowed}/../{path.relative_to(tmp_path)}",
+                    f"{allowed}/{len(folders)}-{number}",
+                    f"{allowed}/{len(folders)}-{number}/more",
+                )
+                said |= {told(await refusal(images, f"file:{way}"), way) for way in ways}
+    (text,) = said
+    assert text.endswith("PATH lies outside the folders that this node allows for images")
+
+
+async def test_a_file_outside_is_not_opened(
+    open_images: OpenImages, allowed: Path, module: WriteModule, tmp_path: Path
+) -> None:
+    module()
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"x")
+    (allowed / "link").symlink_to(secret)
+    opened: set[str] = set()
+
+    def hear(event: str, details: tuple[object, ...]) -> None:
+        if event == "open" and listening:
+            path, _, flags = details
+            if not (isinstance(flags, int) and flags & os.O_PATH):
+                opened.add(str(path))
+
+    listening = True
+    sys.addaudithook(hear)
+    async with open_images(local_folders=(allowed,)) as images:
+        await refusal(images, f"file:{secret}")
+        await refusal(images, f"file:{allowed}/link")
+    listening = False
+    assert not opened & {str(secret), f"{allowed}/link"}
+    assert not {each for each in opened if each.startswith("/proc/self/fd/")}
+
+
+async def test_an_allowed_folder_may_itself_be_reached_by_a_link(
+    open_images: OpenImages, allowed: Path, module: WriteModule, tmp_path: Path
+) -> None:
+    module()
+    (tmp_path / "link").symlink_to(allowed)
+    async with open_images(local_folders=(tmp_path / "link",)) as images:
+        for folder in (tmp_path / "link", allowed):
+            assert (await images.ensure(f"file:{folder}/m.wasm", NEVER)).size_bytes > 0
 
 
 async def test_what_is_not_a_regular_file_is_refused_without_waiting(

@@ -1,8 +1,10 @@
 """Images that are files on this machine: `file:/absolute/path.wasm`.
 
 They are for static pods. A manifest could name any file that the executor can read, so a file
-counts only when it lies, with every symbolic link followed, in a folder that the node allows. It
-is opened first and asked afterwards where it lies: nothing can be exchanged in between.
+counts only when it lies, with every symbolic link followed, in a folder that the node allows. What
+lies elsewhere is answered in the same words whether it is there or not, and is never opened for
+reading: a path is looked at only if it names an allowed folder, then held by a descriptor that can
+read nothing, judged by where that one lies, and read through it. Nothing can be exchanged between.
 """
 
 import hashlib
@@ -41,7 +43,10 @@ class LocalFiles:
     """Finds and hashes the files of `file:` images; a file that has not changed is hashed once."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
-        self._folders = tuple(folder.resolve() for folder in folders)
+        named = tuple(folder.absolute() for folder in folders)
+        self._folders = tuple(folder.resolve() for folder in named)
+        self._named = (*named, *self._folders)
+        """By any of their names; links lead to other places."""
         self._digests: dict[tuple[int, ...], str] = {}
 
     def find(self, image: str) -> LocalFile:
@@ -68,23 +73,48 @@ class LocalFiles:
     @contextmanager
     def _opened(self, image: str) -> Iterator[tuple[int, Path]]:
         asked = _path_of(image)
-        try:
-            descriptor = os.open(asked, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            text = (error.strerror or "").lower()
-            raise pull_failed(image, f"open {asked}: {text}") from error
-        try:
-            yield descriptor, self._allowed(image, descriptor)
-        finally:
-            os.close(descriptor)
+        if not _lies_in(Path(os.path.normpath(asked)), self._named):
+            raise _outside(image, asked)
+        with _closing(self._hold(image, asked)) as held:
+            path = Path(f"/proc/self/fd/{held}").readlink()
+            if not _lies_in(path, self._folders):
+                raise _outside(image, asked)
+            if not stat.S_ISREG(os.fstat(held).st_mode):
+                raise pull_failed(image, f"{asked} is not a regular file")
+            with _closing(_open(image, asked, f"/proc/self/fd/{held}", os.O_RDONLY)) as descriptor:
+                yield descriptor, path
 
-    def _allowed(self, image: str, descriptor: int) -> Path:
-        path = Path(f"/proc/self/fd/{descriptor}").readlink()
-        if not any(path.is_relative_to(folder) for folder in self._folders):
-            raise _outside(image, path)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise pull_failed(image, f"{path} is not a regular file")
-        return path
+    def _hold(self, image: str, asked: str) -> int:
+        """Return a descriptor that can read nothing.
+
+        That nothing is there is said only of the folders themselves, not of where a link leads.
+        """
+        try:
+            return _open(image, asked, asked, os.O_PATH)
+        except ImagePullError:
+            if _lies_in(Path(os.path.realpath(asked)), self._folders):
+                raise
+            raise _outside(image, asked) from None
+
+
+@contextmanager
+def _closing(descriptor: int) -> Iterator[int]:
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _open(image: str, asked: str, path: str, flags: int) -> int:
+    try:
+        return os.open(path, flags | os.O_CLOEXEC)
+    except OSError as error:
+        text = (error.strerror or "").lower()
+        raise pull_failed(image, f"open {asked}: {text}") from error
+
+
+def _lies_in(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.is_relative_to(folder) for folder in folders)
 
 
 def _path_of(image: str) -> str:
@@ -100,5 +130,6 @@ def _state_of(descriptor: int, path: Path) -> LocalFile:
     return LocalFile(path=path, identity=identity, size_bytes=seen.st_size)
 
 
-def _outside(image: str, path: Path) -> ImagePullError:
-    return pull_failed(image, f"{path} lies outside the folders that this node allows for images")
+def _outside(image: str, asked: str) -> ImagePullError:
+    """Say nothing that only somebody who looked could know."""
+    return pull_failed(image, f"{asked} lies outside the folders that this node allows for images")
