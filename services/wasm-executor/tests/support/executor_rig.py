@@ -110,6 +110,10 @@ class Executor:
         """Return the processes of containers."""
         return {pid for pid in self._children() if _comm(pid) == GUEST}
 
+    def spare_pids(self) -> list[int]:
+        """Return the processes that wait to become containers."""
+        return [pid for pid in self._children() if _comm(pid) == "wasmlet-spare"]
+
     def traces_of(self, uid: str) -> list[Path]:
         """Return the files and folders that tell of a pod."""
         places = (self.run_dir, self.folder / "logs")

@@ -87,6 +87,7 @@ class RunStart:
         """Make an end of it, unless the guest runs: that is the pod's to stop, in its own time."""
         self._abandoned = True
         if not self._decided:
+            log.info("start.abandoned", key=self._spec.key)
             await self._kill()
 
     async def _kill(self) -> None:
