@@ -7,7 +7,9 @@ import pytest
 from reconciler_peer import FACTS, NODE, container, ended, running
 from reconciler_samples import (
     GRANT,
+    NEXT_LIFE,
     NOW,
+    acked,
     deleted,
     inventory,
     live_view,
@@ -15,37 +17,19 @@ from reconciler_samples import (
     pod_of,
     report_of,
     see,
+    state_of,
+    write_of,
 )
 
 from contract.ids import PodUid
-from contract.messages.form import Incarnation
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.duties import (
     CommandDue,
     WriteDue,
     command_due,
-    write_due,
 )
 from pod_reconciler.domain.lifecycle import PodState
-from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
-
-NEXT_LIFE = Incarnation(executor_id="e1", start_count=2)
-DELAY_S = 0.25
-
-
-def write_of(view: NodeView, record: PodRecord, now_s: float = 100.0) -> object:
-    return write_due(view, record, now_s, DELAY_S)
-
-
-def state_of(record: PodRecord) -> PodState:
-    """Asked each time: a type checker believes that a state stays as it was compared."""
-    return record.state
-
-
-def acked(view: NodeView, record: PodRecord) -> None:
-    record.was_sent = True
-    view.on_acked(record.uid, record.plan_digest)
 
 
 def test_nothing_is_decided_before_holder_watch_and_inventory_are_known() -> None:

@@ -4,7 +4,9 @@ import msgspec
 from reconciler_peer import LIFE, NODE, container, ended, running
 from reconciler_samples import (
     GRANT,
+    NEXT_LIFE,
     NOW,
+    acked,
     beat,
     deleted,
     inventory,
@@ -13,10 +15,10 @@ from reconciler_samples import (
     pod_of,
     report_of,
     see,
+    write_of,
 )
 
 from contract.ids import PodUid
-from contract.messages.form import Incarnation
 from contract.messages.report import Inventory, InventoryEntry, Waiting
 from pod_reconciler.domain.duties import (
     CommandDue,
@@ -24,28 +26,9 @@ from pod_reconciler.domain.duties import (
     WriteDue,
     command_due,
     is_worth_writing,
-    write_due,
 )
 from pod_reconciler.domain.lifecycle import PodState
-from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView, ReportFate
-
-NEXT_LIFE = Incarnation(executor_id="e1", start_count=2)
-DELAY_S = 0.25
-
-
-def write_of(view: NodeView, record: PodRecord, now_s: float = 100.0) -> object:
-    return write_due(view, record, now_s, DELAY_S)
-
-
-def state_of(record: PodRecord) -> PodState:
-    """Asked each time: a type checker believes that a state stays as it was compared."""
-    return record.state
-
-
-def acked(view: NodeView, record: PodRecord) -> None:
-    record.was_sent = True
-    view.on_acked(record.uid, record.plan_digest)
 
 
 def test_older_reports_are_dropped_and_equal_ones_are_fine() -> None:

@@ -13,11 +13,15 @@ from contract.messages.form import STATIC_TERM, Incarnation
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import ContainerReport, Inventory, InventoryEntry, PodReported
 from pod_reconciler.domain.cluster import PodVersion
+from pod_reconciler.domain.duties import write_due
+from pod_reconciler.domain.lifecycle import PodState
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+NEXT_LIFE = Incarnation(executor_id="e1", start_count=2)
+DELAY_S = 0.25
 GRANT = NodeGranted(node=NODE, holder=LIFE, host_ip=HOST_IP, facts=FACTS)
 
 
@@ -99,3 +103,17 @@ def see(view: NodeView, json: dict[str, Any], *, at_s: float = 0.0, handler: str
     raw = msgspec.json.encode(json)
     view.on_pod(PodVersion(pod_of(json), raw, handler), at_s)
     return view.records[PodUid(json["metadata"]["uid"])]
+
+
+def write_of(view: NodeView, record: PodRecord, now_s: float = 100.0) -> object:
+    return write_due(view, record, now_s, DELAY_S)
+
+
+def state_of(record: PodRecord) -> PodState:
+    """Asked each time: a type checker believes that a state stays as it was compared."""
+    return record.state
+
+
+def acked(view: NodeView, record: PodRecord) -> None:
+    record.was_sent = True
+    view.on_acked(record.uid, record.plan_digest)
