@@ -19,14 +19,7 @@ def configure_logging(service: str, level: str, form: str) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        # The pretty traceback prints local variables, and those hold plans with their secrets.
-        structlog.dev.ConsoleRenderer(
-            colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-        )
-        if console
-        else structlog.processors.JSONRenderer()
-    )
+    renderer = _console() if console else structlog.processors.JSONRenderer()
     if console:
         shared.pop()
     handler = logging.StreamHandler(sys.stdout)
@@ -51,3 +44,12 @@ def configure_logging(service: str, level: str, form: str) -> None:
         cache_logger_on_first_use=True,
     )
     structlog.contextvars.bind_contextvars(service=service)
+
+
+def _console() -> structlog.typing.Processor:
+    """Render for a terminal, without the pretty traceback: it prints local variables, and those
+    hold plans with their secrets.
+    """
+    return structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )

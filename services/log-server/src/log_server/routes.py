@@ -70,27 +70,32 @@ def kubelet_api(peers: Peers) -> FastAPI:
 
     @api.get("/containerLogs/{rest:path}", response_model=None)
     async def container_logs(request: Request, rest: str) -> Response:
-        path = parse_container_path(rest)
-        if path is None:
-            return PlainTextResponse(_NOT_FOUND, 404)
-        options = parse_log_options(request.url.query, time.time_ns())
-        command = LogOpen(
-            namespace=path.namespace,
-            pod=path.pod,
-            container=path.container,
-            previous=options.previous,
-            tail_lines=options.tail_lines,
-        )
-        node = _node(request)
-        try:
-            cursor = await peers.open_log(node, command)
-        except CommandError as refusal:
-            raise await explained(peers, node, command, refusal) from refusal
-        return _LogAnswer(LogStream(peers, node, cursor, options))
+        return await _logs(peers, request, rest)
 
     refuse_unserved(api)
     _explain_errors(api)
     return api
+
+
+async def _logs(peers: Peers, request: Request, rest: str) -> Response:
+    """Return the answer to `/containerLogs/`; `rest` is the path behind it."""
+    path = parse_container_path(rest)
+    if path is None:
+        return PlainTextResponse(_NOT_FOUND, 404)
+    options = parse_log_options(request.url.query, time.time_ns())
+    command = LogOpen(
+        namespace=path.namespace,
+        pod=path.pod,
+        container=path.container,
+        previous=options.previous,
+        tail_lines=options.tail_lines,
+    )
+    node = _node(request)
+    try:
+        cursor = await peers.open_log(node, command)
+    except CommandError as refusal:
+        raise await explained(peers, node, command, refusal) from refusal
+    return _LogAnswer(LogStream(peers, node, cursor, options))
 
 
 def _node(request: Request) -> NodeName:
