@@ -131,10 +131,11 @@ async def test_a_compilation_that_needs_too_much_cpu_ends_and_is_not_begun_again
 ) -> None:
     image = module(bomb(3000))
     async with open_local(compile_limits=CompileLimits(cpu_s=1)) as images:
-        assert await problem(images, image) == "more than 1s of CPU time needed"
         started_at = time.monotonic()
         assert await problem(images, image) == "more than 1s of CPU time needed"
-        assert time.monotonic() - started_at < 0.1
+        first_s = time.monotonic() - started_at
+        assert await problem(images, image) == "more than 1s of CPU time needed"
+        assert time.monotonic() - started_at < 1.5 * first_s
         assert (await images.ensure(module(name="good"), POLICY)).facts.problems == ()
 
 
@@ -182,16 +183,17 @@ async def test_an_object_that_was_lost_is_made_again(
         assert (await images.ensure(image, POLICY)).aot_path.exists()
 
 
-async def test_a_warm_start_costs_less_than_a_millisecond(
+async def test_a_hundred_warm_starts_cost_less_than_one_cold_one(
     open_local: OpenImages, module: WriteModule
 ) -> None:
     image = module()
     async with open_local() as images:
-        await images.ensure(image, POLICY)
         started_at = time.perf_counter()
+        await images.ensure(image, POLICY)
+        cold_s = time.perf_counter() - started_at
         for _ in range(100):
             await images.ensure(image, POLICY)
-        assert (time.perf_counter() - started_at) / 100 < 0.001
+        assert time.perf_counter() - started_at < 2 * cold_s
 
 
 def processes(name: bytes) -> list[int]:

@@ -185,13 +185,14 @@ async def test_a_relative_path_is_no_image_name(open_images: OpenImages) -> None
         assert (await refusal(images, "file:hello.wasm")).startswith("InvalidImageName: ")
 
 
-async def test_a_warm_local_file_costs_less_than_a_millisecond(
+async def test_a_hundred_warm_local_files_cost_less_than_one_cold_one(
     open_images: OpenImages, allowed: Path, module: WriteModule
 ) -> None:
     image = module()
     async with open_images(local_folders=(allowed,)) as images:
-        await images.ensure(image, NEVER)
         started_at = time.perf_counter()
+        await images.ensure(image, NEVER)
+        cold_s = time.perf_counter() - started_at
         for _ in range(100):
             await images.ensure(image, NEVER)
-        assert (time.perf_counter() - started_at) / 100 < 0.001
+        assert time.perf_counter() - started_at < 2 * cold_s
