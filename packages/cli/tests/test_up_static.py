@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from contract.ids import NodeName
+from embedded_nats import EmbeddedNats
+
 PRINTS = """
 (module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -153,6 +156,25 @@ def test_a_wrong_setting_of_a_service_ends_it_with_that_service_s_line(
     assert done.returncode == 1
     assert done.stderr.startswith("wasmlet: node-registrar cannot start: ")
     assert "WASMLET_LEASE_S" in done.stderr
+
+
+def test_a_given_nats_is_used_with_the_passwords_of_its_folder(
+    folder: Path, write_pod: WritePod, tmp_path: Path
+) -> None:
+    write_pod("good", "exits-0.wat")
+    passwords = tmp_path / "nats"
+    options = ["--until-complete", "--node-name", "edge-1", "--nats-passwords", str(passwords)]
+    with EmbeddedNats(passwords, [NodeName("edge-1")]) as nats:
+        done = subprocess.run(
+            command(folder, *options, "--nats", nats.url),
+            capture_output=True,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+        assert nats.running
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "pod default/good Succeeded (main exited with 0)" in done.stdout
 
 
 @pytest.fixture
