@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from e2e.anatomy import Anatomy, Part, guests_of
+from e2e.anatomy import Anatomy, Part, guests_of, offspring_of
 from e2e.counting import ALWAYS, NEVER, ON_FAILURE, Name, assert_consecutive
 from e2e.expectations import eventually
 from e2e.faults import SHORT, Baseline, Followed, Scene, scene
@@ -49,6 +49,14 @@ def kills(
 def test_no_container_and_no_line_is_lost_with(part: Part, kills: Scene) -> None:
     before = Baseline(kills)
     kills.anatomy.await_successor(part, kills.anatomy.kill(part))
+    kills.assert_recovered()
+    before.assert_untouched()
+
+
+def test_no_start_fails_for_processes_that_died_waiting_for_one(kills: Scene) -> None:
+    before = Baseline(kills)
+    for spare in eventually(kills.anatomy.spares):
+        spare.kill()
     kills.assert_recovered()
     before.assert_untouched()
 
@@ -119,4 +127,4 @@ def await_containers_of_a_successor(anatomy: Anatomy, keeper: Process) -> None:
     deadline = time.monotonic() + 20
     while not anatomy.containers():
         assert time.monotonic() < deadline, "no container comes back"
-    assert not guests_of(keeper), "two copies run"
+    assert not offspring_of(keeper), "two copies run"

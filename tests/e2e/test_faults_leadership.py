@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from e2e.anatomy import Part
@@ -134,8 +135,14 @@ def test_a_write_that_landed_late_is_corrected_by_the_next_report(leaders: Scene
 
 
 def term_of(leaders: Scene) -> Term:
-    """The term of who leads now, as the Lease says."""
-    lease = leaders.api.get(LEASE)
+    """The term of who leads now, as the Lease says; a Lease that was given back has no holder."""
+
+    def held() -> dict[str, Any] | None:
+        found = leaders.api.get(LEASE)
+        return found if found["spec"]["holderIdentity"] else None
+
+    lease = eventually(held)
+    assert lease is not None
     return Term(
         created_at=datetime.fromisoformat(lease["metadata"]["creationTimestamp"]),
         uid=lease["metadata"]["uid"],

@@ -7,7 +7,7 @@ from e2e.processes import Process, all_processes, process_of
 from e2e.running_wasmlet import RunningWasmlet
 
 RESTARTED_WITHIN_S = 20.0
-_GUEST, _ZYGOTE = "wasmlet-guest", "wasmlet-zygote"
+_GUEST, _SPARE, _ZYGOTE = "wasmlet-guest", "wasmlet-spare", "wasmlet-zygote"
 
 
 class Part(StrEnum):
@@ -73,9 +73,10 @@ class Anatomy:
             if child.name == _GUEST
         )
 
-    def setting(self, part: Part, name: str, node: str = "") -> str:
-        """A setting that the process was started with."""
-        return self.get(part, node).environment[f"WASMLET_{name.upper()}"]
+    def spares(self) -> frozenset[Process]:
+        """Processes that wait to become a container."""
+        found = [child for keeper in self._keepers("") for child in keeper.children()]
+        return frozenset(each for each in found if each.name == _SPARE)
 
     def _keepers(self, node: str) -> list[Process]:
         return [
@@ -88,9 +89,16 @@ class Anatomy:
 
 def guests_of(keeper: Process) -> frozenset[Process]:
     """Containers that this keeper began, living or not itself: whoever is their parent now."""
+    return frozenset(each for each in offspring_of(keeper) if each.name == _GUEST)
+
+
+def offspring_of(keeper: Process) -> frozenset[Process]:
+    """Its zygote and what that has forked, spare ones too: they share one command line."""
     began = str(keeper.pid)
     return frozenset(
-        each for each in all_processes() if each.name == _GUEST and each.arguments[-1:] == [began]
+        each
+        for each in all_processes()
+        if Part.ZYGOTE in each.arguments and each.arguments[-1] == began
     )
 
 
