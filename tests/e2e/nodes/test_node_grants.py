@@ -112,7 +112,7 @@ async def test_a_frozen_leader_answers_nobody_with_old_news(scene: Scene) -> Non
     await former.register()
     first.signal(signal.SIGSTOP)
     # Only the frozen one has heard this question.
-    question = scene.tasks.create_task(refusal_of(former.ask(timeout_s=30)))
+    question = scene.tasks.create_task(refusal_of(former.ask(timeout_s=55)))
     second = scene.registrar(**ELECTED)
     await eventually(lambda: leads(second))
     await former.release()
