@@ -7,6 +7,7 @@ import msgspec
 from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.blob import BlobChunk, BlobRead
 from contract.messages.form import Done, Incarnation, Message, Term
+from contract.messages.health import Exec, Grpc, HttpGet, Probe, Sleep, TcpSocket
 from contract.messages.log import LogChunk, LogOpen, LogOpened, LogRead
 from contract.messages.node import (
     GrantsList,
@@ -24,8 +25,10 @@ from contract.messages.node import (
 )
 from contract.messages.pod import (
     ContainerPlan,
+    ContainerRole,
     Deletion,
     Drain,
+    MessagePolicy,
     PodAck,
     PodApply,
     PodForget,
@@ -34,6 +37,8 @@ from contract.messages.pod import (
     PodsListed,
     PullPolicy,
     RestartPolicy,
+    RestartRule,
+    RuleAction,
 )
 from contract.messages.report import (
     ContainerReport,
@@ -102,7 +107,9 @@ PLAN = PodPlan(
     restart_policy=RestartPolicy.ON_FAILURE,
     termination_grace_s=5.0,
     runtime_handler="wasi",
+    pod_ip="10.0.0.5",
     drain=Drain.STDIN_EOF,
+    active_deadline_s=600.0,
     containers=(
         ContainerPlan(
             name=ContainerName("app"),
@@ -113,6 +120,26 @@ PLAN = PodPlan(
             env=(("A", "1"), ("B", "2")),
             memory_limit_bytes=64 << 20,
             stdin=True,
+            role=ContainerRole.SIDECAR,
+            restart_policy=RestartPolicy.ALWAYS,
+            restart_rules=(
+                RestartRule(action=RuleAction.RESTART_ALL, exit_codes=(42,), negated=True),
+            ),
+            startup=Probe(
+                action=HttpGet(port=8080, path="/up", scheme="HTTPS", headers=(("A", "1"),)),
+                initial_delay_s=1.0,
+                period_s=2.0,
+                timeout_s=3.0,
+                success_threshold=4,
+                failure_threshold=5,
+                termination_grace_s=6.0,
+            ),
+            readiness=Probe(action=TcpSocket(port=8080, host="10.0.0.5")),
+            liveness=Probe(action=Grpc(port=9090, service="live")),
+            post_start=Exec(command=("app", "warm-up")),
+            pre_stop=Sleep(seconds=1.5),
+            message_path="/dev/last-words",
+            message_policy=MessagePolicy.FALLBACK_TO_LOGS,
         ),
     ),
     deletion=Deletion(requested_at=LATER, grace_s=2.0),
@@ -148,6 +175,7 @@ SAMPLES: tuple[Message, ...] = (
         plan_digest=DIGEST,
         plan=PLAN,
         last_status=(CONTAINER, WAITING),
+        started_at=AT,
     ),
     PodAck(uid=UID, plan_digest=DIGEST, changed=True),
     PodForget(uid=UID, incarnation=LIFE, term=TERM, grace_s=30.0),
@@ -172,6 +200,9 @@ SAMPLES: tuple[Message, ...] = (
         started_at=AT,
         containers=(CONTAINER, WAITING, ContainerReport(name=ContainerName("z"), state=ENDED)),
         stopped=True,
+        reason="DeadlineExceeded",
+        message="Pod was active on the node longer than the specified deadline",
+        restarting_all=True,
     ),
     PodHappened(
         uid=UID,

@@ -7,6 +7,7 @@ import msgspec
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import Command, Done, Incarnation, Message, Term
+from contract.messages.health import Hook, Probe
 from contract.messages.report import ContainerReport
 
 
@@ -16,6 +17,44 @@ class RestartPolicy(StrEnum):
     ALWAYS = "Always"
     ON_FAILURE = "OnFailure"
     NEVER = "Never"
+
+
+class RuleAction(StrEnum):
+    """`restartPolicyRules[].action`."""
+
+    RESTART = "Restart"
+    RESTART_ALL = "RestartAllContainers"
+
+
+class RestartRule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of a container's `restartPolicyRules`; the first that matches an exit code decides."""
+
+    action: RuleAction = RuleAction.RESTART
+    exit_codes: tuple[int, ...] = ()
+    negated: bool = False
+    """The operator is `NotIn`."""
+
+    def matches(self, exit_code: int) -> bool:
+        return (exit_code in self.exit_codes) is not self.negated
+
+
+class ContainerRole(StrEnum):
+    """What a container is in its pod."""
+
+    INIT = "init"
+    """Runs to its end before the next one begins."""
+    SIDECAR = "sidecar"
+    """An init container that restarts always: begins in its turn, ends after the app containers."""
+    APP = "app"
+    EPHEMERAL = "ephemeral"
+    """Added to a running pod; never restarted, and of no account for the pod's phase."""
+
+
+class MessagePolicy(StrEnum):
+    """`terminationMessagePolicy`."""
+
+    FILE = "File"
+    FALLBACK_TO_LOGS = "FallbackToLogsOnError"
 
 
 class PullPolicy(StrEnum):
@@ -50,6 +89,17 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     env: tuple[tuple[str, str], ...] = ()
     memory_limit_bytes: int | None = None
     stdin: bool = False
+    role: ContainerRole = ContainerRole.APP
+    restart_policy: RestartPolicy | None = None
+    """The container's own; without it the pod's counts."""
+    restart_rules: tuple[RestartRule, ...] = ()
+    startup: Probe | None = None
+    readiness: Probe | None = None
+    liveness: Probe | None = None
+    post_start: Hook | None = None
+    pre_stop: Hook | None = None
+    message_path: str = "/dev/termination-log"
+    message_policy: MessagePolicy = MessagePolicy.FILE
 
     def __repr__(self) -> str:
         # Arguments and environment hold secrets, and a repr ends in logs.
@@ -73,8 +123,12 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_s: float = 30.0
     runtime_handler: str = ""
+    pod_ip: str = ""
+    """Where the pod's ports are; probes and hooks without a host go there."""
     drain: Drain = Drain.NONE
+    active_deadline_s: float | None = None
     containers: tuple[ContainerPlan, ...]
+    """Init containers in their order first, then app containers, then ephemeral ones."""
     deletion: Deletion | None = None
 
 
@@ -91,7 +145,8 @@ class PodApply(Command[PodAck], frozen=True, kw_only=True, omit_defaults=True, t
 
     Applying one twice is the same as once; a lower term or revision is refused with 409. A plan too
     large for one message is left out (`plan` is None) and read as the blob named by its digest.
-    `last_status` is what the API server last held, for an executor that lost its disk.
+    `last_status` and `started_at` are what the API server last held, for an executor that lost its
+    disk.
     """
 
     uid: PodUid
@@ -101,6 +156,8 @@ class PodApply(Command[PodAck], frozen=True, kw_only=True, omit_defaults=True, t
     plan_digest: str
     plan: PodPlan | None = None
     last_status: tuple[ContainerReport, ...] = ()
+    started_at: datetime | None = None
+    """`status.startTime`, from which `active_deadline_s` counts."""
 
     def subject_id(self) -> str:
         return self.uid

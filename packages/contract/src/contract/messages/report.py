@@ -70,7 +70,13 @@ class PodReported(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pod
     term: Term
     started_at: datetime
     containers: tuple[ContainerReport, ...]
+    """In the plan's order, of every role."""
     stopped: bool = False
+    reason: str = ""
+    """Why the node ends the pod: `DeadlineExceeded`, `Terminated` or `Evicted`."""
+    message: str = ""
+    restarting_all: bool = False
+    """A container's exit has asked for a restart of all of them, which is under way."""
 
     def subject_id(self) -> str:
         return self.uid
