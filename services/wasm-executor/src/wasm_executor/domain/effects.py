@@ -3,8 +3,10 @@
 import msgspec
 
 from contract.ids import ContainerName
+from contract.messages.health import Hook, Probe
 from contract.messages.pod import PullPolicy
 from contract.messages.report import Occurrence
+from wasm_executor.domain.checks import HookKind, ProbeKind
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,30 @@ class SignalRun(Effect, frozen=True, kw_only=True):
 class CloseStdin(Effect, frozen=True, kw_only=True):
     container: ContainerName
     run: int
+
+
+class RunProbe(Effect, frozen=True, kw_only=True):
+    """Ask the container how it is; answered by `ProbeFinished`."""
+
+    container: ContainerName
+    run: int
+    kind: ProbeKind
+    probe: Probe
+
+
+class RunHook(Effect, frozen=True, kw_only=True):
+    """Run a hook of the container; answered by `HookFinished`."""
+
+    container: ContainerName
+    run: int
+    kind: HookKind
+    hook: Hook
+
+
+class AbandonChecks(Effect, frozen=True, kw_only=True):
+    """Nobody waits any more for the probes and hooks of this container that are under way."""
+
+    container: ContainerName
 
 
 class ForgetRun(Effect, frozen=True, kw_only=True):

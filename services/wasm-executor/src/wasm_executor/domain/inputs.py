@@ -6,6 +6,7 @@ import msgspec
 
 from contract.ids import ContainerName
 from contract.messages.pod import PodPlan
+from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,6 +74,26 @@ class RunEnded(Input, frozen=True, kw_only=True):
 class MemoryExceeded(Input, frozen=True, kw_only=True):
     container: ContainerName
     run: int
+
+
+class ProbeFinished(Input, frozen=True, kw_only=True):
+    """What a probe found. `warning` says what is odd about a success."""
+
+    container: ContainerName
+    run: int
+    kind: ProbeKind
+    verdict: Verdict
+    output: str = ""
+    warning: str = ""
+
+
+class HookFinished(Input, frozen=True, kw_only=True):
+    """A hook is over; `failure` says what went wrong, if anything did."""
+
+    container: ContainerName
+    run: int
+    kind: HookKind
+    failure: str | None = None
 
 
 class Deleted(Input, frozen=True, kw_only=True):
