@@ -106,9 +106,6 @@ async def test_a_leader_that_stops_gives_its_leadership_back(scene: Scene) -> No
     await eventually(lambda: leads(second), within_s=10)
 
 
-@pytest.mark.skip(
-    reason="races with the bus: where the heir takes long, the frozen one has lost its connection"
-)
 async def test_a_frozen_leader_answers_nobody_with_old_news(scene: Scene) -> None:
     first = scene.registrar(**ELECTED)
     former, heir = scene.life("former"), scene.life("heir")

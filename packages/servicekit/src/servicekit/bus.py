@@ -35,6 +35,8 @@ CODE_HEADER = "Nats-Service-Error-Code"
 HEADER_ALLOWANCE_BYTES = 1024
 """Room for the headers that the payload limit counts too."""
 
+_ENDING = "this service is ending"
+
 UNREADABLE = Counter(
     "wasmlet_bus_unreadable_messages", "Messages that were not what their subject promises."
 )
@@ -130,7 +132,8 @@ class Bus:
         """Answer each command of a kind, side by side, until the returned subscription ends.
 
         What the handler raises as `CommandError` is the answer; anything else is a 500 and a log
-        line, so that every request gets an answer.
+        line, and a handler that is cancelled with its group leaves a 503: every request that was
+        delivered gets an answer, if the subscription ends by `ending.end`.
         """
 
         async def receive(message: Msg) -> None:
@@ -139,7 +142,7 @@ class Bus:
                 tasks.create_task(answering, name=f"serve-{kind.__name__}")
             except RuntimeError:  # the group is ending; whoever comes next may be asked
                 answering.close()
-                await _refuse(message, 503, "this service is ending")
+                await _refuse(message, 503, _ENDING)
 
         client = self._connection(stream).client
         return await client.subscribe(subscription_for(kind, node, id), cb=receive)
@@ -159,6 +162,9 @@ class Bus:
         except ContractError as error:
             UNREADABLE.inc()
             await _refuse(message, 400, str(error))
+        except asyncio.CancelledError:
+            await _refuse(message, 503, _ENDING)
+            raise
         except Exception:
             log.exception("command.crashed", subject=message.subject)
             await _refuse(message, 500, "internal error")

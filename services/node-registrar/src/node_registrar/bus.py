@@ -2,12 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-import nats.errors
 import structlog
-from nats.aio.subscription import Subscription
 
 from contract.errors import CommandError, ContractError
 from contract.ids import EVERY_NODE, NO_NODE, NodeName
@@ -24,6 +22,7 @@ from contract.messages.node import (
     ServerAnnounced,
 )
 from servicekit.bus import Bus
+from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
 
 REVOKE_TIMEOUT_S: Final = 2.0
@@ -57,22 +56,21 @@ class Hearer(Protocol):
 
 @asynccontextmanager
 async def heard(bus: Bus, tasks: asyncio.TaskGroup, hearer: Hearer) -> AsyncIterator[None]:
-    """Serve and listen while the body runs. Listening comes first: commands build on events."""
-    async with AsyncExitStack() as stack:
-        for subscription in (
-            await bus.listen(NodeBeat, EVERY_NODE, hearer.beat),
-            await bus.listen(ServerAnnounced, EVERY_NODE, hearer.announced),
-            await bus.serve(tasks, NodeRegister, EVERY_NODE, hearer.register),
-            await bus.serve(tasks, NodeRelease, EVERY_NODE, hearer.release),
-            await bus.serve(tasks, GrantsList, NO_NODE, hearer.list_grants),
-        ):
-            stack.push_async_callback(_end, subscription)
+    """Serve and listen while the body runs. Listening comes first: commands build on events.
+
+    The questions that wait when it ends are still asked: a leader that was frozen refuses them.
+    """
+    subscriptions = (
+        await bus.listen(NodeBeat, EVERY_NODE, hearer.beat),
+        await bus.listen(ServerAnnounced, EVERY_NODE, hearer.announced),
+        await bus.serve(tasks, NodeRegister, EVERY_NODE, hearer.register),
+        await bus.serve(tasks, NodeRelease, EVERY_NODE, hearer.release),
+        await bus.serve(tasks, GrantsList, NO_NODE, hearer.list_grants),
+    )
+    try:
         yield
-
-
-async def _end(subscription: Subscription) -> None:
-    with suppress(nats.errors.Error, TimeoutError):
-        await subscription.unsubscribe()
+    finally:
+        await end(*subscriptions)
 
 
 class Voice:
