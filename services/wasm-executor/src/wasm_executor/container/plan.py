@@ -44,6 +44,8 @@ class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[tuple[str, str], ...] = ()
     memory_limit_bytes: int | None = None
     preopens: tuple[Preopen, ...] = ()
+    network: bool = False
+    """Whether the guest may open sockets: it then has this process's network, all of it."""
 
 
 class StartFailureReason(StrEnum):
