@@ -120,6 +120,7 @@ class Supervisor:
     async def spawn(self, spec: SpawnSpec, plan: ProcessPlan) -> Container:
         async with asyncio.timeout(DEADLINE_S):
             spawned = await self.client.spawn(spec, plan)
+        assert spec.log_path is not None
         return Container(spec.key, spawned.pid, spawned.started_at, Path(spec.log_path))
 
     async def next_exit(self) -> Exit:

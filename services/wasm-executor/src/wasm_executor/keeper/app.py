@@ -177,21 +177,21 @@ class Keeper:
 
     def _spawn(self, request: Spawn, fds: list[int]) -> None:
         key = request.spec.key
-        if not fds:
-            self._refuse(request.id, Refusal.SPAWN_FAILED, "no descriptor is left for its plan")
-            return
-        if key in self._rows or key in self._starting:
-            os.close(fds[0])
-            self._refuse(request.id, Refusal.KEY_IN_USE, f"{key} exists")
-            return
-        self._starting.add(key)
         order = SpawnOrder(
             request=request,
-            plan_fd=fds[0],
+            fds=tuple(fds),
             on_born=self._born,
             on_failed=lambda message: self._not_born(request, message),
         )
-        self._spawner.submit(order)
+        if len(fds) != request.spec.descriptors:
+            order.close()
+            self._refuse(request.id, Refusal.SPAWN_FAILED, "no descriptor is left for its plan")
+        elif key in self._rows or key in self._starting:
+            order.close()
+            self._refuse(request.id, Refusal.KEY_IN_USE, f"{key} exists")
+        else:
+            self._starting.add(key)
+            self._spawner.submit(order)
 
     def _born(self, born: Born) -> None:
         """Record it, take its output, answer; only then does it go on."""
@@ -201,7 +201,7 @@ class Keeper:
         key = born.order.request.spec.key
         process = ContainerProcess(key=key, pid=born.pid, started_at=datetime.now(UTC))
         self._records.save(process, born.start_ticks)
-        running = RunningContainer(process, born.pipes, born.log, self._loop, self._ended)
+        running = RunningContainer(process, born.ends, self._loop, self._ended)
         self._starting.discard(key)
         self._rows[key] = Row(process=process, running=running)
         self._by_pid[born.pid] = running

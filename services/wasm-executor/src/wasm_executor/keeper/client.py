@@ -7,10 +7,11 @@ both may see an exit twice and takes it by key.
 
 import asyncio
 import itertools
+import os
+import signal
 import socket
 from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -18,6 +19,7 @@ import msgspec
 
 from wasm_executor.container.plan import ProcessPlan, StartReport, framed, report_decoder
 from wasm_executor.keeper.descriptors import receive
+from wasm_executor.keeper.endings import Endings
 from wasm_executor.keeper.errors import (
     ContainerInUseError,
     KeeperError,
@@ -80,8 +82,10 @@ class KeeperClient:
         self._unsent: deque[tuple[bytes, tuple[int, ...]]] = deque()
         self._window = asyncio.Semaphore(UNANSWERED)
         self._gone = False
-        self.exits: asyncio.Queue[Exit] = asyncio.Queue()
+        self._endings = Endings()
+        self.exits = self._endings.exits
         """Ends of started containers; shut down when the keeper is gone."""
+        self.awaited_end = self._endings.awaited
 
     @classmethod
     async def connect(cls, fd: int) -> Self:
@@ -102,8 +106,9 @@ class KeeperClient:
         spec: SpawnSpec,
         plan: ProcessPlan,
         on_spawned: Callable[[Spawned], Awaitable[None]] | None = None,
+        stdio: tuple[int, int, int] | None = None,
     ) -> Spawned:
-        """Start a container; returns when its guest runs, or has ended.
+        """Start a container, or an exec on `stdio`; returns when its guest runs, or has ended.
 
         `StartFailedError`: the guest cannot run. `SpawnFailedError`: nothing of it has run, retry.
         After either the key is free. Cancelled, it may still start: look it up in `containers()`,
@@ -118,7 +123,7 @@ class KeeperClient:
                 ours.setblocking(False)
                 rest = _send_what_fits(ours, framed(plan))
                 with theirs:
-                    spawned = await self._ask_to_spawn(spec, theirs.fileno())
+                    spawned = await self._ask_to_spawn(spec, (theirs.fileno(), *(stdio or ())))
                 if on_spawned is not None:
                     await on_spawned(spawned)
                 report = await self._started(ours, rest)
@@ -128,7 +133,7 @@ class KeeperClient:
         finally:
             last = self._starting.pop(spec.key)
             if last.done() and last.exception() is None:
-                self._deliver(last.result())
+                self._endings.tell(last.result())
 
     async def containers(self) -> tuple[ContainerProcess, ...]:
         """Return the keeper's table, those that ended and are not forgotten included."""
@@ -144,6 +149,12 @@ class KeeperClient:
         """Send a signal; one to a container that has just ended does nothing."""
         await self._call(SendSignal(id=next(self._numbers), key=key, signum=signum))
 
+    def kill_now(self, key: str) -> None:
+        """Send SIGKILL and wait for nothing: for who is being cancelled himself."""
+        if not self._gone:
+            request = SendSignal(id=next(self._numbers), key=key, signum=signal.SIGKILL)
+            self._send(request, ())
+
     async def close_stdin(self, key: str) -> None:
         """Give end-of-file to a guest whose stdin was held."""
         await self._call(CloseStdin(id=next(self._numbers), key=key))
@@ -154,9 +165,9 @@ class KeeperClient:
 
     # Starting
 
-    async def _ask_to_spawn(self, spec: SpawnSpec, plan_fd: int) -> Spawned:
+    async def _ask_to_spawn(self, spec: SpawnSpec, fds: tuple[int, ...]) -> Spawned:
         async with self._window:
-            answer = await self._call(Spawn(id=next(self._numbers), spec=spec), plan_fd)
+            answer = await self._call(Spawn(id=next(self._numbers), spec=spec), *fds)
         assert isinstance(answer, SpawnedAnswer)
         return Spawned(pid=answer.pid, started_at=answer.started_at)
 
@@ -199,11 +210,15 @@ class KeeperClient:
         answered: asyncio.Future[Answer] = self._loop.create_future()
         self._calls[request.id] = answered
         try:
-            self._unsent.append((encoder.encode(request), fds))
-            self._flush()
+            self._send(request, fds)
             return await answered
         finally:
             del self._calls[request.id]
+
+    def _send(self, request: Request, fds: tuple[int, ...]) -> None:
+        """Descriptors of our own wait with it: a cancelled caller closes his."""
+        self._unsent.append((encoder.encode(request), tuple(os.dup(fd) for fd in fds)))
+        self._flush()
 
     def _flush(self) -> None:
         while self._unsent:
@@ -215,8 +230,12 @@ class KeeperClient:
                 return
             except (BrokenPipeError, ConnectionResetError):
                 return  # what is still to read comes first; its end says that the keeper is gone
-            self._unsent.popleft()
+            self._drop_unsent()
         self._loop.remove_writer(self._connection.fileno())
+
+    def _drop_unsent(self) -> None:
+        for fd in self._unsent.popleft()[1]:
+            os.close(fd)
 
     def _hear(self) -> None:
         for _ in range(TURN):
@@ -237,7 +256,7 @@ class KeeperClient:
             if starting is not None and not starting.done():
                 starting.set_result(message.exit)  # told after the start that it belongs to
             else:
-                self._deliver(message.exit)
+                self._endings.tell(message.exit)
             return
         if isinstance(message, Listed):
             self._pages.get(message.id, []).extend(message.containers)
@@ -254,20 +273,19 @@ class KeeperClient:
         else:
             answered.set_result(message)
 
-    def _deliver(self, exit_: Exit) -> None:
-        with suppress(asyncio.QueueShutDown):
-            self.exits.put_nowait(exit_)
-
     def _lose(self) -> None:
         self._gone = True
         self._loop.remove_reader(self._connection.fileno())
         self._loop.remove_writer(self._connection.fileno())
         self._connection.close()
-        self.exits.shutdown()
+        while self._unsent:
+            self._drop_unsent()
+        gone = KeeperGoneError("the keeper closed its end")
+        self._endings.close(gone)
         waiting: list[asyncio.Future[Any]] = [*self._calls.values(), *self._starting.values()]
         for future in waiting:
             if not future.done():
-                future.set_exception(KeeperGoneError("the keeper closed its end"))
+                future.set_exception(gone)
 
 
 def _send_what_fits(connection: socket.socket, data: bytes) -> bytes:

@@ -14,7 +14,14 @@ import msgspec
 from wasm_executor.keeper.descriptors import receive
 from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.loop import READABLE, WRITABLE, EventLoop
-from wasm_executor.keeper.protocol import MAX_MESSAGE, FromKeeper, Request, encoder, request_decoder
+from wasm_executor.keeper.protocol import (
+    MAX_MESSAGE,
+    STDIO,
+    FromKeeper,
+    Request,
+    encoder,
+    request_decoder,
+)
 
 
 class SupervisorLink:
@@ -55,7 +62,7 @@ class SupervisorLink:
 
     def _hear(self) -> None:
         try:
-            data, fds = receive(self._connection, MAX_MESSAGE, most_fds=1)
+            data, fds = receive(self._connection, MAX_MESSAGE, most_fds=1 + STDIO)
         except BlockingIOError:
             return
         except ConnectionResetError:

@@ -1,8 +1,9 @@
 """What supervisor and keeper say to each other over a SOCK_SEQPACKET pair.
 
 One message is one packet. Requests carry a number that the answer repeats, so that many are under
-way at once; an exit is told unasked. A spawn carries one descriptor: the socket on which the
-container's process reads its plan, which the keeper passes on and never reads.
+way at once; an exit is told unasked. A spawn carries the socket on which the container's process
+reads its plan, which the keeper passes on and never reads. One without a log is an exec: a new
+instance in a container's world, whose stdin, stdout and stderr come with the spawn too.
 """
 
 import re
@@ -16,9 +17,17 @@ from msgspec.msgpack import Decoder
 from wasm_executor.container.plan import StartFailure
 
 MAX_MESSAGE: Final = 64 * 1024
+STDIO: Final = 3
 LIST_PAGE: Final = 8
 """Containers per answer: a trap's text may have 4 KiB."""
+EXEC_SUFFIX: Final = ".exec"
+"""Follows the container's name in an exec's key; the name of a container has no dot."""
 _KEY: Final = re.compile(r"[A-Za-z0-9.-]+/[A-Za-z0-9.-]+/[0-9]+")
+
+
+def is_exec(key: str) -> bool:
+    """Whether a key names an exec, not a container's run."""
+    return key.rpartition("/")[0].endswith(EXEC_SUFFIX)
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -29,8 +38,9 @@ class SpawnSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What the keeper itself must know of a container."""
 
     key: str
-    """`{pod uid}/{container}/{restart count}`."""
-    log_path: str
+    """`{pod uid}/{container}/{restart count}`, or `{pod uid}/{container}.exec/{number}`."""
+    log_path: str | None = None
+    """None for an exec: its stdio is its caller's, and travels with the spawn."""
     log_max_bytes: int = 10 * 1024 * 1024
     log_max_files: int = 5
     hold_stdin: bool = False
@@ -39,6 +49,11 @@ class SpawnSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def __post_init__(self) -> None:
         if _KEY.fullmatch(self.key) is None:
             raise ValueError(f"{self.key!r} is not {{uid}}/{{container}}/{{restart count}}")
+
+    @property
+    def descriptors(self) -> int:
+        """How many travel with the spawn."""
+        return 1 if self.log_path is not None else 1 + STDIO
 
 
 class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -20,11 +20,12 @@ from typing import Final, Self
 import msgspec
 
 from wasm_executor.keeper.children import Service, spawn_bound
-from wasm_executor.keeper.containers import Pipes
+from wasm_executor.keeper.containers import OurEnds
 from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.logfile import LogFile
 from wasm_executor.keeper.loop import EventLoop
-from wasm_executor.keeper.protocol import Spawn
+from wasm_executor.keeper.output import OutputEnds
+from wasm_executor.keeper.protocol import Spawn, SpawnSpec
 from wasm_executor.keeper.records import Records, start_ticks
 from wasm_executor.keeper.settings import KeeperSettings
 from wasm_executor.zygote.wire import GO, HELLO, SPAWN
@@ -45,10 +46,15 @@ class SpawnOrder(msgspec.Struct, kw_only=True, eq=False):
     """One request on its way, and whom to tell."""
 
     request: Spawn
-    plan_fd: int
+    fds: tuple[int, ...]
+    """The plan's socket; behind it an exec's stdin, stdout and stderr."""
     on_born: Callable[["Born"], None]
     on_failed: Callable[[str], None]
     attempts: int = 0
+
+    def close(self) -> None:
+        for fd in self.fds:
+            os.close(fd)
 
 
 class Born(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,8 +63,7 @@ class Born(msgspec.Struct, frozen=True, kw_only=True):
     order: SpawnOrder
     pid: int
     start_ticks: int
-    pipes: Pipes
-    log: LogFile
+    ends: OurEnds
     gate: socket.socket
 
     def let_in(self) -> None:
@@ -68,8 +73,7 @@ class Born(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Attempt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     order: SpawnOrder
-    pipes: Pipes
-    log: LogFile
+    ends: OurEnds
     gate: socket.socket
 
 
@@ -171,34 +175,42 @@ class Spawner:
                 self._fail(order, str(error))
 
     def _attempt(self, order: SpawnOrder) -> None:
-        spec = order.request.spec
-        log = LogFile(
-            Path(spec.log_path), max_bytes=spec.log_max_bytes, max_files=spec.log_max_files
-        )
+        log = _open_log(order.request.spec)
         try:
             with _Ends() as ends:
-                pipes, gate = self._prepare(order, ends)
+                ours, gate = self._prepare(order, ends, log)
                 assert self._zygote is not None
                 socket.send_fds(self._zygote, [SPAWN], ends.theirs)
                 ends.sent()
         except OSError:
-            log.close()
+            if log is not None:
+                log.close()
             raise
         order.attempts += 1
         self._under_way += 1
-        attempt = _Attempt(order=order, pipes=pipes, log=log, gate=socket.socket(fileno=gate))
+        attempt = _Attempt(order=order, ends=ours, gate=socket.socket(fileno=gate))
         self._loop.add(gate, lambda: self._hear_gate(attempt))
 
-    def _prepare(self, order: SpawnOrder, ends: _Ends) -> tuple[Pipes, int]:
+    def _prepare(self, order: SpawnOrder, ends: _Ends, log: LogFile | None) -> tuple[OurEnds, int]:
         """Make everything, theirs in the order of `Descriptors`; return ours and our gate."""
-        stdin = self._stdin(ends, hold=order.request.spec.hold_stdin)
-        stdout, stderr = self._output_pipe(ends), self._output_pipe(ends)
-        ends.give(os.dup(order.plan_fd))
+        plan, *stdio = order.fds
+        if log is None:
+            for fd in stdio:
+                ends.give(os.dup(fd))
+            ours = OurEnds()
+        else:
+            stdin = self._stdin(ends, hold=order.request.spec.hold_stdin)
+            stdout, stderr = self._output_pipe(ends), self._output_pipe(ends)
+            ours = OurEnds(stdin=stdin, output=OutputEnds(stdout=stdout, stderr=stderr, log=log))
+        ends.give(os.dup(plan))
         ends.give(self._records.open_outcome(order.request.spec.key))
+        return ours, self._gate(ends)
+
+    def _gate(self, ends: _Ends) -> int:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         ends.give(theirs.detach())
-        return Pipes(stdin=stdin, stdout=stdout, stderr=stderr), ends.keep(ours.detach())
+        return ends.keep(ours.detach())
 
     def _stdin(self, ends: _Ends, *, hold: bool) -> int | None:
         if not hold:
@@ -237,12 +249,11 @@ class Spawner:
             order=attempt.order,
             pid=pid,
             start_ticks=ticks,
-            pipes=attempt.pipes,
-            log=attempt.log,
+            ends=attempt.ends,
             gate=attempt.gate,
         )
         attempt.order.on_born(born)
-        os.close(attempt.order.plan_fd)
+        attempt.order.close()
         return True
 
     def _try_again(self, attempt: _Attempt) -> None:
@@ -257,14 +268,18 @@ class Spawner:
     def _discard(self, attempt: _Attempt) -> None:
         """A container whose gate closes unopened ends."""
         attempt.gate.close()
-        attempt.log.close()
-        for fd in (attempt.pipes.stdin, attempt.pipes.stdout, attempt.pipes.stderr):
-            if fd is not None:
-                os.close(fd)
+        attempt.ends.close()
 
     def _fail(self, order: SpawnOrder, message: str) -> None:
-        os.close(order.plan_fd)
+        order.close()
         order.on_failed(message)
+
+
+def _open_log(spec: SpawnSpec) -> LogFile | None:
+    if spec.log_path is None:
+        return None
+    path = Path(spec.log_path)
+    return LogFile(path, max_bytes=spec.log_max_bytes, max_files=spec.log_max_files)
 
 
 def _greeting(gate: socket.socket) -> int | None:
