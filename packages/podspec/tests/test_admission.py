@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from podspec.admission import NodeFacts, Rejection, admit
+from podspec.fitting import pod_requests
 
 type Pod = dict[str, Any]
 type MakePod = Callable[..., Pod]
@@ -101,17 +102,15 @@ def test_a_no_execute_taint_has_to_be_tolerated(
 
 
 def test_a_refused_field_rejects_the_pod_by_name(make_pod: MakePod) -> None:
-    pod = make_pod(
-        container={"livenessProbe": {"exec": {"command": ["x"]}}}, initContainers=[{"name": "i"}]
-    )
+    pod = make_pod(container={"tty": True}, initContainers=[{"name": "i", "workingDir": "/"}])
 
     rejection = admit(pod, NODE).rejection
 
     assert rejection is not None
     assert rejection.reason == "PodFeatureUnsupported"
     assert rejection.status_message == (
-        "Pod was rejected: spec.containers[0].livenessProbe: probes are not run yet; "
-        "spec.initContainers[0]: init containers are not run yet"
+        "Pod was rejected: spec.containers[0].tty: a guest has no terminal yet; "
+        "spec.initContainers[0].workingDir: a guest has no working directory yet"
     )
 
 
@@ -169,6 +168,34 @@ def test_a_limit_and_the_overhead_count_as_requested(make_pod: MakePod) -> None:
     rejection = admit(pod, NODE).rejection
     assert rejection is not None
     assert rejection.reason == "OutOfmemory"
+
+
+@pytest.mark.parametrize(
+    ("init", "mib"),
+    [
+        # The kubelet adds up the same: sidecars stay, of the others one runs at a time.
+        ((), 10),
+        ((("8Mi", ""),), 10),
+        ((("30Mi", ""), ("20Mi", "OnFailure")), 30),
+        ((("5Mi", "Always"),), 15),
+        ((("5Mi", "Always"), ("20Mi", "")), 25),
+        ((("20Mi", ""), ("5Mi", "Always")), 20),
+        ((("5Mi", "Always"), ("7Mi", "Always"), ("1Mi", "")), 22),
+    ],
+)
+def test_init_containers_need_room_while_they_run(
+    make_pod: MakePod, init: tuple[tuple[str, str], ...], mib: int
+) -> None:
+    pod = taking(make_pod, memory="10Mi")
+    pod["spec"]["initContainers"] = [
+        {
+            "name": f"i{number}",
+            "resources": {"requests": {"memory": memory}},
+            **({"restartPolicy": policy} if policy else {}),
+        }
+        for number, (memory, policy) in enumerate(init)
+    ]
+    assert pod_requests(pod)["memory"] == mib * 2**20
 
 
 def test_a_pod_that_asks_for_nothing_fits_into_a_full_node(make_pod: MakePod) -> None:

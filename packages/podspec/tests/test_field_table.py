@@ -10,25 +10,57 @@ from kubernetes.aio.client import models
 from podspec.fields import TABLE, TREE, grow, rows_by_path, segments
 from podspec.rows import Row, Verdict, honoured, refused
 
-# Where a model's fields lie in a pod.
-MODELS = {
-    "V1ObjectMeta": "metadata",
-    "V1PodSpec": "spec",
-    "V1PodSecurityContext": "spec.securityContext",
-    "V1PodOS": "spec.os",
-    "V1Container": "spec.containers[]",
-    "V1ContainerPort": "spec.containers[].ports[]",
-    "V1ContainerResizePolicy": "spec.containers[].resizePolicy[]",
-    "V1EnvVar": "spec.containers[].env[]",
-    "V1EnvVarSource": "spec.containers[].env[].valueFrom",
-    "V1ObjectFieldSelector": "spec.containers[].env[].valueFrom.fieldRef",
-    "V1ResourceRequirements": "spec.containers[].resources",
-    "V1SecurityContext": "spec.containers[].securityContext",
-}
+# Where a model's fields lie in a pod, and in each container of it.
+POD_MODELS = (
+    ("V1ObjectMeta", "metadata"),
+    ("V1PodSpec", "spec"),
+    ("V1PodSecurityContext", "spec.securityContext"),
+    ("V1PodOS", "spec.os"),
+    ("V1PodReadinessGate", "spec.readinessGates[]"),
+    ("V1Container", "spec.initContainers[]"),
+    ("V1Container", "spec.containers[]"),
+    ("V1EphemeralContainer", "spec.ephemeralContainers[]"),
+)
+CONTAINER_MODELS = (
+    ("V1ContainerPort", "ports[]"),
+    ("V1ContainerResizePolicy", "resizePolicy[]"),
+    ("V1ContainerRestartRule", "restartPolicyRules[]"),
+    ("V1ContainerRestartRuleOnExitCodes", "restartPolicyRules[].exitCodes"),
+    ("V1EnvVar", "env[]"),
+    ("V1EnvVarSource", "env[].valueFrom"),
+    ("V1ObjectFieldSelector", "env[].valueFrom.fieldRef"),
+    ("V1Lifecycle", "lifecycle"),
+    ("V1ResourceRequirements", "resources"),
+    ("V1SecurityContext", "securityContext"),
+)
+ACTION_MODELS = (
+    ("V1ExecAction", "exec"),
+    ("V1HTTPGetAction", "httpGet"),
+    ("V1HTTPHeader", "httpGet.httpHeaders[]"),
+    ("V1TCPSocketAction", "tcpSocket"),
+)
+PROBE_MODELS = (("V1Probe", ""), *ACTION_MODELS, ("V1GRPCAction", "grpc"))
+HOOK_MODELS = (("V1LifecycleHandler", ""), *ACTION_MODELS, ("V1SleepAction", "sleep"))
+KINDS = ("spec.initContainers[]", "spec.containers[]", "spec.ephemeralContainers[]")
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
+HOOKS = ("lifecycle.postStart", "lifecycle.preStop")
+
+
+def places() -> Iterator[tuple[str, str]]:
+    """Each model with a place of it."""
+    yield from POD_MODELS
+    for kind in KINDS:
+        nested = (
+            *CONTAINER_MODELS,
+            *((model, f"{probe}.{at}") for probe in PROBES for model, at in PROBE_MODELS),
+            *((model, f"{hook}.{at}") for hook in HOOKS for model, at in HOOK_MODELS),
+        )
+        for model, at in nested:
+            yield model, f"{kind}.{at}".removesuffix(".")
 
 
 def api_fields() -> Iterator[str]:
-    for model, prefix in MODELS.items():
+    for model, prefix in places():
         for name, field in getattr(models, model).model_fields.items():
             yield f"{prefix}.{field.serialization_alias or name}"
 
@@ -45,12 +77,9 @@ def test_every_field_that_kubernetes_knows_is_decided(path: str) -> None:
 
 def test_the_table_names_no_field_that_kubernetes_lacks() -> None:
     known = set(api_fields())
+    owners = sorted({prefix for _, prefix in places()}, key=len, reverse=True)
     for row in TABLE:
-        owner = next(
-            prefix
-            for prefix in sorted(MODELS.values(), key=len, reverse=True)
-            if row.path.startswith(f"{prefix}.")
-        )
+        owner = next(prefix for prefix in owners if row.path.startswith(f"{prefix}."))
         first = re.split(r"[.\[]", row.path.removeprefix(f"{owner}."))[0]
         assert f"{owner}.{first}" in known, row.path
 

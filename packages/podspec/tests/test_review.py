@@ -121,7 +121,7 @@ def test_an_unknown_field_is_refused_with_its_path(
         ({"volumes": [{"name": "v", "configMap": {"name": "c"}}]}, "spec.volumes[0].configMap"),
         ({"volumes": [{"name": "v"}]}, "spec.volumes[0]"),
         ({"volumes": ["v"]}, "spec.volumes[0]"),
-        ({"initContainers": [{"name": "i", "image": "i"}]}, "spec.initContainers[0]"),
+        ({"ephemeralContainers": [{"name": "e", "tty": True}]}, "spec.ephemeralContainers[0].tty"),
         ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets[0]"),
         (
             {"container": {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}},
@@ -141,6 +141,24 @@ def test_a_refused_item_is_named_with_its_place_and_kind(
     make_pod: MakePod, extra: Pod, path: str
 ) -> None:
     assert [finding.path for finding in review(make_pod(**extra)).refused] == [path]
+
+
+def test_probes_hooks_and_rules_are_honoured(make_pod: MakePod) -> None:
+    action = {"httpGet": {"path": "/", "port": "web", "httpHeaders": [{"name": "a", "value": "b"}]}}
+    probe = {**action, "periodSeconds": 1, "terminationGracePeriodSeconds": 3}
+    rule = {"action": "Restart", "exitCodes": {"operator": "In", "values": [42]}}
+    life = {
+        "livenessProbe": probe,
+        "readinessProbe": {"grpc": {"port": 1, "service": "s"}},
+        "startupProbe": {"tcpSocket": {"port": 1}},
+        "lifecycle": {
+            "postStart": {"exec": {"command": ["x"]}},
+            "preStop": {"sleep": {"seconds": 1}},
+        },
+        "restartPolicy": "Never",
+        "restartPolicyRules": [rule],
+    }
+    assert review(make_pod(container=life, initContainers=[{"name": "i", **life}])) == Review()
 
 
 def test_each_refused_item_of_a_list_is_named(make_pod: MakePod) -> None:
@@ -204,6 +222,11 @@ def test_only_the_automatic_volume_is_exempt(make_pod: MakePod, volume: Pod) -> 
     assert [finding.path for finding in found.refused] == [f"spec.volumes[0].{kind}"]
 
 
+def test_the_automatic_mount_is_exempt_in_init_containers_too(make_pod: MakePod) -> None:
+    init = [{"name": "i", "volumeMounts": [TOKEN_MOUNT]}]
+    assert not review(make_pod(volumes=[token_volume()], initContainers=init)).refused
+
+
 def test_a_volume_beside_the_automatic_one_is_refused(make_pod: MakePod) -> None:
     volumes = [token_volume(), {"name": "v", "emptyDir": {}}]
     found = review(make_pod(volumes=volumes))
@@ -223,7 +246,9 @@ def test_a_host_port_is_a_default_only_with_the_host_network(make_pod: MakePod) 
     other = {"ports": [{"containerPort": 80, "hostPort": 8080}]}
     path = "spec.containers[0].ports[0].hostPort"
 
+    init = [{"name": "i", **copied}]
     assert review(make_pod(container=copied, hostNetwork=True)) == Review()
+    assert review(make_pod(initContainers=init, hostNetwork=True)) == Review()
     for pod in (make_pod(container=copied), make_pod(container=other, hostNetwork=True)):
         assert [finding.path for finding in review(pod).refused] == [path]
 

@@ -45,10 +45,12 @@ def without_automatic(spec: Mapping[str, Any]) -> dict[str, Any]:
         written["volumes"] = [
             None if is_token_volume(volume) else volume for volume in spec["volumes"]
         ]
-    written["containers"] = [
-        _written_container(container, tokens, host_network=host_network)
-        for container in _sequence(spec.get("containers"))
-    ]
+    for kind in ("containers", "initContainers"):
+        if kind == "containers" or _sequence(spec.get(kind)):
+            written[kind] = [
+                _written_container(container, tokens, host_network=host_network)
+                for container in _sequence(spec.get(kind))
+            ]
     return written
 
 

@@ -1,12 +1,12 @@
-"""Rows for the containers of a Pod."""
+"""Rows for the containers of a Pod: of every kind the same ones, but for what befalls it."""
 
 from typing import Final
 
+from podspec.life_fields import ephemeral_life_rows, life_rows
 from podspec.rows import Row, honoured, ignored, refused
 
 _NO_USERS: Final = "a guest has no users or groups"
 _NO_KERNEL: Final = "a guest makes no system calls"
-_NO_PROBES: Final = "probes are not run yet"
 _NO_REFERENCES: Final = "ConfigMaps and Secrets are not read yet"
 
 # What the downward API offers to environment variables; volumes know a few more.
@@ -17,111 +17,122 @@ ENV_FIELD_PATHS: Final = (
     r"|status\.(hostIP|hostIPs|podIP|podIPs)"
 )
 
-_PROGRAM: Final = (
-    honoured("spec.containers[].name"),
-    honoured("spec.containers[].image"),
-    honoured("spec.containers[].imagePullPolicy", pattern="Always|IfNotPresent|Never"),
-    honoured("spec.containers[].command"),
-    honoured("spec.containers[].args"),
-    refused("spec.containers[].workingDir", "a guest has no working directory yet"),
-)
 
-_ENVIRONMENT: Final = (
-    honoured("spec.containers[].env[].name"),
-    honoured("spec.containers[].env[].value"),
-    honoured("spec.containers[].env[].valueFrom.fieldRef.apiVersion", pattern="v1"),
-    honoured("spec.containers[].env[].valueFrom.fieldRef.fieldPath", pattern=ENV_FIELD_PATHS),
-    refused("spec.containers[].env[].valueFrom.resourceFieldRef", "it is not resolved yet"),
-    refused("spec.containers[].env[].valueFrom.configMapKeyRef", _NO_REFERENCES),
-    refused("spec.containers[].env[].valueFrom.secretKeyRef", _NO_REFERENCES),
-    refused("spec.containers[].env[].valueFrom.fileKeyRef", "volumes are not mounted yet"),
-    refused("spec.containers[].envFrom", _NO_REFERENCES, beside_kind="prefix"),
-)
+def _program(path: str) -> tuple[Row, ...]:
+    return (
+        honoured(f"{path}.name"),
+        honoured(f"{path}.image"),
+        honoured(f"{path}.imagePullPolicy", pattern="Always|IfNotPresent|Never"),
+        honoured(f"{path}.command"),
+        honoured(f"{path}.args"),
+        refused(f"{path}.workingDir", "a guest has no working directory yet"),
+    )
 
-_LIFE: Final = (
-    refused("spec.containers[].restartPolicy", "only the pod's restartPolicy is honoured yet"),
-    refused("spec.containers[].restartPolicyRules", "only the pod's restartPolicy is honoured yet"),
-    refused("spec.containers[].lifecycle", "hooks are not run yet"),
-    refused("spec.containers[].livenessProbe", _NO_PROBES),
-    refused("spec.containers[].readinessProbe", _NO_PROBES),
-    refused("spec.containers[].startupProbe", _NO_PROBES),
-    refused(
-        "spec.containers[].terminationMessagePath",
-        "a guest has no termination log yet",
-        defaults=("/dev/termination-log",),
-    ),
-    refused(
-        "spec.containers[].terminationMessagePolicy",
-        "a guest has no termination log yet",
-        defaults=("File",),
-    ),
-)
 
-_RESOURCES: Final = (
-    honoured("spec.containers[].resources.limits.memory"),
-    ignored("spec.containers[].resources.limits.cpu", "processor time is not limited"),
-    ignored("spec.containers[].resources.limits.ephemeral-storage", "disk use is not limited yet"),
-    refused("spec.containers[].resources.limits.*", "this node has no such resource"),
-    honoured("spec.containers[].resources.requests.memory"),
-    honoured("spec.containers[].resources.requests.cpu", "by the scheduler"),
-    honoured("spec.containers[].resources.requests.ephemeral-storage", "by the scheduler"),
-    refused("spec.containers[].resources.requests.*", "this node has no such resource"),
-    refused("spec.containers[].resources.claims", "devices are not allocated"),
-    ignored(
-        "spec.containers[].resizePolicy[].restartPolicy",
-        "resources are not changed in place",
-        defaults=("NotRequired",),
-    ),
-    honoured("spec.containers[].resizePolicy[].resourceName"),
-)
+def _environment(path: str) -> tuple[Row, ...]:
+    return (
+        honoured(f"{path}.env[].name"),
+        honoured(f"{path}.env[].value"),
+        honoured(f"{path}.env[].valueFrom.fieldRef.apiVersion", pattern="v1"),
+        honoured(f"{path}.env[].valueFrom.fieldRef.fieldPath", pattern=ENV_FIELD_PATHS),
+        refused(f"{path}.env[].valueFrom.resourceFieldRef", "it is not resolved yet"),
+        refused(f"{path}.env[].valueFrom.configMapKeyRef", _NO_REFERENCES),
+        refused(f"{path}.env[].valueFrom.secretKeyRef", _NO_REFERENCES),
+        refused(f"{path}.env[].valueFrom.fileKeyRef", "volumes are not mounted yet"),
+        refused(f"{path}.envFrom", _NO_REFERENCES, beside_kind="prefix"),
+    )
 
-_NETWORK: Final = (
-    # As everywhere in Kubernetes, declaring a port opens none.
-    honoured("spec.containers[].ports[].containerPort", "a declaration"),
-    honoured("spec.containers[].ports[].name", "a declaration"),
-    honoured("spec.containers[].ports[].protocol", "a declaration"),
-    # With hostNetwork the API server copies containerPort here; that is no use (see `automatic`).
-    refused("spec.containers[].ports[].hostPort", "a guest cannot listen yet"),
-    refused("spec.containers[].ports[].hostIP", "a guest cannot listen yet"),
-)
 
-_STREAMS: Final = (
-    refused("spec.containers[].stdin", "attach is not served yet", defaults=(False,)),
-    refused("spec.containers[].stdinOnce", "attach is not served yet", defaults=(False,)),
-    refused("spec.containers[].tty", "a guest has no terminal yet", defaults=(False,)),
-)
+def _resources(path: str) -> tuple[Row, ...]:
+    return (
+        honoured(f"{path}.resources.limits.memory"),
+        ignored(f"{path}.resources.limits.cpu", "processor time is not limited"),
+        ignored(f"{path}.resources.limits.ephemeral-storage", "disk use is not limited yet"),
+        refused(f"{path}.resources.limits.*", "this node has no such resource"),
+        honoured(f"{path}.resources.requests.memory"),
+        honoured(f"{path}.resources.requests.cpu", "by the scheduler"),
+        honoured(f"{path}.resources.requests.ephemeral-storage", "by the scheduler"),
+        refused(f"{path}.resources.requests.*", "this node has no such resource"),
+        refused(f"{path}.resources.claims", "devices are not allocated"),
+        ignored(
+            f"{path}.resizePolicy[].restartPolicy",
+            "resources are not changed in place",
+            defaults=("NotRequired",),
+        ),
+        honoured(f"{path}.resizePolicy[].resourceName"),
+    )
 
-_VOLUMES: Final = (
-    refused("spec.containers[].volumeMounts", "volumes are not mounted yet"),
-    refused("spec.containers[].volumeDevices", "block devices are not given to guests"),
-)
 
-_SECURITY: Final = (
-    refused(
-        "spec.containers[].securityContext.privileged",
-        "a guest cannot be given its node's rights",
-        defaults=(False,),
-    ),
-    ignored("spec.containers[].securityContext.allowPrivilegeEscalation", _NO_KERNEL),
-    ignored("spec.containers[].securityContext.capabilities", _NO_KERNEL),
-    ignored("spec.containers[].securityContext.procMount", _NO_KERNEL),
-    ignored("spec.containers[].securityContext.seccompProfile", _NO_KERNEL),
-    ignored("spec.containers[].securityContext.appArmorProfile", _NO_KERNEL),
-    ignored("spec.containers[].securityContext.seLinuxOptions", _NO_KERNEL),
-    ignored("spec.containers[].securityContext.readOnlyRootFilesystem", "a guest has no root"),
-    ignored("spec.containers[].securityContext.runAsUser", _NO_USERS),
-    ignored("spec.containers[].securityContext.runAsGroup", _NO_USERS),
-    ignored("spec.containers[].securityContext.runAsNonRoot", _NO_USERS),
-    refused("spec.containers[].securityContext.windowsOptions", "this is no Windows node"),
-)
+def _network(path: str) -> tuple[Row, ...]:
+    return (
+        # As everywhere in Kubernetes, declaring a port opens none.
+        honoured(f"{path}.ports[].containerPort", "a declaration"),
+        honoured(f"{path}.ports[].name", "a declaration"),
+        honoured(f"{path}.ports[].protocol", "a declaration"),
+        # With hostNetwork the API server copies containerPort here: no use (see `automatic`).
+        refused(f"{path}.ports[].hostPort", "a guest cannot listen yet"),
+        refused(f"{path}.ports[].hostIP", "a guest cannot listen yet"),
+    )
+
+
+def _streams(path: str) -> tuple[Row, ...]:
+    return (
+        refused(f"{path}.stdin", "attach is not served yet", defaults=(False,)),
+        refused(f"{path}.stdinOnce", "attach is not served yet", defaults=(False,)),
+        refused(f"{path}.tty", "a guest has no terminal yet", defaults=(False,)),
+    )
+
+
+def _volumes(path: str) -> tuple[Row, ...]:
+    return (
+        refused(f"{path}.volumeMounts", "volumes are not mounted yet"),
+        refused(f"{path}.volumeDevices", "block devices are not given to guests"),
+    )
+
+
+def _security(path: str) -> tuple[Row, ...]:
+    return (
+        refused(
+            f"{path}.securityContext.privileged",
+            "a guest cannot be given its node's rights",
+            defaults=(False,),
+        ),
+        ignored(f"{path}.securityContext.allowPrivilegeEscalation", _NO_KERNEL),
+        ignored(f"{path}.securityContext.capabilities", _NO_KERNEL),
+        ignored(f"{path}.securityContext.procMount", _NO_KERNEL),
+        ignored(f"{path}.securityContext.seccompProfile", _NO_KERNEL),
+        ignored(f"{path}.securityContext.appArmorProfile", _NO_KERNEL),
+        ignored(f"{path}.securityContext.seLinuxOptions", _NO_KERNEL),
+        ignored(f"{path}.securityContext.readOnlyRootFilesystem", "a guest has no root"),
+        ignored(f"{path}.securityContext.runAsUser", _NO_USERS),
+        ignored(f"{path}.securityContext.runAsGroup", _NO_USERS),
+        ignored(f"{path}.securityContext.runAsNonRoot", _NO_USERS),
+        refused(f"{path}.securityContext.windowsOptions", "this is no Windows node"),
+    )
+
+
+def _common(path: str) -> tuple[Row, ...]:
+    """What every kind of container has."""
+    return (
+        *_program(path),
+        *_environment(path),
+        *_resources(path),
+        *_network(path),
+        *_streams(path),
+        *_volumes(path),
+        *_security(path),
+    )
+
+
+_EPHEMERAL: Final = "spec.ephemeralContainers[]"
 
 CONTAINER_FIELDS: Final[tuple[Row, ...]] = (
-    *_PROGRAM,
-    *_ENVIRONMENT,
-    *_LIFE,
-    *_RESOURCES,
-    *_NETWORK,
-    *_STREAMS,
-    *_VOLUMES,
-    *_SECURITY,
+    *(
+        row
+        for path in ("spec.initContainers[]", "spec.containers[]")
+        for row in (*_common(path), *life_rows(path))
+    ),
+    *_common(_EPHEMERAL),
+    *ephemeral_life_rows(_EPHEMERAL),
+    ignored(f"{_EPHEMERAL}.targetContainerName", "a guest sees no processes"),
 )

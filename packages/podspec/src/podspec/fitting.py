@@ -21,15 +21,26 @@ _COUNTED: Final[tuple[tuple[str, Callable[[Fraction], int]], ...]] = (
 def pod_requests(pod: Mapping[str, Any]) -> Amounts:
     """What a pod takes: the sum of its containers' requests, its overhead, and itself as one pod.
 
-    A limit without request counts as the request, as the API server fills it in.
+    Sidecars count with the containers; of the other init containers the one that needs most while
+    it runs, beside the sidecars before it, is the least that the pod takes. A limit without request
+    counts as the request, as the API server fills it in.
     """
     spec = pod.get("spec") or {}
-    total: Amounts = {"pods": Fraction(1)}
+    total: Amounts = {}
     for container in spec.get("containers") or ():
-        resources = container.get("resources") or {}
-        _add(total, {**(resources.get("limits") or {}), **(resources.get("requests") or {})})
+        _add(total, _requests(container))
+    sidecars: Amounts = {}
+    least: Amounts = {}
+    for container in spec.get("initContainers") or ():
+        needed = dict(sidecars)
+        _add(needed, _requests(container))
+        if container.get("restartPolicy") == "Always":
+            _add(total, _requests(container))
+            sidecars = needed
+        _raise(least, needed)
+    _raise(total, least)
     _add(total, spec.get("overhead") or {})
-    return total
+    return {"pods": Fraction(1), **total}
 
 
 def misfit(
@@ -63,6 +74,16 @@ def shortage(requested: Amounts, used: Amounts, node: NodeFacts) -> Rejection | 
                 f"used: {unit(taken)}, capacity: {unit(capacity)}",
             )
     return None
+
+
+def _requests(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    resources = container.get("resources") or {}
+    return {**(resources.get("limits") or {}), **(resources.get("requests") or {})}
+
+
+def _raise(total: Amounts, least: Amounts) -> None:
+    for resource, amount in least.items():
+        total[resource] = max(total.get(resource, amount), amount)
 
 
 def _add(total: Amounts, amounts: Mapping[str, Any]) -> None:

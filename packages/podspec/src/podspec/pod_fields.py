@@ -29,10 +29,8 @@ _PLACEMENT: Final = (
 _LIFE: Final = (
     honoured("spec.restartPolicy", pattern="Always|OnFailure|Never"),
     honoured("spec.terminationGracePeriodSeconds"),
-    refused("spec.activeDeadlineSeconds", "deadlines are not enforced yet"),
-    refused("spec.readinessGates", "readiness gates are not evaluated yet"),
-    refused("spec.initContainers", "init containers are not run yet"),
-    refused("spec.ephemeralContainers", "ephemeral containers are not run"),
+    honoured("spec.activeDeadlineSeconds"),
+    honoured("spec.readinessGates[].conditionType"),
 )
 
 _IDENTITY: Final = (
