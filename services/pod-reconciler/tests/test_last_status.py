@@ -10,9 +10,9 @@ from reconciler_samples import pod_json, pod_of, report_of
 
 from contract.ids import ContainerName
 from contract.messages.report import ContainerReport, Running, Terminated, Waiting
-from pod_reconciler.domain.planning import Surroundings
 from pod_reconciler.domain.recalling import last_status
 from pod_reconciler.domain.rendering import render
+from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.domain.times import UNKNOWN_TIME
 
 AROUND = Surroundings(node="wasm-1", host_ip="192.0.2.7")

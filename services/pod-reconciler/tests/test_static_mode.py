@@ -177,11 +177,11 @@ async def test_what_cannot_be_used_is_told_and_the_rest_runs(
 async def test_a_manifest_with_a_field_that_is_not_honoured_ends_failed(
     manifests: Path, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
-    (manifests / "hello.yaml").write_text(HELLO + "  activeDeadlineSeconds: 5\n")
+    (manifests / "hello.yaml").write_text(HELLO + "  hostPID: true\n")
     async with reconciler(**static(manifests)):
         await registrar.grant()
         await until(lambda: told(manifests)["pods"] and told(manifests)["ready"])
         pod = told(manifests)["pods"][0]
         assert pod["phase"] == "Failed"
-        assert "spec.activeDeadlineSeconds" in pod["message"]
+        assert "spec.hostPID" in pod["message"]
         assert not executor.applied

@@ -18,9 +18,9 @@ from contract.codec import decode
 from contract.messages.report import PodReported
 from kubekit.patches import status_patch
 from pod_reconciler.domain.conditions import OWNED
-from pod_reconciler.domain.planning import Surroundings
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.rendering import OWNERSHIP, render
+from pod_reconciler.domain.surroundings import Surroundings
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.name.removesuffix(".input.json") for path in GOLDEN.glob("*.input.json"))

@@ -59,17 +59,17 @@ def test_a_plan_is_due_until_the_node_has_exactly_it() -> None:
 
 def test_a_pod_that_uses_what_is_not_honoured_is_refused_and_never_planned() -> None:
     view = live_view()
-    record = see(view, pod_json(activeDeadlineSeconds=5))
+    record = see(view, pod_json(hostPID=True))
     assert record.state is PodState.REFUSED
     assert record.refusal is not None
-    assert "spec.activeDeadlineSeconds" in record.refusal.message
+    assert "spec.hostPID" in record.refusal.message
     assert command_due(view, record) is None
     assert write_of(view, record) is WriteDue.STATUS
 
 
 @pytest.mark.parametrize("status", [{"startTime": "2026-01-01T00:00:00Z"}, None])
 def test_a_pod_that_was_started_is_never_admitted_again(status: dict[str, Any] | None) -> None:
-    json = pod_json(activeDeadlineSeconds=5)
+    json = pod_json(hostPID=True)
     json["status"] |= status or {}
     known = () if status else (report_of("u-1", container(running())),)
     view = live_view(*known)
@@ -194,14 +194,14 @@ def test_a_deleted_pod_that_never_started_is_told_to_the_node_all_the_same() -> 
 
 def test_a_refused_pod_is_removed_only_if_the_inventory_lacks_it() -> None:
     view = live_view()
-    refused = see(view, pod_json(activeDeadlineSeconds=5))
-    see(view, deleted(pod_json(activeDeadlineSeconds=5)))
+    refused = see(view, pod_json(hostPID=True))
+    see(view, deleted(pod_json(hostPID=True)))
     assert refused.state is PodState.STOPPED
 
     unsure = live_view()
-    record = see(unsure, pod_json(activeDeadlineSeconds=5))
+    record = see(unsure, pod_json(hostPID=True))
     unsure.on_granted(msgspec.structs.replace(GRANT, holder=NEXT_LIFE))
-    see(unsure, deleted(pod_json(activeDeadlineSeconds=5)))
+    see(unsure, deleted(pod_json(hostPID=True)))
     assert state_of(record) is PodState.DELETING
     assert write_of(unsure, record) is None
     unsure.on_inventory(inventory(life=NEXT_LIFE))

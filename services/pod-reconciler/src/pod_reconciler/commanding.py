@@ -9,6 +9,7 @@ from contract.messages.report import ReportAll
 from pod_reconciler.domain.duties import CommandDue, command_due
 from pod_reconciler.domain.recalling import last_status
 from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.times import time_of
 from pod_reconciler.domain.tracking import NodeView
 from pod_reconciler.links import Links
 from pod_reconciler.metrics import REPAIRS
@@ -62,6 +63,7 @@ class Commander:
             plan_digest=record.plan_digest,
             plan=record.plan,
             last_status=last_status(record.pod),
+            started_at=time_of(record.pod.status.get("startTime")),
         )
         record.was_sent = True  # from here on it may have arrived, whatever is answered
         digest = await executors.apply(self._view.node, command)

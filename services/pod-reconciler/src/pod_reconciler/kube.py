@@ -96,7 +96,7 @@ class KubeCluster:
             namespace=pod.metadata.namespace,
             uid=pod.metadata.uid,
             resource_version=pod.metadata.resource_version,
-            field_path=f"spec.containers{{{what.container}}}" if what.container else "",
+            field_path=field_path_of(pod, what.container),
         )
         recorder.emit(ref, what.type, what.reason, what.message, what.at)
 
@@ -138,6 +138,17 @@ class Contact:
             except ApiError as error:
                 log.warning("api.unreachable", reason=str(error))
             await asyncio.sleep(self._interval_s)
+
+
+def field_path_of(pod: Pod, container: str | None) -> str:
+    """What an Event is about: a container by its name, or the pod as a whole."""
+    if not container:
+        return ""
+    for placed in pod.spec.placed():
+        if placed.container.name == container:
+            kind, _, _ = placed.path.partition("[")
+            return f"{kind}{{{container}}}"
+    return f"spec.containers{{{container}}}"
 
 
 def _path(namespace: str, name: str) -> str:

@@ -87,7 +87,8 @@ class Writer:
         if refusal is not None:
             return render_refused(pod, refusal.reason, refusal.message, utc_now())
         assert record.report is not None, "nothing is due before the node has reported"
-        return render(pod, record.report, self._view.surroundings, utc_now())
+        around = self._view.surroundings
+        return render(pod, record.report, around, utc_now(), withheld=record.withheld)
 
     async def _remove(self, record: PodRecord) -> None:
         assert record.pod is not None

@@ -9,8 +9,10 @@ from contract.messages.node import NodeFacts
 from contract.messages.pod import Deletion
 from pod_reconciler.domain.admission import UNEXPECTED, Occupancy, Refusal, decide
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
-from pod_reconciler.domain.planning import Surroundings, plan_of
+from pod_reconciler.domain.planning import plan_of
 from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.surroundings import Surroundings
+from pod_reconciler.domain.withholding import withheld_of, without_ephemeral
 from pod_reconciler.errors import PlanError
 from podspec.admission import FEATURE_REASON
 
@@ -69,7 +71,9 @@ class Decider:
         assert record.pod is not None
         pod_json = msgspec.json.decode(record.raw)
         if not (known or record.pod.was_started):
-            decision = decide(pod_json, facts, self.taken, around.runtime_handler)
+            decision = decide(
+                without_ephemeral(pod_json), facts, self.taken, around.runtime_handler
+            )
             record.refusal, record.ignored = decision.refusal, decision.ignored
         if record.refusal is None:
             self._plan(record, around)
@@ -86,15 +90,16 @@ class Decider:
         basis = record.pod.plan_basis(), around, record.stop
         if record.plan_basis == basis:
             return
+        withheld = withheld_of(record.pod, record.raw, around)
         try:
-            plan = plan_of(record.pod, around)
+            plan = plan_of(record.pod, around, withheld)
         except PlanError as error:
             self._refuse(record, FEATURE_REASON, str(error))
             return
         if record.stop is not None:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
         record.planned(plan)
-        record.plan_basis = basis
+        record.plan_basis, record.withheld = basis, withheld
 
     def _refuse(self, record: PodRecord, reason: str, message: str) -> None:
         """A pod that was never planned is refused; one that was keeps the plan that it has."""

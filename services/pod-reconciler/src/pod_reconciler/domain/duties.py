@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from contract.messages.report import PodReported, Waiting
-from pod_reconciler.domain.container_status import CONTAINER_CREATING
+from pod_reconciler.domain.container_status import CONTAINER_CREATING, POD_INITIALIZING
 from pod_reconciler.domain.lifecycle import PodState
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
@@ -106,7 +106,7 @@ def _is_only_creating(record: PodRecord) -> bool:
 def _all_creating(report: PodReported) -> bool:
     return all(
         isinstance(container.state, Waiting)
-        and container.state.reason == CONTAINER_CREATING
+        and container.state.reason in (CONTAINER_CREATING, POD_INITIALIZING)
         and container.last_state is None
         for container in report.containers
     )

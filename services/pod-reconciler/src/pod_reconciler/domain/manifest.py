@@ -19,6 +19,7 @@ from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.errors import ManifestError
 
 FILE_SCHEME: Final = "file:"
+CONTAINER_FIELDS: Final = ("initContainers", "containers")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
@@ -48,7 +49,11 @@ def manifest_of(document: object, source: str, folder: Path) -> Manifest:
     if problem is not None:
         raise ManifestError(source, problem)
     metadata = {"namespace": "default", "generation": 1} | pod.get("metadata", {})
-    spec = pod["spec"] | {"containers": [_located(each, folder) for each in _containers(pod)]}
+    spec = pod["spec"] | {
+        field: [_located(each, folder) for each in _containers(pod, field)]
+        for field in CONTAINER_FIELDS
+        if field in pod["spec"]
+    }
     filled = pod | {"metadata": metadata, "spec": spec, "status": {}}
     try:
         decoder.decode(msgspec.json.encode(filled))
@@ -91,13 +96,14 @@ def _problems(pod: Json) -> Iterator[str]:
     if not isinstance(pod.get("spec"), Mapping) or not _containers(pod):
         yield "spec.containers: Required value"
         return
-    yield from _container_problems(_containers(pod))
+    if _containers(pod, "ephemeralContainers"):
+        yield "spec.ephemeralContainers: Forbidden: they are added to pods that run"
+    yield from _container_problems(pod)
 
 
-def _container_problems(containers: list[Any]) -> Iterator[str]:
+def _container_problems(pod: Json) -> Iterator[str]:
     names = set()
-    for index, container in enumerate(containers):
-        path = f"spec.containers[{index}]"
+    for path, container in _placed(pod):
         if not isinstance(container, Mapping):
             yield f"{path}: it is no mapping"
             return
@@ -111,8 +117,14 @@ def _container_problems(containers: list[Any]) -> Iterator[str]:
         names.add(name)
 
 
-def _containers(pod: Json) -> list[Any]:
-    containers = pod["spec"].get("containers")
+def _placed(pod: Json) -> Iterator[tuple[str, Any]]:
+    for field in CONTAINER_FIELDS:
+        for index, container in enumerate(_containers(pod, field)):
+            yield f"spec.{field}[{index}]", container
+
+
+def _containers(pod: Json, field: str = "containers") -> list[Any]:
+    containers = pod["spec"].get(field)
     return containers if isinstance(containers, list) else []
 
 

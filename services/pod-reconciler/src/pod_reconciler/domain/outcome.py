@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from contract.staticstatus import StaticContainer, StaticPod, StaticStatus
-from pod_reconciler.domain.pod import Json, Pod
+from pod_reconciler.domain.pod import STATUS_FIELDS, Json, Pod
 
 
 def outcome_of(pods: Iterable[Pod], errors: Sequence[str], *, loaded: bool) -> StaticStatus:
@@ -17,8 +17,10 @@ def outcome_of(pods: Iterable[Pod], errors: Sequence[str], *, loaded: bool) -> S
 
 
 def container_outcomes(status: Json) -> tuple[StaticContainer, ...]:
-    """The containers of a status."""
-    return tuple(_container_outcome(each) for each in status.get("containerStatuses") or ())
+    """The containers of a status, as they start."""
+    return tuple(
+        _container_outcome(each) for field in STATUS_FIELDS for each in status.get(field) or ()
+    )
 
 
 def _pod_outcome(pod: Pod) -> StaticPod:

@@ -3,52 +3,41 @@
 Planning the same pod twice gives the same plan, byte for byte: the two sides compare digests.
 """
 
-from collections.abc import Callable
+from collections.abc import Collection
 from datetime import timedelta
 from typing import Final
 
-import msgspec
-
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import ContainerPlan, Deletion, Drain, PodPlan, PullPolicy
+from contract.messages.pod import (
+    ContainerPlan,
+    Deletion,
+    Drain,
+    MessagePolicy,
+    PodPlan,
+    PullPolicy,
+)
+from pod_reconciler.domain.container import Container
+from pod_reconciler.domain.environment import environment_of
 from pod_reconciler.domain.expansion import expand
-from pod_reconciler.domain.pod import Container, EnvVar, Pod
+from pod_reconciler.domain.handlers import hooks_of, probes_of
+from pod_reconciler.domain.pod import PlacedContainer, Pod
+from pod_reconciler.domain.restarting import rules_of
+from pod_reconciler.domain.surroundings import Surroundings, pod_ip
 from pod_reconciler.errors import PlanError
 from podspec.errors import QuantityError
 from podspec.quantity import parse_quantity, whole_units
 
+MESSAGE_PATH: Final = "/dev/termination-log"
 DRAIN_ANNOTATION: Final = "wasmlet.dev/drain"
 
 
-class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pod may ask about its node. A pod shares its node's address here (host network)."""
+def plan_of(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> PodPlan:
+    """Return the pod's plan, or raise `PlanError` naming the field that allows none.
 
-    node: str
-    host_ip: str
-    runtime_handler: str = ""
-
-
-def pod_ip(pod: Pod, around: Surroundings) -> str:
-    """The pod's address: what the API shows once it does, for it never changes."""
-    return str(pod.status.get("podIP") or around.host_ip)
-
-
-_PLAIN_FIELDS: Final[dict[str, Callable[[Pod, Surroundings], str]]] = {
-    "metadata.name": lambda pod, _: pod.metadata.name,
-    "metadata.namespace": lambda pod, _: pod.metadata.namespace,
-    "metadata.uid": lambda pod, _: pod.metadata.uid,
-    "spec.nodeName": lambda _, around: around.node,
-    "spec.serviceAccountName": lambda pod, _: pod.spec.service_account_name,
-    "status.hostIP": lambda _, around: around.host_ip,
-    "status.hostIPs": lambda _, around: around.host_ip,
-    "status.podIP": pod_ip,
-    "status.podIPs": pod_ip,
-}
-
-
-def plan_of(pod: Pod, around: Surroundings) -> PodPlan:
-    """Return the pod's plan, or raise `PlanError` naming the field that allows none."""
+    Containers that are withheld are left out.
+    """
     metadata, spec = pod.metadata, pod.spec
+    placed = [each for each in spec.placed() if each.container.name not in withheld]
     return PodPlan(
         uid=PodUid(metadata.uid),
         namespace=metadata.namespace,
@@ -57,11 +46,10 @@ def plan_of(pod: Pod, around: Surroundings) -> PodPlan:
         restart_policy=spec.restart_policy,
         termination_grace_s=spec.termination_grace_period_seconds,
         runtime_handler=around.runtime_handler,
+        pod_ip=pod_ip(pod, around),
         drain=_drain(pod),
-        containers=tuple(
-            _container(container, index, pod, around)
-            for index, container in enumerate(spec.containers)
-        ),
+        active_deadline_s=spec.active_deadline_seconds,
+        containers=tuple(container_plan(each, pod, around) for each in placed),
         deletion=_deletion(pod),
     )
 
@@ -88,9 +76,12 @@ def _drain(pod: Pod) -> Drain:
         raise PlanError(f"metadata.annotations[{DRAIN_ANNOTATION}]", problem) from error
 
 
-def _container(container: Container, index: int, pod: Pod, around: Surroundings) -> ContainerPlan:
-    path = f"spec.containers[{index}]"
-    environment = _environment(container, path, pod, around)
+def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> ContainerPlan:
+    """One container's plan, or `PlanError`."""
+    container, role, path = placed
+    environment = environment_of(container, path, pod, around)
+    startup, readiness, liveness = probes_of(container, path)
+    post_start, pre_stop = hooks_of(container, path)
     return ContainerPlan(
         name=ContainerName(container.name),
         image=container.image,
@@ -100,7 +91,26 @@ def _container(container: Container, index: int, pod: Pod, around: Surroundings)
         env=tuple(environment.items()),
         memory_limit_bytes=_memory_limit(container, path),
         stdin=container.stdin,
+        role=role,
+        restart_policy=container.restart_policy,
+        restart_rules=rules_of(container),
+        startup=startup,
+        readiness=readiness,
+        liveness=liveness,
+        post_start=post_start,
+        pre_stop=pre_stop,
+        message_path=container.termination_message_path or MESSAGE_PATH,
+        message_policy=_message_policy(container, path),
     )
+
+
+def _message_policy(container: Container, path: str) -> MessagePolicy:
+    asked = container.termination_message_policy or MessagePolicy.FILE
+    try:
+        return MessagePolicy(asked)
+    except ValueError as error:
+        field = f"{path}.terminationMessagePolicy"
+        raise PlanError(field, f"{asked!r} is not supported") from error
 
 
 def default_pull_policy(image: str) -> PullPolicy:
@@ -110,40 +120,6 @@ def default_pull_policy(image: str) -> PullPolicy:
     _, _, last = image.rpartition("/")
     _, _, tag = last.partition(":")
     return PullPolicy.ALWAYS if tag in ("", "latest") else PullPolicy.IF_NOT_PRESENT
-
-
-def _environment(container: Container, path: str, pod: Pod, around: Surroundings) -> dict[str, str]:
-    """In order; a later variable may use an earlier one, and wins over one of its name."""
-    environment: dict[str, str] = {}
-    for index, variable in enumerate(container.env):
-        value = _value(variable, f"{path}.env[{index}]", pod, around)
-        environment[variable.name] = expand(value, environment) if variable.value else value
-    return environment
-
-
-def _value(variable: EnvVar, path: str, pod: Pod, around: Surroundings) -> str:
-    source = variable.value_from
-    if variable.value or source is None:
-        return variable.value
-    if source.field_ref is None:
-        raise PlanError(f"{path}.valueFrom", "this source is not supported")
-    return field_value(source.field_ref.field_path, f"{path}.valueFrom", pod, around)
-
-
-def field_value(field: str, path: str, pod: Pod, around: Surroundings) -> str:
-    """Return what a `fieldRef` names; raises `PlanError` for a field that it may not."""
-    plain = _PLAIN_FIELDS.get(field)
-    if plain is not None:
-        return plain(pod, around)
-    name, opened, key = field.partition("['")
-    if opened and key.endswith("']"):
-        maps = {
-            "metadata.labels": pod.metadata.labels,
-            "metadata.annotations": pod.metadata.annotations,
-        }
-        if name in maps:
-            return maps[name].get(key.removesuffix("']"), "")
-    raise PlanError(f"{path}.fieldRef.fieldPath", f"unsupported fieldPath: {field}")
 
 
 def _memory_limit(container: Container, path: str) -> int | None:

@@ -4,23 +4,21 @@ A typed model costs 0.7 ms a pod and drops what it does not know. These structs 
 and rendering need; the status stays plain JSON, because it is compared with what we would write.
 """
 
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from contract.messages.pod import PullPolicy, RestartPolicy
+from contract.messages.pod import ContainerRole, RestartPolicy
+from pod_reconciler.domain.container import Container, View
 
 type Json = dict[str, Any]
 
 DEFAULT_GRACE_S: Final = 30.0
 
 
-class _View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Unknown fields are skipped: admission has looked at them."""
-
-
-class Metadata(_View, frozen=True, kw_only=True, rename="camel"):
+class Metadata(View, frozen=True, kw_only=True, rename="camel"):
     """Who the pod is, in which version, and whether its deletion was asked for."""
 
     name: str
@@ -28,69 +26,58 @@ class Metadata(_View, frozen=True, kw_only=True, rename="camel"):
     uid: str = ""
     generation: int = 0
     resource_version: str = ""
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
     deletion_timestamp: datetime | None = None
     deletion_grace_period_seconds: float | None = None
 
 
-class FieldRef(_View, frozen=True, kw_only=True, rename="camel"):
-    """`env[].valueFrom.fieldRef`."""
+class PlacedContainer(NamedTuple):
+    """A container, what it is in its pod, and where it stands in the spec."""
 
-    field_path: str
-
-
-class ValueSource(_View, frozen=True, kw_only=True, rename="camel"):
-    """`env[].valueFrom`, as far as it is resolved."""
-
-    field_ref: FieldRef | None = None
+    container: Container
+    role: ContainerRole
+    path: str
 
 
-class EnvVar(_View, frozen=True, kw_only=True, rename="camel"):
-    """`env[]`."""
-
-    name: str
-    value: str = ""
-    value_from: ValueSource | None = None
-
-
-class Container(_View, frozen=True, kw_only=True, rename="camel"):
-    """`spec.containers[]`. `resources` stays JSON, since the status repeats it."""
-
-    name: str
-    image: str = ""
-    image_pull_policy: PullPolicy | None = None
-    command: tuple[str, ...] = ()
-    args: tuple[str, ...] = ()
-    env: tuple[EnvVar, ...] = ()
-    resources: dict[str, Any] = {}
-    stdin: bool = False
-
-
-class ReadinessGate(_View, frozen=True, kw_only=True, rename="camel"):
+class ReadinessGate(View, frozen=True, kw_only=True, rename="camel"):
     """`spec.readinessGates[]`."""
 
     condition_type: str
 
 
-class Spec(_View, frozen=True, kw_only=True, rename="camel"):
+class Spec(View, frozen=True, kw_only=True, rename="camel"):
     """`spec`."""
 
+    init_containers: tuple[Container, ...] = ()
     containers: tuple[Container, ...] = ()
+    ephemeral_containers: tuple[Container, ...] = ()
     node_name: str = ""
     service_account_name: str = ""
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_period_seconds: float = DEFAULT_GRACE_S
+    active_deadline_seconds: float | None = None
     readiness_gates: tuple[ReadinessGate, ...] = ()
     runtime_class_name: str = ""
 
+    def placed(self) -> Iterator[PlacedContainer]:
+        """Every container with its role and its path: init, app, ephemeral ones, as they start."""
+        for index, container in enumerate(self.init_containers):
+            role = ContainerRole.SIDECAR if container.is_sidecar else ContainerRole.INIT
+            yield PlacedContainer(container, role, f"spec.initContainers[{index}]")
+        for index, container in enumerate(self.containers):
+            yield PlacedContainer(container, ContainerRole.APP, f"spec.containers[{index}]")
+        for index, container in enumerate(self.ephemeral_containers):
+            path = f"spec.ephemeralContainers[{index}]"
+            yield PlacedContainer(container, ContainerRole.EPHEMERAL, path)
 
-class Pod(_View, frozen=True, kw_only=True, rename="camel"):
+
+class Pod(View, frozen=True, kw_only=True, rename="camel"):
     """One version of a pod."""
 
     metadata: Metadata
     spec: Spec
-    status: dict[str, Any] = {}
+    status: dict[str, Any] = msgspec.field(default_factory=dict)
 
     @property
     def phase(self) -> str:
@@ -106,6 +93,14 @@ class Pod(_View, frozen=True, kw_only=True, rename="camel"):
         """Whether its status shows that some kubelet took it on: then it is not admitted again."""
         return bool(self.status.get("startTime") or self.status.get("containerStatuses"))
 
+    def statuses_before(self) -> dict[str, Json]:
+        """What the API shows of each container, of whichever kind: their names are unique."""
+        return {
+            status["name"]: status
+            for field in STATUS_FIELDS
+            for status in self.status.get(field) or ()
+        }
+
     def plan_basis(self) -> tuple[object, ...]:
         """What a plan is made of, cheap to compare: a new generation stands for a new spec."""
         metadata = self.metadata
@@ -118,6 +113,7 @@ class Pod(_View, frozen=True, kw_only=True, rename="camel"):
         )
 
 
+STATUS_FIELDS: Final = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 TERMINAL_PHASES: Final = frozenset({"Succeeded", "Failed"})
 
 decoder: Final = msgspec.json.Decoder(Pod)

@@ -16,9 +16,8 @@ from pod_reconciler.domain.times import UNKNOWN_TIME, time_of
 
 
 def last_status(pod: Pod) -> tuple[ContainerReport, ...]:
-    """Return what the API holds of the pod's containers, as reports."""
-    statuses = pod.status.get("containerStatuses") or ()
-    return tuple(_report(status) for status in statuses)
+    """Return what the API holds of the pod's containers, of every kind, as reports."""
+    return tuple(_report(status) for status in pod.statuses_before().values())
 
 
 def _report(status: Json) -> ContainerReport:

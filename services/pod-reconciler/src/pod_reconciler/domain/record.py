@@ -4,6 +4,8 @@ A record is changed by `tracking` alone and read by `duties`. It counts its chan
 write knows afterwards whether it has said everything.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from contract.digests import plan_digest
@@ -39,6 +41,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
 
     plan: PodPlan | None = None
     plan_digest: str = ""
+    withheld: Mapping[str, str] = {}
+    """The containers that the plan leaves out, with the reason."""
     plan_basis: object = None
     """What the plan was made of: the same again makes the same plan."""
     acked_digest: str = ""

@@ -4,44 +4,63 @@ Rendering what was just written, from the same report, changes nothing: that is 
 loop. A terminal phase is withheld until nothing can run any more, and never taken back.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
 from contract.messages.report import PodReported
 from kubekit.patches import Ownership
 from pod_reconciler.domain.conditions import Situation, conditions_of
-from pod_reconciler.domain.container_status import as_lost, container_statuses
+from pod_reconciler.domain.container_status import container_statuses
 from pod_reconciler.domain.phase import Phase, phase_of
-from pod_reconciler.domain.planning import Surroundings, pod_ip
 from pod_reconciler.domain.pod import Json, Pod
+from pod_reconciler.domain.surroundings import Surroundings, pod_ip
+from pod_reconciler.domain.terminating import terminated
 from pod_reconciler.domain.times import api_time
 
 OWNERSHIP: Final = Ownership(fields=frozenset({"reason", "message"}))
 """What our status may clear: reason and message belong to the phase."""
+DISRUPTIONS: Final = frozenset({"Terminated", "Evicted"})
+"""The reasons of ends that are the node's doing, so that controllers may forgive them."""
 
 
-def render(pod: Pod, report: PodReported, around: Surroundings, now: datetime) -> Json:
+def render(
+    pod: Pod,
+    report: PodReported,
+    around: Surroundings,
+    now: datetime,
+    *,
+    withheld: Mapping[str, str] | None = None,
+) -> Json:
     """Return the whole status, foreign conditions included; `qosClass` and others' fields left
     out, which means untouched.
     """
-    statuses = container_statuses(pod, report)
-    phase = phase_of(statuses, pod.spec.restart_policy, stopped=report.stopped)
-    if report.stopped and not phase.is_terminal:
-        statuses = [as_lost(status) for status in statuses]
+    statuses = container_statuses(pod, report, withheld)
+    stopped, restarting = report.stopped, report.restarting_all
+    phase = phase_of(pod.spec, statuses, stopped=stopped, restarting=restarting)
+    if stopped:
+        statuses = terminated(pod.spec, statuses)
+    if report.reason or (stopped and not phase.is_terminal):
         phase = Phase.FAILED
     if pod.is_terminal:
         phase = Phase(pod.phase)
     generation = _generation(pod, report)
     situation = Situation(
-        pod=pod, statuses=statuses, phase=phase, stopped=report.stopped, generation=generation
+        pod=pod,
+        statuses=statuses,
+        phase=phase,
+        stopped=stopped,
+        generation=generation,
+        restarting_all=restarting,
+        disruption=_disruption(pod, report),
     )
     return {
-        **_phase_fields(pod, phase, stopped=report.stopped),
+        **_phase_fields(pod, report, phase),
         **({"observedGeneration": generation} if generation else {}),
         "conditions": conditions_of(situation, now),
         **_addresses(pod, around),
         "startTime": pod.status.get("startTime") or api_time(report.started_at),
-        "containerStatuses": statuses,
+        **statuses.fields(),
     }
 
 
@@ -62,14 +81,22 @@ def _generation(pod: Pod, report: PodReported) -> int:
     return max(report.generation, int(pod.status.get("observedGeneration", 0)))
 
 
-def _phase_fields(pod: Pod, phase: Phase, *, stopped: bool) -> Json:
+def _disruption(pod: Pod, report: PodReported) -> str | None:
+    """Told once, with the phase that the disruption brings about."""
+    is_new = report.stopped and not pod.is_terminal
+    return report.message if is_new and report.reason in DISRUPTIONS else None
+
+
+def _phase_fields(pod: Pod, report: PodReported, phase: Phase) -> Json:
     """The phase, with the reason and message that were given for it."""
-    if phase.is_terminal and not stopped and not pod.is_terminal:
+    given: Json = {"reason": report.reason, "message": report.message}
+    if phase.is_terminal and not report.stopped and not pod.is_terminal:
         phase = Phase(pod.phase) if pod.phase in Phase else Phase.PENDING
-    fields: Json = {"phase": phase.value}
+        given = {}
     if phase == pod.phase:
-        fields |= {key: pod.status[key] for key in ("reason", "message") if pod.status.get(key)}
-    return fields
+        given = pod.status
+    kept = {key: given[key] for key in ("reason", "message") if given.get(key)}
+    return {"phase": phase.value, **kept}
 
 
 def _addresses(pod: Pod, around: Surroundings) -> Json:

@@ -18,9 +18,9 @@ from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.deciding import Decider
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.numbering import Ledger
-from pod_reconciler.domain.planning import Surroundings
 from pod_reconciler.domain.pod import Pod, version_of
 from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.surroundings import Surroundings
 
 MAX_STRANGERS = 1000
 ASK_AGAIN_S = 5.0
