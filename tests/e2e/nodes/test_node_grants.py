@@ -16,6 +16,7 @@ from registrar_scene import (
 )
 
 from contract.errors import CommandError
+from servicekit.errors import BusUnavailableError
 
 ELECTED = {
     "election": "on",
@@ -115,6 +116,7 @@ async def test_a_frozen_leader_answers_nobody_with_old_news(scene: Scene) -> Non
     question = scene.tasks.create_task(refusal_of(former.ask(timeout_s=55)))
     second = scene.registrar(**ELECTED)
     await eventually(lambda: leads(second))
+    await eventually(lambda: is_served(scene))
     await former.release()
     await heir.granted()
     assert not question.done()
@@ -128,6 +130,15 @@ async def refusal_of(question: Awaitable[object]) -> CommandError:
     with pytest.raises(CommandError) as refusal:
         await question
     return refusal.value
+
+
+async def is_served(scene: Scene) -> bool:
+    """Whether the bus knows of all that a leader serves; this is the last of it."""
+    try:
+        await scene.server.grants()
+    except BusUnavailableError:
+        return False
+    return True
 
 
 async def leads(which: Registrar) -> bool:

@@ -1,11 +1,10 @@
 """The bus edge: what the registrar hears, serves and says."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Final, Protocol
+from typing import Final, Protocol, Self
 
 import structlog
+from nats.aio.subscription import Subscription
 
 from contract.errors import CommandError, ContractError
 from contract.ids import EVERY_NODE, NO_NODE, NodeName
@@ -54,23 +53,34 @@ class Hearer(Protocol):
         ...
 
 
-@asynccontextmanager
-async def heard(bus: Bus, tasks: asyncio.TaskGroup, hearer: Hearer) -> AsyncIterator[None]:
-    """Serve and listen while the body runs. Listening comes first: commands build on events.
+class Ears:
+    """What the bus brings, while the body runs. Its end must be the last thing that ends.
 
-    The questions that wait when it ends are still asked: a leader that was frozen refuses them.
+    The questions that wait then are still asked: a leader that was frozen refuses them. So nothing
+    beside it may fail and cut that short.
     """
-    subscriptions = (
-        await bus.listen(NodeBeat, EVERY_NODE, hearer.beat),
-        await bus.listen(ServerAnnounced, EVERY_NODE, hearer.announced),
-        await bus.serve(tasks, NodeRegister, EVERY_NODE, hearer.register),
-        await bus.serve(tasks, NodeRelease, EVERY_NODE, hearer.release),
-        await bus.serve(tasks, GrantsList, NO_NODE, hearer.list_grants),
-    )
-    try:
-        yield
-    finally:
-        await end(*subscriptions)
+
+    def __init__(self, bus: Bus, answering: asyncio.TaskGroup) -> None:
+        self._bus = bus
+        self._answering = answering
+        self._subscriptions: list[Subscription] = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def open(self, hearer: Hearer) -> None:
+        """Listen, then serve: commands build on events."""
+        bus, tasks = self._bus, self._answering
+        self._subscriptions += [
+            await bus.listen(NodeBeat, EVERY_NODE, hearer.beat),
+            await bus.listen(ServerAnnounced, EVERY_NODE, hearer.announced),
+            await bus.serve(tasks, NodeRegister, EVERY_NODE, hearer.register),
+            await bus.serve(tasks, NodeRelease, EVERY_NODE, hearer.release),
+            await bus.serve(tasks, GrantsList, NO_NODE, hearer.list_grants),
+        ]
+
+    async def __aexit__(self, *_: object) -> None:
+        await end(*self._subscriptions)
 
 
 class Voice:

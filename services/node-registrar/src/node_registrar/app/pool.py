@@ -7,7 +7,7 @@ commands of one node are decided one after another.
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from typing import Final
+from typing import Final, Self
 
 import structlog
 
@@ -39,7 +39,10 @@ log = structlog.get_logger()
 
 
 class Pool:
-    """All nodes of this registrar. It is the bus edge's `Hearer`."""
+    """All nodes of this registrar. It is the bus edge's `Hearer`.
+
+    Once its body has ended it hears nothing and refuses everybody: whoever leads next may be asked.
+    """
 
     def __init__(self, settings: RegistrarSettings, ledger: Ledger, around: Surroundings) -> None:
         self._settings = settings
@@ -48,6 +51,13 @@ class Pool:
         self._announcements = Announcements(settings, around)
         self._members: Final[dict[NodeName, Member]] = {}
         self._hearing_since = around.clock()
+        self._ended = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended = True
 
     async def register(self, node: NodeName, command: NodeRegister) -> NodeGrant:
         """Answer who holds the name now."""
@@ -82,7 +92,7 @@ class Pool:
 
     def beat(self, node: NodeName, event: NodeBeat) -> None:
         """Hear a sign of life; one of somebody else gets its `NodeRevoke` again."""
-        if event.node != node or not self._is_ours(node):
+        if not self._hears_of(node, event.node):
             return
         member = self._member(node)
         if not member.opened:
@@ -99,7 +109,7 @@ class Pool:
 
     def announced(self, node: NodeName, event: ServerAnnounced) -> None:
         """Hear where the kubelet API of a node is."""
-        if event.node != node or not self._is_ours(node):
+        if not self._hears_of(node, event.node):
             return
         self._announcements.take(self._member(node), event)
 
@@ -134,6 +144,9 @@ class Pool:
     def _is_ours(self, node: NodeName) -> bool:
         names = self._settings.node_names
         return not names or node in names
+
+    def _hears_of(self, node: NodeName, named: NodeName) -> bool:
+        return named == node and self._is_ours(node) and not self._ended
 
     def _member(self, node: NodeName) -> Member:
         member = self._members.get(node)
@@ -174,6 +187,8 @@ class Pool:
 
     def _assert_leading(self) -> None:
         """Refuse to speak for others once another replica may: a frozen leader has old news."""
+        if self._ended:
+            raise CommandError(503, "this registrar leads no more")
         try:
             self._around.leadership.assert_leading()
         except NotLeadingError as error:

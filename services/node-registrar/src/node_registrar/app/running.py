@@ -22,7 +22,7 @@ from node_registrar.app.publishing import Publisher
 from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.app.upkeep import Means, Upkeep
 from node_registrar.app.writing import NodeWriter
-from node_registrar.bus import Voice, heard
+from node_registrar.bus import Ears, Voice
 from node_registrar.domain.node_object import template_of
 from node_registrar.errors import ClusterAccessError, LeadershipLostError
 from node_registrar.healthz import HealthProber, health_prober
@@ -119,13 +119,17 @@ async def _api(settings: RegistrarSettings) -> AsyncIterator[Api]:
 
 async def _lead(settings: RegistrarSettings, world: World) -> None:
     """Serve while this replica leads; raises when it does not any more."""
-    async with asyncio.TaskGroup() as tasks:
+    async with (
+        asyncio.TaskGroup() as answering,
+        Ears(world.bus, answering) as ears,
+        asyncio.TaskGroup() as tasks,
+    ):
         voice = Voice(world.bus)
         publisher = Publisher(voice, world.leadership)
         around = Surroundings(world.leadership, voice, publisher, world.prober, tasks)
         ledger = _ledger(settings, world, publisher, tasks)
-        pool = Pool(settings, ledger, around)
-        async with heard(world.bus, tasks, pool):
+        with Pool(settings, ledger, around) as pool:
+            await ears.open(pool)
             tasks.create_task(pool.open_named(), name="named-nodes")
             tasks.create_task(_reconnects(world.bus, pool), name="bus-reconnects")
             tasks.create_task(pool.repeat(), name="repeat-grants")

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from typing import NamedTuple, Protocol
 
 from kubekit.leadership import Leadership
@@ -43,10 +43,9 @@ class Surroundings(NamedTuple):
     tasks: asyncio.TaskGroup
     clock: Callable[[], float] = time.monotonic
 
-    def spawn(self, work: Awaitable[None], name: str) -> None:
-        """Do this beside everything else, as a task of the leadership."""
-
-        async def run() -> None:
-            await work
-
-        self.tasks.create_task(run(), name=name)
+    def spawn(self, work: Coroutine[object, object, None], name: str) -> None:
+        """Do this beside everything else, as a task of the leadership; not after its end."""
+        try:
+            self.tasks.create_task(work, name=name)
+        except RuntimeError:
+            work.close()
