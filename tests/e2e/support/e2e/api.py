@@ -35,6 +35,11 @@ class Api:
         answer = self._client.get(path)
         return None if answer.status_code == httpx.codes.NOT_FOUND else _json(answer)
 
+    def lines(self, path: str, **query: str) -> list[str]:
+        """What a watch gives within a second, one change a line."""
+        answer = self._client.get(path, params={**query, "timeoutSeconds": "1"})
+        return answer.raise_for_status().text.splitlines()
+
     def create(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return _json(self._client.post(path, json=body))
 
