@@ -19,7 +19,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 def test_crashes_wait_nothing_then_ten_seconds_doubling_to_five_minutes() -> None:
     entry, at, waits = None, NOON, []
     for _ in range(8):
-        delay = after_crash(entry, at, RULES)
+        delay = after_crash(entry, 1.0, at, RULES)
         waits.append(delay.seconds)
         entry = delay.following
         at = entry.updated_at + timedelta(seconds=1)
@@ -31,7 +31,7 @@ def test_a_run_of_more_than_ten_minutes_since_the_last_restart_starts_over(
     ran_s: float, wait_s: float
 ) -> None:
     entry = BackOff(delay_s=40, updated_at=NOON)
-    delay = after_crash(entry, NOON + timedelta(seconds=ran_s), RULES)
+    delay = after_crash(entry, ran_s, NOON + timedelta(seconds=ran_s), RULES)
     assert delay.seconds == wait_s
 
 

@@ -26,8 +26,8 @@ def test_every_state_can_be_reached_from_the_first() -> None:
     assert reached == set(Phase)
 
 
-def test_the_last_state_leads_nowhere_and_every_other_one_leads_to_it() -> None:
-    assert TRANSITIONS[Phase.ENDED] == {}
+def test_the_end_leads_to_a_new_beginning_alone_and_every_other_state_leads_to_the_end() -> None:
+    assert TRANSITIONS[Phase.ENDED] == {Event.RESET: Phase.PENDING}
     ending = {Phase.ENDED}
     while (
         grown := {phase for phase, row in TRANSITIONS.items() if ending & set(row.values())}

@@ -3,17 +3,29 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
+
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import ContainerPlan, PodPlan, RestartPolicy
+from contract.messages.pod import (
+    ContainerPlan,
+    ContainerRole,
+    Deletion,
+    PodPlan,
+    RestartPolicy,
+)
 from contract.messages.report import ContainerReport, Occurrence
 from wasm_executor.domain.checkpoint import PodRecord
+from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.effects import Effect, Happened, PrepareImage, StartRun
 from wasm_executor.domain.frame import Rules
 from wasm_executor.domain.inputs import (
+    HookFinished,
     ImagePrepared,
     Input,
+    PlanArrived,
     PreparationFailed,
+    ProbeFinished,
     RunEnded,
     RunRefused,
     RunStarted,
@@ -22,6 +34,7 @@ from wasm_executor.domain.inputs import (
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.restoring import Present, restore
+from wasm_executor.domain.states import Phase
 
 C = ContainerName("c")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -55,13 +68,31 @@ def plan_of(policy: RestartPolicy = RestartPolicy.ALWAYS, *names: str, **more: A
     )
 
 
+def container_of(name: str, **more: Any) -> ContainerPlan:
+    return ContainerPlan(name=ContainerName(name), image=f"image-{name}", **more)
+
+
+def init_of(name: str, **more: Any) -> ContainerPlan:
+    return container_of(name, role=ContainerRole.INIT, **more)
+
+
+def sidecar_of(name: str, **more: Any) -> ContainerPlan:
+    role, policy = ContainerRole.SIDECAR, RestartPolicy.ALWAYS
+    return container_of(name, role=role, restart_policy=policy, **more)
+
+
+def pod_of(*containers: ContainerPlan, **more: Any) -> PodPlan:
+    return msgspec.structs.replace(plan_of(**more), containers=containers)
+
+
 class Driver:
     """One pod under test."""
 
     def __init__(self, clock: Clock, plan: PodPlan, pod: Pod | None = None) -> None:
         self.clock = clock
-        self.pod = Pod.new(plan, Rules()) if pod is None else pod
+        self.pod = Pod.new(plan, Rules(), clock.now) if pod is None else pod
         self.effects: list[Effect] = []
+        self.wanted: list[Effect] = []
         self.occurrences: list[Occurrence] = []
 
     def tell(self, news: Input | None = None) -> list[Effect]:
@@ -69,6 +100,7 @@ class Driver:
         effects = self.pod.handle(news or Woken(), self.clock.now)
         self.occurrences += [each.occurrence for each in effects if isinstance(each, Happened)]
         self.effects = [each for each in effects if not isinstance(each, Happened)]
+        self.wanted += self.effects
         return self.effects
 
     def wait(self, seconds: float) -> list[Effect]:
@@ -94,7 +126,7 @@ class Driver:
     def _attempt(self, name: str) -> int:
         wants = [
             each
-            for each in self.effects
+            for each in self.wanted
             if isinstance(each, PrepareImage | StartRun) and each.container == name
         ]
         return wants[-1].attempt
@@ -121,10 +153,34 @@ class Driver:
             )
         )
 
-    def run(self, name: str = C) -> None:
+    def run(self, name: str = C) -> list[Effect]:
         """Bring the container up from where its image is wanted."""
         self.prepared(name)
-        self.started(name)
+        return self.started(name)
+
+    def probed(self, kind: ProbeKind, verdict: Verdict, name: str = C, **more: Any) -> list[Effect]:
+        run = self._container(name).history.run
+        return self.tell(
+            ProbeFinished(
+                container=ContainerName(name), run=run, kind=kind, verdict=verdict, **more
+            )
+        )
+
+    def hooked(self, kind: HookKind, name: str = C, failure: str | None = None) -> list[Effect]:
+        run = self._container(name).history.run
+        return self.tell(
+            HookFinished(container=ContainerName(name), run=run, kind=kind, failure=failure)
+        )
+
+    def delete(self, grace_s: float) -> list[Effect]:
+        gone = Deletion(requested_at=self.clock.now.wall, grace_s=grace_s)
+        return self.tell(PlanArrived(plan=msgspec.structs.replace(self.pod.plan, deletion=gone)))
+
+    def is_restarting_all(self) -> bool:
+        return self.pod.restarting_all
+
+    def phases(self) -> dict[str, Phase]:
+        return {each.plan.name: each.phase for each in self.pod.containers}
 
     def begin(self) -> None:
         self.tell()

@@ -27,6 +27,7 @@ class BackOff(msgspec.Struct, frozen=True, kw_only=True):
 
     delay_s: float
     updated_at: datetime
+    """For those who read it after a restart; while we live, the monotonic clock counts."""
 
 
 class Delay(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,9 +37,14 @@ class Delay(msgspec.Struct, frozen=True, kw_only=True):
     following: BackOff
 
 
-def after_crash(previous: BackOff | None, ended_at: datetime, rules: BackOffRules) -> Delay:
-    """Return how long a run that ended now waits for the next."""
-    if previous is None or _proven(previous, ended_at, rules):
+def after_crash(
+    previous: BackOff | None, since_update_s: float, ended_at: datetime, rules: BackOffRules
+) -> Delay:
+    """Return how long a run that ended now waits for the next.
+
+    `since_update_s` is how long ago the previous back-off was over.
+    """
+    if previous is None or since_update_s > rules.reset_after_s:
         following = BackOff(delay_s=min(rules.initial_s, rules.max_s), updated_at=ended_at)
         return Delay(seconds=0.0, following=following)
     return _next(previous.delay_s, ended_at, rules)
@@ -53,10 +59,6 @@ def after_image_failure(previous: BackOff | None, at: datetime, rules: BackOffRu
 def _next(delay_s: float, at: datetime, rules: BackOffRules) -> Delay:
     following = BackOff(delay_s=rules.doubled(delay_s), updated_at=at + timedelta(seconds=delay_s))
     return Delay(seconds=delay_s, following=following)
-
-
-def _proven(previous: BackOff, ended_at: datetime, rules: BackOffRules) -> bool:
-    return (ended_at - previous.updated_at).total_seconds() > rules.reset_after_s
 
 
 def go_duration(seconds: float) -> str:

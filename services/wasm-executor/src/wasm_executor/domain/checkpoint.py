@@ -28,6 +28,15 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     previous_end: Terminated | None = None
     crash: BackOff | None = None
     image_id: str = ""
+    started: bool = False
+    ready: bool = False
+
+
+class Sentence(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a node ends a pod, as the pod's status says it."""
+
+    reason: str
+    message: str
 
 
 class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -40,3 +49,5 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     start_count: int
     """The executor's life in which this was written: a run underway in an older one is lost."""
     containers: tuple[ContainerRecord, ...]
+    sentence: Sentence | None = None
+    restarting_all: bool = False

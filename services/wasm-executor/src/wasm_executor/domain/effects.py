@@ -71,14 +71,17 @@ class RunHook(Effect, frozen=True, kw_only=True):
     hook: Hook
 
 
-class AbandonChecks(Effect, frozen=True, kw_only=True):
-    """Nobody waits any more for the probes and hooks of this container that are under way."""
+class AbandonHook(Effect, frozen=True, kw_only=True):
+    """Nobody waits any more for this container's hook."""
 
     container: ContainerName
 
 
 class ForgetRun(Effect, frozen=True, kw_only=True):
-    """The end of this run is accounted for: the keeper need not keep it."""
+    """The end of this run is accounted for: the keeper need not keep it.
+
+    Nobody waits any more for its probes and hooks, and what was run beside it ends.
+    """
 
     container: ContainerName
     run: int

@@ -8,6 +8,7 @@ import msgspec
 from contract.messages.pod import PodPlan
 from contract.messages.report import Occurrence
 from wasm_executor.domain.backoff import BackOffRules
+from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.effects import Effect, Happened
 from wasm_executor.domain.moments import Moment
 
@@ -27,9 +28,17 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 class Cause(StrEnum):
     """Why a pod ends."""
 
+    FINISHED = "finished"
+    """Its containers have done what they were for, or one that all others wait for has failed."""
+    CONDEMNED = "condemned"
+    """The node ends it, for a reason that its status shows."""
     DELETED = "deleted"
     FORGOTTEN = "forgotten"
     HALTED = "halted"
+
+
+SILENT: Final = frozenset({Cause.FORGOTTEN, Cause.HALTED})
+"""Nobody is to hear of a pod that ends so."""
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +47,16 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     cause: Cause
     kill_at: float
     """On the monotonic clock: when whatever still runs gets SIGKILL."""
+    hooks: bool = True
+    """There is grace for preStop hooks."""
 
-    def hastened(self, cause: Cause, kill_at: float) -> "Ending":
+    def hastened(self, later: "Ending") -> "Ending":
         """Return this ending under a later cause. Grace only ever shrinks."""
-        return Ending(cause=cause, kill_at=min(self.kill_at, kill_at))
+        return Ending(
+            cause=later.cause,
+            kill_at=min(self.kill_at, later.kill_at),
+            hooks=self.hooks and later.hooks,
+        )
 
 
 class Frame:
@@ -51,12 +66,21 @@ class Frame:
         self.plan = plan
         self.rules = rules
         self.ending: Ending | None = None
+        self.sentence: Sentence | None = None
+        """Why the node ends the pod, if it does."""
+        self.restarting_all = False
+        """All containers end, to begin anew."""
         self._effects: list[Effect] = []
 
     @property
     def quiet(self) -> bool:
         """Nobody is to hear of this pod any more."""
-        return self.ending is not None and self.ending.cause is not Cause.DELETED
+        return self.ending is not None and self.ending.cause in SILENT
+
+    @property
+    def starts_nothing(self) -> bool:
+        """Whatever ends now does not run again by itself."""
+        return self.ending is not None or self.restarting_all
 
     def want(self, effect: Effect) -> None:
         self._effects.append(effect)
@@ -72,8 +96,7 @@ class Frame:
 
     def end(self, cause: Cause, grace_s: float, now: Moment) -> None:
         """Begin the end, or hasten it."""
+        self.restarting_all = False
         kill_at = now.mono + max(MIN_GRACE_S, grace_s)
-        if self.ending is None:
-            self.ending = Ending(cause=cause, kill_at=kill_at)
-        else:
-            self.ending = self.ending.hastened(cause, kill_at)
+        ending = Ending(cause=cause, kill_at=kill_at, hooks=grace_s > 0)
+        self.ending = ending if self.ending is None else self.ending.hastened(ending)

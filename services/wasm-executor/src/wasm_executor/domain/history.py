@@ -3,9 +3,7 @@
 import hashlib
 from datetime import datetime
 
-from contract.ids import ContainerName
 from contract.messages.report import Terminated
-from wasm_executor.domain.backoff import BackOff
 from wasm_executor.domain.checkpoint import ContainerRecord
 
 
@@ -28,7 +26,6 @@ class History:
         self.started_at: datetime | None = None
         self.latest_end: Terminated | None = None
         self.previous_end: Terminated | None = None
-        self.crash: BackOff | None = None
         self.image = ""
         """What the latest run was made of, as its plan had it."""
         self.image_id = ""
@@ -38,24 +35,8 @@ class History:
         self.run = self.shown_run = past.run - 1 if past.underway else past.run
         self.latest_end = past.latest_end
         self.previous_end = past.previous_end
-        self.crash = past.crash
         self.image = past.image
         self.image_id = past.image_id
-
-    def record(self, name: ContainerName, *, underway: bool, ended: bool) -> ContainerRecord:
-        """Write it down."""
-        return ContainerRecord(
-            name=name,
-            run=self.run,
-            image=self.image,
-            underway=underway,
-            ended=ended,
-            started_at=self.started_at,
-            latest_end=self.latest_end,
-            previous_end=self.previous_end,
-            crash=self.crash,
-            image_id=self.image_id,
-        )
 
     @property
     def restart_count(self) -> int:

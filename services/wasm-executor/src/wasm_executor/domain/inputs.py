@@ -6,11 +6,18 @@ import msgspec
 
 from contract.ids import ContainerName
 from contract.messages.pod import PodPlan
+from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
 
 
 class Input(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what arrives in a pod's queue."""
+
+
+class ContainerInput(Input, frozen=True, kw_only=True):
+    """Base of what concerns one container alone."""
+
+    container: ContainerName
 
 
 class PlanArrived(Input, frozen=True, kw_only=True):
@@ -19,47 +26,42 @@ class PlanArrived(Input, frozen=True, kw_only=True):
     plan: PodPlan
 
 
-class ImagePrepared(Input, frozen=True, kw_only=True):
-    container: ContainerName
+class ImagePrepared(ContainerInput, frozen=True, kw_only=True):
     attempt: int
     image_id: str
 
 
-class PreparationFailed(Input, frozen=True, kw_only=True):
+class PreparationFailed(ContainerInput, frozen=True, kw_only=True):
     """There is no image to run, or no process to run it in.
 
     `back_off_message` is what waits under `ImagePullBackOff` until the next attempt; without it
     the reason itself stays.
     """
 
-    container: ContainerName
     attempt: int
     reason: str
     message: str
     back_off_message: str | None = None
 
 
-class RunStarted(Input, frozen=True, kw_only=True):
+class RunStarted(ContainerInput, frozen=True, kw_only=True):
     """The guest is about to execute its first instruction."""
 
-    container: ContainerName
     run: int
     pid: int
     at: datetime
 
 
-class RunRefused(Input, frozen=True, kw_only=True):
+class RunRefused(ContainerInput, frozen=True, kw_only=True):
     """The runtime could not begin: exit code 128 in the words of container runtimes."""
 
-    container: ContainerName
     run: int
     message: str
 
 
-class RunEnded(Input, frozen=True, kw_only=True):
+class RunEnded(ContainerInput, frozen=True, kw_only=True):
     """A run is over. `lost` says that its executor died under it."""
 
-    container: ContainerName
     run: int
     exit_code: int
     at: datetime
@@ -71,15 +73,13 @@ class RunEnded(Input, frozen=True, kw_only=True):
     lost: bool = False
 
 
-class MemoryExceeded(Input, frozen=True, kw_only=True):
-    container: ContainerName
+class MemoryExceeded(ContainerInput, frozen=True, kw_only=True):
     run: int
 
 
-class ProbeFinished(Input, frozen=True, kw_only=True):
+class ProbeFinished(ContainerInput, frozen=True, kw_only=True):
     """What a probe found. `warning` says what is odd about a success."""
 
-    container: ContainerName
     run: int
     kind: ProbeKind
     verdict: Verdict
@@ -87,10 +87,9 @@ class ProbeFinished(Input, frozen=True, kw_only=True):
     warning: str = ""
 
 
-class HookFinished(Input, frozen=True, kw_only=True):
+class HookFinished(ContainerInput, frozen=True, kw_only=True):
     """A hook is over; `failure` says what went wrong, if anything did."""
 
-    container: ContainerName
     run: int
     kind: HookKind
     failure: str | None = None
@@ -99,6 +98,13 @@ class HookFinished(Input, frozen=True, kw_only=True):
 class Deleted(Input, frozen=True, kw_only=True):
     """The API shows the pod's deletion, and this much of its grace is left."""
 
+    grace_s: float
+
+
+class Condemned(Input, frozen=True, kw_only=True):
+    """The node ends the pod: it shuts down, or has to make room."""
+
+    sentence: Sentence
     grace_s: float
 
 

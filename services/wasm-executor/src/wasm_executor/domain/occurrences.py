@@ -3,8 +3,13 @@
 Those of images (Pulling, Pulled, Failed to pull) come with the image service.
 """
 
-from contract.messages.pod import ContainerPlan, PodPlan
+from collections.abc import Iterator
+
+from contract.messages.pod import ContainerPlan, ContainerRole, PodPlan
 from contract.messages.report import Occurrence
+from wasm_executor.domain.checkpoint import Sentence
+from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
+from wasm_executor.domain.inputs import ProbeFinished
 from wasm_executor.domain.moments import Moment
 
 
@@ -21,44 +26,67 @@ def started(container: ContainerPlan, now: Moment) -> tuple[Occurrence, Occurren
     return _created(container, now), begun
 
 
-def killing(container: ContainerPlan, now: Moment) -> Occurrence:
-    return _killing(container, now, f"Stopping container {container.name}")
-
-
-def redefined(container: ContainerPlan, now: Moment) -> Occurrence:
-    return _killing(
-        container, now, f"Container {container.name} definition changed, will be restarted"
-    )
-
-
-def _killing(container: ContainerPlan, now: Moment, message: str) -> Occurrence:
+def killing(container: ContainerPlan, now: Moment, message: str = "") -> Occurrence:
+    """Say that a container is told to end; without a message, because its pod ends."""
+    message = message or f"Stopping container {container.name}"
     return Occurrence(reason="Killing", message=message, at=now.wall, container=container.name)
+
+
+def redefined(container: ContainerPlan) -> str:
+    if container.role is ContainerRole.SIDECAR:
+        return f"Init container {container.name} definition changed"
+    return f"Container {container.name} definition changed, will be restarted"
+
+
+def condemned(container: ContainerPlan, kind: ProbeKind, *, restarts: bool) -> str:
+    if container.role is ContainerRole.SIDECAR:
+        return f"Init container {container.name} failed {kind} probe"
+    text = f"Container {container.name} failed {kind} probe"
+    return f"{text}, will be restarted" if restarts else text
+
+
+def hook_failed(container: ContainerPlan, kind: HookKind, now: Moment) -> Occurrence:
+    """Say that much and no more: what a hook says may hold secrets."""
+    name = "PostStartHook" if kind is HookKind.POST_START else "PreStopHook"
+    return _warning(container, now, f"Failed{name}", f"{name} failed")
+
+
+def probed(container: ContainerPlan, news: ProbeFinished, now: Moment) -> Iterator[Occurrence]:
+    """Say what is worth knowing of a probe's result."""
+    name = news.kind.capitalize()
+    if news.warning:
+        yield _warning(container, now, "ProbeWarning", f"{name} probe warning: {news.warning}")
+    match news.verdict:
+        case Verdict.FAILURE:
+            yield _warning(container, now, "Unhealthy", f"{name} probe failed: {news.output}")
+        case Verdict.UNKNOWN:
+            text = f"{name} probe errored and resulted in unknown state: {news.output}"
+            yield _warning(container, now, "Unhealthy", text)
+
+
+def sentenced(sentence: Sentence, now: Moment) -> Occurrence:
+    """Say of the whole pod why the node ends it."""
+    return Occurrence(reason=sentence.reason, message=sentence.message, at=now.wall)
+
+
+def _warning(container: ContainerPlan, now: Moment, reason: str, message: str) -> Occurrence:
+    return Occurrence(
+        reason=reason, message=message, at=now.wall, type="Warning", container=container.name
+    )
 
 
 def start_failed(
     container: ContainerPlan, now: Moment, message: str
 ) -> tuple[Occurrence, Occurrence]:
-    failed = Occurrence(
-        reason="Failed",
-        message=f"Error: {message}",
-        at=now.wall,
-        type="Warning",
-        container=container.name,
-    )
-    return _created(container, now), failed
+    return _created(container, now), _warning(container, now, "Failed", f"Error: {message}")
 
 
 def restart_backs_off(pod: PodPlan, container: ContainerPlan, now: Moment) -> Occurrence:
-    return Occurrence(
-        reason="BackOff",
-        message=(
-            f"Back-off restarting failed container {container.name} "
-            f"in pod {pod.name}_{pod.namespace}({pod.uid})"
-        ),
-        at=now.wall,
-        type="Warning",
-        container=container.name,
+    message = (
+        f"Back-off restarting failed container {container.name} "
+        f"in pod {pod.name}_{pod.namespace}({pod.uid})"
     )
+    return _warning(container, now, "BackOff", message)
 
 
 def image_backs_off(container: ContainerPlan, now: Moment) -> tuple[Occurrence, Occurrence]:
@@ -69,11 +97,5 @@ def image_backs_off(container: ContainerPlan, now: Moment) -> tuple[Occurrence, 
             at=now.wall,
             container=container.name,
         ),
-        Occurrence(
-            reason="Failed",
-            message="Error: ImagePullBackOff",
-            at=now.wall,
-            type="Warning",
-            container=container.name,
-        ),
+        _warning(container, now, "Failed", "Error: ImagePullBackOff"),
     )

@@ -9,6 +9,7 @@ from enum import StrEnum
 import msgspec
 
 from contract.messages.form import Term
+from contract.messages.pod import ContainerRole, PodPlan
 
 
 class Rank(msgspec.Struct, frozen=True, kw_only=True, order=True):
@@ -37,3 +38,13 @@ def standing(known: Rank | None, known_digest: str, arrived: Rank, arrived_diges
     if arrived > known:
         return Standing.SAME if same else Standing.NEW
     return Standing.REPEATED if same else Standing.OUTDATED
+
+
+def adds_only_ephemeral(known: PodPlan, arrived: PodPlan) -> bool:
+    """Say whether the containers are the same but for ephemeral ones at the end."""
+    names = [(each.name, each.role) for each in known.containers]
+    arrived_names = [(each.name, each.role) for each in arrived.containers]
+    added = arrived.containers[len(names) :]
+    return arrived_names[: len(names)] == names and all(
+        each.role is ContainerRole.EPHEMERAL for each in added
+    )

@@ -6,13 +6,25 @@ moments: `wake_at` is the next one of them, `due_at` is when the next attempt be
 
 from typing import Final
 
-from contract.messages.pod import PodPlan
+from contract.messages.pod import ContainerRole, PodPlan
 from contract.messages.report import Waiting
 from wasm_executor.domain.backoff import go_duration
 from wasm_executor.domain.moments import Moment
 
+INIT_ROLES: Final = frozenset({ContainerRole.INIT, ContainerRole.SIDECAR})
 CREATING: Final = Waiting(reason="ContainerCreating")
+INITIALIZING: Final = Waiting(reason="PodInitializing")
+RESTARTING_ALL: Final = Waiting(
+    reason="RestartingAllContainers",
+    message="The container is removed because RestartAllContainers in place",
+)
 CRASH_BACK_OFF: Final = "CrashLoopBackOff"
+
+
+def first_waiting(pod: PodPlan) -> Waiting:
+    """Return what every container of a pod shows before anything has happened."""
+    initializes = any(each.role in INIT_ROLES for each in pod.containers)
+    return INITIALIZING if initializes else CREATING
 
 
 def crash_waiting(pod: PodPlan, container: str, delay_s: float) -> Waiting:
@@ -27,8 +39,8 @@ def crash_waiting(pod: PodPlan, container: str, delay_s: float) -> Waiting:
 class Pause:
     """One container's wait. All moments are on the monotonic clock."""
 
-    def __init__(self) -> None:
-        self.shown: Waiting | None = CREATING
+    def __init__(self, shown: Waiting) -> None:
+        self.shown: Waiting | None = shown
         """None shows the last end instead."""
         self.wake_at: float | None = None
         self._due_at = 0.0

@@ -5,44 +5,59 @@ a bus, so every rule of it can be tested with a clock in the hand.
 """
 
 from datetime import datetime
+from typing import Final
 
-from contract.messages.pod import PodPlan
+from contract.messages.pod import ContainerRole, PodPlan
 from contract.messages.report import ContainerReport
-from wasm_executor.domain.checkpoint import PodRecord
+from wasm_executor.domain import occurrences
+from wasm_executor.domain.checkpoint import PodRecord, Sentence
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.effects import Effect
 from wasm_executor.domain.frame import Cause, Frame, Rules
 from wasm_executor.domain.inputs import (
+    Condemned,
+    ContainerInput,
     Deleted,
     Forgotten,
     Halted,
+    HookFinished,
     ImagePrepared,
     Input,
     MemoryExceeded,
     PlanArrived,
     PreparationFailed,
+    ProbeFinished,
     RunEnded,
     RunRefused,
     RunStarted,
 )
 from wasm_executor.domain.moments import Moment
+from wasm_executor.domain.recording import record_of
 from wasm_executor.domain.showing import show
-from wasm_executor.domain.states import UNSETTLED, Phase
+from wasm_executor.domain.states import STAYING, UNDERWAY, UNSETTLED, Phase
+from wasm_executor.domain.turns import is_finished, may_begin, may_end
+
+DEADLINE: Final = Sentence(
+    reason="DeadlineExceeded",
+    message="Pod was active on the node longer than the specified deadline",
+)
 
 
 class Pod:
     """What is true of one pod on this node."""
 
-    def __init__(self, frame: Frame, containers: list[Container]) -> None:
+    def __init__(self, frame: Frame, containers: list[Container], begun_at: float) -> None:
         self._frame = frame
         self.containers = containers
         self._by_name = {each.plan.name: each for each in containers}
+        self._begun_at = begun_at
+        """On the monotonic clock: its deadline counts from there."""
 
     @classmethod
-    def new(cls, plan: PodPlan, rules: Rules) -> "Pod":
+    def new(cls, plan: PodPlan, rules: Rules, now: Moment) -> "Pod":
         """Return a pod of which nothing has happened yet."""
         frame = Frame(plan, rules)
-        return cls(frame, [Container(frame, each) for each in plan.containers])
+        return cls(frame, [Container(frame, each) for each in plan.containers], now.mono)
 
     @property
     def plan(self) -> PodPlan:
@@ -51,7 +66,8 @@ class Pod:
     @property
     def stopped(self) -> bool:
         """Every container is dead, and none will run again."""
-        return all(each.phase is Phase.ENDED for each in self.containers)
+        ended = all(each.phase is Phase.ENDED for each in self.containers)
+        return ended and not self._frame.restarting_all
 
     @property
     def settled(self) -> bool:
@@ -73,12 +89,22 @@ class Pod:
         """Why it ends, if it does."""
         return None if self._frame.ending is None else self._frame.ending.cause
 
+    @property
+    def sentence(self) -> Sentence | None:
+        """Why the node ends it, if it does."""
+        return self._frame.sentence
+
+    @property
+    def restarting_all(self) -> bool:
+        return self._frame.restarting_all
+
     def reports(self) -> tuple[ContainerReport, ...]:
         return tuple(show(each) for each in self.containers)
 
     def next_wake(self) -> float | None:
         """Return when to call `handle` again though nothing has arrived."""
-        times = (each.pause.wake_at for each in self.containers)
+        times = [each.next_wake() for each in self.containers]
+        times.append(self._deadline())
         return min((each for each in times if each is not None), default=None)
 
     def handle(self, news: Input, now: Moment) -> list[Effect]:
@@ -86,6 +112,13 @@ class Pod:
         self._take(news, now)
         for each in self.containers:
             each.wake(now)
+        self._look_at_deadline(now)
+        self._restart_all(now)
+        if self._frame.ending is None and is_finished(self.containers):
+            self._end_unless_restarting(now)
+        self._hold_to_ending(now)
+        for each in self.containers:
+            each.stopping.go_if_free(now, turn=may_end(each, self.containers))
         self._give_turns()
         return self._frame.taken()
 
@@ -95,60 +128,83 @@ class Pod:
                 self._apply(news.plan, now)
             case Deleted():
                 self._end(Cause.DELETED, news.grace_s, now)
+            case Condemned():
+                self._condemn(news.sentence, news.grace_s, now)
             case Forgotten():
                 self._end(Cause.FORGOTTEN, news.grace_s, now)
             case Halted():
                 own_s = self.plan.termination_grace_s
                 grace_s = own_s if news.grace_s is None else news.grace_s
                 self._end(Cause.HALTED, grace_s, now)
-            case (
-                ImagePrepared()
-                | PreparationFailed()
-                | RunStarted()
-                | RunRefused()
-                | RunEnded()
-                | MemoryExceeded()
-            ):
-                self._tell_container(self._by_name[news.container], news, now)
+            case ContainerInput():
+                tell(self._by_name[news.container], news, now)
             case _:
                 pass  # time has passed: every input wakes what is due
 
-    def _tell_container(self, container: Container, news: Input, now: Moment) -> None:
-        match news:
-            case ImagePrepared():
-                container.image_prepared(news)
-            case PreparationFailed():
-                container.preparation_failed(news, now)
-            case RunStarted():
-                container.started(news, now)
-            case RunRefused():
-                container.refused(news, now)
-            case RunEnded():
-                container.ended(news, now)
-            case MemoryExceeded():
-                container.memory_exceeded(news.run)
-
     def _apply(self, plan: PodPlan, now: Moment) -> None:
+        """Take a changed plan: other images, an end, a deadline, new ephemeral containers."""
         self._frame.plan = plan
-        for container, changed in zip(self.containers, plan.containers, strict=True):
+        for container, changed in zip(self.containers, plan.containers, strict=False):
             container.redefine(changed, now)
+        for added in plan.containers[len(self.containers) :]:
+            container = Container(self._frame, added)
+            self.containers.append(container)
+            self._by_name[added.name] = container
         if plan.deletion is not None:
             self._end(Cause.DELETED, plan.deletion.grace_s, now)
+
+    # Ending
+
+    def _deadline(self) -> float | None:
+        """Return when the pod has run for long enough, if that is still to come."""
+        deadline_s = self.plan.active_deadline_s
+        if deadline_s is None or self.quiet or self._frame.sentence is not None or self.stopped:
+            return None
+        return self._begun_at + deadline_s
+
+    def _look_at_deadline(self, now: Moment) -> None:
+        deadline = self._deadline()
+        if deadline is not None and now.mono >= deadline:
+            self._condemn(DEADLINE, self.plan.termination_grace_s, now)
+
+    def _condemn(self, sentence: Sentence, grace_s: float, now: Moment) -> None:
+        if self._frame.sentence is None and not self.stopped:
+            self._frame.sentence = sentence
+            self._frame.tell(occurrences.sentenced(sentence, now))
+        self._end(Cause.CONDEMNED, grace_s, now)
 
     def _end(self, cause: Cause, grace_s: float, now: Moment) -> None:
         self._frame.end(cause, grace_s, now)
         for each in self.containers:
-            each.stop(now)
+            each.stopping.stop(now)
+
+    def _end_unless_restarting(self, now: Moment) -> None:
+        if not self._frame.restarting_all:
+            self._end(Cause.FINISHED, self.plan.termination_grace_s, now)
+
+    def _hold_to_ending(self, now: Moment) -> None:
+        """A start that could not be taken back any more ends as soon as it is one."""
+        if self._frame.ending is not None:
+            for each in self.containers:
+                if each.phase in STAYING or each.phase not in UNDERWAY | {Phase.ENDED}:
+                    each.stopping.stop(now)
+
+    def _restart_all(self, now: Moment) -> None:
+        """End all containers, then let all begin anew; ephemeral ones are not part of it."""
+        if not self._frame.restarting_all or self._frame.ending is not None:
+            return
+        own = [each for each in self.containers if each.plan.role is not ContainerRole.EPHEMERAL]
+        for each in own:
+            each.stopping.reset(now)
+        if all(each.phase in (Phase.ENDED, Phase.PENDING) for each in own):
+            self._frame.restarting_all = False
+            for each in own:
+                each.begin_anew()
 
     def _give_turns(self) -> None:
-        """Begin containers in spec order, each when the one before has had its first attempt."""
-        if self._frame.ending is not None:
-            return
-        for each in self.containers:
-            if each.phase is Phase.PENDING:
+        if not self._frame.starts_nothing:
+            for each in may_begin(self.containers):
                 each.begin()
-            if not each.tried:
-                return
 
     def record(self, started_at: datetime, life: int) -> PodRecord:
         """Return what must survive."""
@@ -158,5 +214,34 @@ class Pod:
             name=self.plan.name,
             started_at=started_at,
             start_count=life,
-            containers=tuple(each.record() for each in self.containers),
+            containers=tuple(record_of(each) for each in self.containers),
+            sentence=self._frame.sentence,
+            restarting_all=self._frame.restarting_all,
         )
+
+
+def tell(container: Container, news: ContainerInput, now: Moment) -> None:
+    """Hand a container what concerns it alone."""
+    match news:
+        case ImagePrepared():
+            container.image_prepared(news)
+        case PreparationFailed():
+            container.preparation_failed(news, now)
+        case RunStarted():
+            container.started(news, now)
+        case RunRefused():
+            container.refused(news, now)
+        case RunEnded():
+            container.ended(news, now)
+        case MemoryExceeded():
+            container.stopping.exceed_memory(news.run)
+        case _:
+            _tell_of_check(container, news, now)
+
+
+def _tell_of_check(container: Container, news: ContainerInput, now: Moment) -> None:
+    match news:
+        case ProbeFinished():
+            container.probed(news, now)
+        case HookFinished():
+            container.hook_finished(news, now)

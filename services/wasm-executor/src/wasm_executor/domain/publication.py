@@ -9,6 +9,7 @@ and is shown soon; a process that only waits to be forked is worth waiting for.
 import msgspec
 
 from contract.messages.report import ContainerReport
+from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.moments import Moment
 
 
@@ -19,6 +20,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     stopped: bool
     generation: int
     plan_digest: str
+    sentence: Sentence | None = None
+    restarting_all: bool = False
 
 
 class Publication:
@@ -51,4 +54,6 @@ class Publication:
             self._said is not None
             and self._said.containers == content.containers
             and self._said.stopped == content.stopped
+            and self._said.sentence == content.sentence
+            and self._said.restarting_all == content.restarting_all
         )

@@ -7,6 +7,7 @@ decides: nothing runs twice, and nothing that is finished runs again.
 """
 
 import signal
+import zlib
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -17,18 +18,23 @@ from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, Deletion, PodPlan
 from contract.messages.report import ContainerReport, Running, Terminated, Waiting
 from wasm_executor.domain import verdicts
-from wasm_executor.domain.backoff import after_crash
+from wasm_executor.domain.backoff import BackOff, after_crash
 from wasm_executor.domain.checkpoint import ContainerRecord, PodRecord
 from wasm_executor.domain.container import Container
-from wasm_executor.domain.frame import Frame, Rules
+from wasm_executor.domain.frame import Cause, Frame, Rules
+from wasm_executor.domain.health import Past
 from wasm_executor.domain.history import container_id
-from wasm_executor.domain.inputs import Deleted, Input, RunEnded
+from wasm_executor.domain.inputs import Input, RunEnded
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.states import Phase
+from wasm_executor.domain.turns import is_finished
+from wasm_executor.domain.verdicts import After
 
 NO_LIFE: Final = -1
 """The start count of a record that no keeper of ours wrote."""
+NO_RUN: Final = -1
+"""Of a container that never began."""
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,21 +72,39 @@ def restore(
     news: list[Input] = []
     for wanted in plan.containers:
         past = pasts.get(wanted.name, ContainerRecord(name=wanted.name))
-        container = _with_history(frame, wanted, past)
+        container = _with_history(frame, wanted, past, now)
         containers.append(container)
         run = runs.get((past.name, past.run)) if past.underway else None
         if run is not None or (past.underway and not same_life):
             news.extend(_resume(container, past, run, now, same_life=same_life))
         else:
             _hold(container, past, now)
+    frame.restarting_all = record.restarting_all
+    _go_on_ending(frame, containers, record, now)
+    begun_at = now.mono - now.passed_since(record.started_at)
+    return Restored(pod=Pod(frame, containers, begun_at), news=tuple(news))
+
+
+def _go_on_ending(
+    frame: Frame, containers: Sequence[Container], record: PodRecord, now: Moment
+) -> None:
+    """End what was ending: nothing that the past tells of may start anything then."""
+    plan = frame.plan
+    frame.sentence = record.sentence
+    if is_finished(containers) and not frame.restarting_all:
+        frame.end(Cause.FINISHED, plan.termination_grace_s, now)
+    if record.sentence is not None:
+        frame.end(Cause.CONDEMNED, plan.termination_grace_s, now)
     if plan.deletion is not None:
-        news.append(Deleted(grace_s=_remaining_grace(plan.deletion, now)))
-    return Restored(pod=Pod(frame, containers), news=tuple(news))
+        frame.end(Cause.DELETED, _remaining_grace(plan.deletion, now), now)
 
 
-def _with_history(frame: Frame, plan: ContainerPlan, past: ContainerRecord) -> Container:
+def _with_history(
+    frame: Frame, plan: ContainerPlan, past: ContainerRecord, now: Moment
+) -> Container:
     container = Container(frame, plan)
     container.history.recall(past)
+    container.retries.recall(past.crash, now)
     container.tried = past.run >= 0
     return container
 
@@ -95,11 +119,23 @@ def _resume(
 ) -> list[Input]:
     """Go on with a run that came to be; return its end if it has one."""
     started_at = (run.started_at if run else past.started_at) or now.wall
-    container.resume(run.pid if run else None, started_at, now)
+    container.history.resume_run(started_at)
+    known = Past(
+        age_s=now.passed_since(started_at),
+        started=past.started,
+        ready=past.ready,
+        share=_share(container),
+    )
+    container.resume(run.pid if run else None, known, now)
     if run is not None and run.end is None:
         return []
     end = run.end if run is not None and run.end is not None else _killed(past, started_at, now)
     return [msgspec.structs.replace(end, lost=not same_life and _is_kill(end))]
+
+
+def _share(container: Container) -> float:
+    """Return a number from 0 to 1, of this container and no other."""
+    return zlib.crc32(container.history.current_id.encode()) / 2**32
 
 
 def _killed(past: ContainerRecord, started_at: datetime, now: Moment) -> RunEnded:
@@ -137,7 +173,8 @@ def _hold(container: Container, past: ContainerRecord, now: Moment) -> None:
 
 
 def _runs_again(container: Container, end: Terminated) -> bool:
-    return verdicts.runs_again(container.frame.plan.restart_policy, end.exit_code)
+    following = verdicts.after(container.frame.plan, container.plan, end.exit_code)
+    return following is not After.OVER
 
 
 def _remaining_grace(deletion: Deletion, now: Moment) -> float:
@@ -168,13 +205,24 @@ def _past_of(report: ContainerReport) -> ContainerRecord:
     began = not isinstance(state, Waiting) or report.last_state is not None
     return ContainerRecord(
         name=report.name,
-        run=report.restart_count if began else -1,
+        run=report.restart_count if began else NO_RUN,
         underway=isinstance(state, Running),
         started_at=state.started_at if isinstance(state, Running) else None,
         latest_end=state if isinstance(state, Terminated) else report.last_state,
         previous_end=report.last_state if ended else None,
         image_id=report.image_id,
+        started=report.started,
+        ready=report.ready,
     )
+
+
+def is_ahead(told: PodRecord, record: PodRecord) -> bool:
+    """Say whether the status tells of a run that our record does not know.
+
+    Then another executor has had the pod since, and what we remember of it is over.
+    """
+    known = {each.name: each.run for each in record.containers}
+    return any(each.run > known.get(each.name, NO_RUN) for each in told.containers)
 
 
 def caught_up(record: PodRecord, present: Sequence[Present]) -> PodRecord:
@@ -207,9 +255,14 @@ def ended_without_plan(record: PodRecord, run: Present, rules: Rules) -> PodReco
             run.end, container_id(record.uid, run.container, run.run), memory_exceeded=False
         ),
         previous_end=past.latest_end,
-        crash=after_crash(past.crash, run.end.at, rules.restarts).following,
+        crash=_crash_after(past, run.end.at, rules),
     )
     return msgspec.structs.replace(record, containers=tuple(known.values()))
+
+
+def _crash_after(past: ContainerRecord, ended_at: datetime, rules: Rules) -> BackOff:
+    since_s = (ended_at - past.crash.updated_at).total_seconds() if past.crash else 0.0
+    return after_crash(past.crash, since_s, ended_at, rules.restarts).following
 
 
 def record_of_present(

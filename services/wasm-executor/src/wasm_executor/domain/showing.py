@@ -1,5 +1,6 @@
 """A container in the terms of `containerStatuses`."""
 
+from contract.messages.pod import ContainerRole
 from contract.messages.report import (
     ContainerReport,
     ContainerState,
@@ -7,14 +8,14 @@ from contract.messages.report import (
     Terminated,
 )
 from wasm_executor.domain.container import Container
-from wasm_executor.domain.pause import CREATING
-from wasm_executor.domain.states import ALIVE, SHOWS, Form
+from wasm_executor.domain.pause import first_waiting
+from wasm_executor.domain.states import SHOWS, Form
 
 
 def show(container: Container) -> ContainerReport:
     """Return what this container's state looks like from outside."""
     state, last_state = _states(container)
-    alive = container.phase in ALIVE
+    is_init = container.plan.role is ContainerRole.INIT
     return ContainerReport(
         name=container.plan.name,
         state=state,
@@ -23,8 +24,8 @@ def show(container: Container) -> ContainerReport:
         container_id=container.history.shown_id,
         image=container.plan.image,
         image_id=container.history.image_id,
-        ready=alive,
-        started=alive,
+        ready=container.succeeded if is_init else container.health.ready,
+        started=container.health.started,
     )
 
 
@@ -36,4 +37,4 @@ def _states(container: Container) -> tuple[ContainerState, Terminated | None]:
         return Running(started_at=history.started_at), history.latest_end
     if history.latest_end is not None and (form is Form.TERMINATED or waiting is None):
         return history.latest_end, history.previous_end
-    return waiting or CREATING, history.latest_end
+    return waiting or first_waiting(container.frame.plan), history.latest_end

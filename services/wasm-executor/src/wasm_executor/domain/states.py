@@ -19,7 +19,11 @@ class Phase(StrEnum):
     """The attempt's own reason is shown."""
     IMAGE_BACK_OFF = "image-back-off"
     STARTING = "starting"
+    POST_START = "post-start"
+    """It runs, and so does its postStart hook: the next container waits for both."""
     RUNNING = "running"
+    LEAVING = "leaving"
+    """It shall end: its preStop hook runs, or others have to end before it."""
     STOPPING = "stopping"
     """Told to end, still running."""
     START_FAILED = "start-failed"
@@ -38,14 +42,19 @@ class Event(StrEnum):
     SHOWN_ENOUGH = "shown-enough"
     DELAY_PASSED = "delay-passed"
     STARTED = "started"
+    STARTED_WITH_HOOK = "started-with-hook"
+    HOOK_DONE = "hook-done"
     NOT_STARTED = "not-started"
     NOT_STARTED_FOR_GOOD = "not-started-for-good"
+    LEAVE_BEGUN = "leave-begun"
     STOP_SENT = "stop-sent"
     ENDED_RESTARTS = "ended-restarts"
     ENDED_BACKS_OFF = "ended-backs-off"
     ENDED_FOR_GOOD = "ended-for-good"
     DISCARDED = "discarded"
     """The pod ends while no process of this container exists."""
+    RESET = "reset"
+    """All containers of the pod begin anew."""
 
 
 class Form(StrEnum):
@@ -80,12 +89,26 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {
     },
     Phase.STARTING: {
         Event.STARTED: Phase.RUNNING,
+        Event.STARTED_WITH_HOOK: Phase.POST_START,
         Event.NOT_STARTED: Phase.START_FAILED,
         Event.NOT_STARTED_FOR_GOOD: Phase.ENDED,
         # No process came of it: what was prepared is of no use now.
         Event.PREPARATION_FAILED: Phase.NOT_PREPARED,
     },
+    Phase.POST_START: {
+        Event.HOOK_DONE: Phase.RUNNING,
+        Event.LEAVE_BEGUN: Phase.LEAVING,
+        Event.ENDED_RESTARTS: Phase.PREPARING,
+        Event.ENDED_BACKS_OFF: Phase.CRASH_BACK_OFF,
+        Event.ENDED_FOR_GOOD: Phase.ENDED,
+    },
     Phase.RUNNING: {
+        Event.LEAVE_BEGUN: Phase.LEAVING,
+        Event.ENDED_RESTARTS: Phase.PREPARING,
+        Event.ENDED_BACKS_OFF: Phase.CRASH_BACK_OFF,
+        Event.ENDED_FOR_GOOD: Phase.ENDED,
+    },
+    Phase.LEAVING: {
         Event.STOP_SENT: Phase.STOPPING,
         Event.ENDED_RESTARTS: Phase.PREPARING,
         Event.ENDED_BACKS_OFF: Phase.CRASH_BACK_OFF,
@@ -93,6 +116,7 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {
     },
     Phase.STOPPING: {
         Event.ENDED_RESTARTS: Phase.PREPARING,
+        Event.ENDED_BACKS_OFF: Phase.CRASH_BACK_OFF,
         Event.ENDED_FOR_GOOD: Phase.ENDED,
     },
     Phase.START_FAILED: {
@@ -104,7 +128,9 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {
         Event.DELAY_PASSED: Phase.PREPARING,
         Event.DISCARDED: Phase.ENDED,
     },
-    Phase.ENDED: {},
+    Phase.ENDED: {
+        Event.RESET: Phase.PENDING,
+    },
 }
 
 SHOWS: Final[dict[Phase, Form]] = {
@@ -113,21 +139,27 @@ SHOWS: Final[dict[Phase, Form]] = {
     Phase.NOT_PREPARED: Form.WAITING,
     Phase.IMAGE_BACK_OFF: Form.WAITING,
     Phase.STARTING: Form.AS_BEFORE,
+    Phase.POST_START: Form.RUNNING,
     Phase.RUNNING: Form.RUNNING,
+    Phase.LEAVING: Form.RUNNING,
     Phase.STOPPING: Form.RUNNING,
     Phase.START_FAILED: Form.WAITING,
     Phase.CRASH_BACK_OFF: Form.WAITING,
     Phase.ENDED: Form.TERMINATED,
 }
 
-ALIVE: Final = frozenset({Phase.RUNNING, Phase.STOPPING})
+STAYING: Final = frozenset({Phase.POST_START, Phase.RUNNING})
+"""It runs, and nobody wants it to end."""
+
+ALIVE: Final = STAYING | {Phase.LEAVING, Phase.STOPPING}
 """A process of the container exists and has started."""
 
 UNDERWAY: Final = ALIVE | {Phase.STARTING}
 """A process of the container may exist."""
 
-UNSETTLED: Final = frozenset({Phase.PENDING, Phase.PREPARING, Phase.STARTING})
-"""Something else is about to be true: a report may wait a moment for it."""
+UNSETTLED: Final = frozenset({Phase.PREPARING, Phase.STARTING})
+"""Something else is about to be true: a report may wait a moment for it. A pending container waits
+for another one, and shows what it will show until that one moves."""
 
 
 class IllegalTransitionError(Exception):

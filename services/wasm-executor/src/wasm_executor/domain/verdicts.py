@@ -1,9 +1,16 @@
 """What an exit means: the reason that users read, and whether the container runs again."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Final
 
-from contract.messages.pod import RestartPolicy
+from contract.messages.pod import (
+    ContainerPlan,
+    ContainerRole,
+    PodPlan,
+    RestartPolicy,
+    RuleAction,
+)
 from contract.messages.report import Terminated
 from wasm_executor.domain.inputs import RunEnded
 
@@ -18,8 +25,43 @@ START_ERROR_CODE: Final = 128
 LOST_MESSAGE: Final = "The container could not be located when the pod was terminated"
 
 
-def runs_again(policy: RestartPolicy, exit_code: int) -> bool:
-    """Say whether the pod's restart policy starts a container again after this exit code."""
+class After(StrEnum):
+    """What follows on the end of a run."""
+
+    RESTART = "restart"
+    RESTART_ALL = "restart-all"
+    OVER = "over"
+
+
+def after(pod: PodPlan, container: ContainerPlan, exit_code: int) -> After:
+    """Say what the restart rules and policies want after an exit."""
+    match container.role:
+        case ContainerRole.EPHEMERAL:
+            return After.OVER
+        case ContainerRole.SIDECAR:
+            return After.RESTART
+    if container.restart_policy is not None:
+        for rule in container.restart_rules:
+            if rule.matches(exit_code):
+                everything = rule.action is RuleAction.RESTART_ALL
+                return After.RESTART_ALL if everything else After.RESTART
+    if exit_code == 0 and container.role is ContainerRole.INIT:
+        return After.OVER
+    return After.RESTART if _restarts(_policy(pod, container), exit_code) else After.OVER
+
+
+def replaces_killed(pod: PodPlan, container: ContainerPlan) -> bool:
+    """Say whether a container that a probe had killed runs again: exit codes count for nothing."""
+    if container.role is ContainerRole.SIDECAR:
+        return True
+    return _policy(pod, container) is not RestartPolicy.NEVER
+
+
+def _policy(pod: PodPlan, container: ContainerPlan) -> RestartPolicy:
+    return container.restart_policy or pod.restart_policy
+
+
+def _restarts(policy: RestartPolicy, exit_code: int) -> bool:
     match policy:
         case RestartPolicy.ALWAYS:
             return True

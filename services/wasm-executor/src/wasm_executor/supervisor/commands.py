@@ -21,7 +21,7 @@ from servicekit.bus import Bus
 from servicekit.errors import BusUnavailableError
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
-from wasm_executor.domain.ordering import Rank, Standing, standing
+from wasm_executor.domain.ordering import Rank, Standing, adds_only_ephemeral, standing
 from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import StoredPlan
@@ -125,12 +125,10 @@ class Commands:
     def _take(self, task: PodTask | None, stored: StoredPlan, command: PodApply) -> None:
         if task is None:
             self._store(stored)
-            self._roster.add(stored, command.last_status)
+            self._roster.add(stored, command.last_status, command.started_at)
             return
         self._require_room(task)
-        if [c.name for c in task.stored.plan.containers] != [
-            c.name for c in stored.plan.containers
-        ]:
+        if not adds_only_ephemeral(task.stored.plan, stored.plan):
             raise CommandError(400, "the containers of a pod cannot change")
         self._store(stored)
         task.stored = stored

@@ -62,10 +62,9 @@ class Node:
             log.warning("standing.write_failed", reason=error.reason)
 
     def drop_stored_plans(self) -> None:
-        """Another runs these pods now."""
+        """Another runs these pods now: no supervisor after this one goes on with them."""
         for stored in self.plans.load():
             self.plans.drop(stored.plan.uid)
-            self.checkpoint.drop(stored.plan.uid)
 
     @property
     def life(self) -> int:

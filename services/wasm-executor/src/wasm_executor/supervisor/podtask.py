@@ -152,7 +152,8 @@ class PodTask:
         effects = self.pod.handle(news, present)
         while not self._queue.empty():
             effects += self.pod.handle(self._queue.get_nowait(), present)
-        for phase, container in zip(before, self.pod.containers, strict=True):
+        # An input may add containers, which have no phase before it.
+        for phase, container in zip(before, self.pod.containers, strict=False):
             if container.phase is not phase and container.phase in NEWS:
                 log.info("container.moved", **telling(container))
         self._node.checkpoint.keep(self.pod.record(self.started_at, self._node.life))
@@ -171,6 +172,8 @@ class PodTask:
             stopped=self.pod.stopped,
             generation=self.pod.plan.generation,
             plan_digest=self.stored.digest,
+            sentence=self.pod.sentence,
+            restarting_all=self.pod.restarting_all,
         )
 
     async def _say_what_is_new(self) -> None:

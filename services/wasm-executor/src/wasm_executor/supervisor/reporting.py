@@ -97,6 +97,9 @@ class Voice:
             started_at=self._started_at,
             containers=content.containers,
             stopped=content.stopped,
+            reason="" if content.sentence is None else content.sentence.reason,
+            message="" if content.sentence is None else content.sentence.message,
+            restarting_all=content.restarting_all,
         )
         return self._last
 

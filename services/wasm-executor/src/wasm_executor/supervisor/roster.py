@@ -4,7 +4,9 @@ import asyncio
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from datetime import datetime
 
+import msgspec
 import structlog
 
 from contract.digests import inventory_digest
@@ -16,6 +18,7 @@ from wasm_executor.domain.inputs import Halted
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.restoring import (
     Present,
+    is_ahead,
     new_record,
     record_of_present,
     record_of_status,
@@ -96,11 +99,19 @@ class Roster:
 
     # Beginning
 
-    def add(self, stored: StoredPlan, last_status: Sequence[ContainerReport] = ()) -> None:
-        """Begin a pod whose plan has just arrived; go on with what ran of it without one."""
+    def add(
+        self,
+        stored: StoredPlan,
+        last_status: Sequence[ContainerReport] = (),
+        started_at: datetime | None = None,
+    ) -> None:
+        """Begin a pod whose plan has just arrived; go on with what ran of it without one.
+
+        `last_status` and `started_at` are what the API server shows of it.
+        """
         uid = stored.plan.uid
         present = self._planless.give(uid)
-        task = self._begin(stored, present, last_status)
+        task = self._begin(stored, present, last_status, started_at)
         strays = _strays(task, present)
         if strays:
             self._node.tasks.create_task(self._end_strays(uid, strays), name=f"strays-{uid}")
@@ -113,7 +124,7 @@ class Roster:
             runs.setdefault(key.uid, []).append(present_of(process))
         for each in stored:
             present = runs.pop(each.plan.uid, [])
-            task = self._begin(each, present, ())
+            task = self._begin(each, present)
             await self._end_strays(each.plan.uid, _strays(task, present))
         for uid, present in runs.items():
             if uid in self._node.checkpoint.records:
@@ -133,10 +144,13 @@ class Roster:
         self,
         stored: StoredPlan,
         present: Sequence[Present],
-        last_status: Sequence[ContainerReport],
+        last_status: Sequence[ContainerReport] = (),
+        started_at: datetime | None = None,
     ) -> PodTask:
         moment = now()
         record = self._past(stored, present, last_status, moment)
+        if started_at is not None and started_at < record.started_at:
+            record = msgspec.structs.replace(record, started_at=started_at)
         same_life = record.start_count == self._node.life
         restored = restore(
             stored.plan, record, present, same_life=same_life, now=moment, rules=self._node.rules
@@ -157,13 +171,12 @@ class Roster:
         moment: Moment,
     ) -> PodRecord:
         record = self._node.checkpoint.records.get(stored.plan.uid)
-        if record is not None:
+        told = record_of_status(stored.plan, last_status, moment)
+        if record is not None and (present or not is_ahead(told, record)):
             return record
         if present:
             return record_of_present(stored.plan, present, self._node.life, moment)
-        if last_status:
-            return record_of_status(stored.plan, last_status, moment)
-        return new_record(stored.plan, self._node.life, moment)
+        return told if last_status else new_record(stored.plan, self._node.life, moment)
 
     # Living and ending
 
@@ -200,7 +213,8 @@ class Roster:
     async def halt(self, *, drop: bool) -> None:
         """End everything that runs and wait for it; where the plan is lost, so is its grace.
 
-        `drop` also forgets the pods, and hurries: another executor runs them by now.
+        `drop` also forgets the pods, those of earlier lives too, and hurries: another executor
+        runs them by now.
         """
         pods = list(self._pods.values())
         for task in pods:
@@ -210,10 +224,17 @@ class Roster:
         for task in pods:
             await task.ended.wait()
         if drop:
-            for uid in planless:
-                await self._drop(uid)
             for task in pods:
                 await self.bury(task)
+            for uid in tuple(self._node.checkpoint.records):
+                await self._drop(uid)
+            await self._end_the_rest()
+
+    async def _end_the_rest(self) -> None:
+        """End what was never adopted: a supervisor before this one died while it lost the name."""
+        for process in await self._node.keeper.containers():
+            uid = RunKey.parse(process.key).uid
+            await end_stray(self._node, uid, present_of(process))
 
     async def audit_regularly(self, interval_s: float) -> None:
         """Hold the pods against the keeper's table, which cannot be wrong. Until cancelled.

@@ -1,0 +1,51 @@
+"""Removes folders that guests could write to.
+
+A guest may nest folders deeper than paths and descriptors reach, and put symlinks where files were.
+So nothing is followed and nothing is walked down: a folder in a folder is first moved up, under a
+name that no guest can know. What an earlier life did not finish is finished by the next removal.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+
+class Remover:
+    """Works in one folder of its own, on the file system of what it removes."""
+
+    def __init__(self, workplace: Path) -> None:
+        self._workplace = str(workplace)
+        workplace.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def remove(self, folder: str) -> None:
+        """Remove a folder, if there is one. Blocks: call it in a thread, and when no guest writes.
+
+        It is out of its place at once. What cannot be removed stays for the next call.
+        """
+        with suppress(OSError):
+            self._take(folder)
+        while self._empty_all():
+            pass
+
+    def _take(self, folder: str) -> None:
+        os.rename(folder, f"{self._workplace}/{secrets.token_hex(8)}")  # noqa: PTH104 - as below
+
+    def _empty_all(self) -> bool:
+        """Empty and remove the folders that are here now; False if none would go."""
+        with os.scandir(self._workplace) as folders:
+            removed = sum(self._empty(each.path) for each in folders)
+        return removed > 0
+
+    def _empty(self, folder: str) -> bool:
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        self._take(entry.path)
+                    else:
+                        os.unlink(entry.path)  # noqa: PTH108 - a guest may have made a million
+            os.rmdir(folder)  # noqa: PTH106 - as above
+        except OSError:
+            return False
+        return True
