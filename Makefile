@@ -75,10 +75,12 @@ lint: setup ## Lint, format, types and layers
 	@for folder in $(FOLDERS); do $(PYTHON) -m mypy "$$folder" || exit 1; done
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@$(PYTHON) dev/document_settings.py --check
+	@$(PYTHON) dev/document_states.py --check
 
 .PHONY: docs
 docs: setup ## Write the pages that are made from the code
 	@$(PYTHON) dev/document_settings.py
+	@$(PYTHON) dev/document_states.py
 
 .PHONY: bench
 bench: setup ## Measure start, burst, status writes, memory and logs on a real control plane
