@@ -42,11 +42,12 @@ class CountingPods:
         self._pods = pods
         self._log_root = log_root
         self.policies: dict[str, str] = {}
+        self._uids: dict[str, str] = {}
 
     def seen_from(self, log_root: Path) -> "CountingPods":
         """The same pods, with the log files of another executor."""
         other = CountingPods(self._plane, self._pods, log_root)
-        other.policies = self.policies
+        other.policies, other._uids = self.policies, self._uids
         return other
 
     def create(self, images: Images, node: str, count: int) -> None:
@@ -59,12 +60,14 @@ class CountingPods:
     def add(self, images: Images, node: str, name: str, policy: str) -> None:
         """One more, of this name and policy."""
         self.policies[name] = policy
-        self._pods.create(counting_pod(images, node, name, policy))
+        created = self._pods.create(counting_pod(images, node, name, policy))
+        self._uids[name] = created["metadata"]["uid"]
 
     def remove(self, name: str) -> None:
-        """Deletes a pod and waits until it is gone."""
+        """Deletes a pod and waits until it is gone, its logs too."""
         self._pods.delete(name)
         eventually(lambda: self._pods.is_gone(name))
+        eventually(lambda: not self._folder(name).exists())
         del self.policies[name]
 
     def names(self, *policies: str) -> list[Name]:
@@ -125,11 +128,14 @@ class CountingPods:
 
     def written(self, name: Name, run: int = 0) -> list[int]:
         """The numbers in the log file of one run; every line must be whole and its own."""
-        (folder,) = self._log_root.glob(f"pods/{self._pods.namespace}_{name.pod}_*")
-        file = folder / name.container / f"{run}.log"
+        file = self._folder(name.pod) / name.container / f"{run}.log"
         text = file.read_text() if file.exists() else ""
         lines = text.rpartition("\n")[0].splitlines()
         return [_number(line, _CRI_LINE.fullmatch(line), name) for line in lines]
+
+    def _folder(self, pod_name: str) -> Path:
+        uid = self._uids[pod_name]
+        return self._log_root / "pods" / f"{self._pods.namespace}_{pod_name}_{uid}"
 
     def shown(self) -> dict[Name, list[int]]:
         """The numbers that `kubectl logs` shows of every container."""
