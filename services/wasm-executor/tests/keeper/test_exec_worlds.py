@@ -1,0 +1,297 @@
+"""A command in a container's world: what it has of it, how it ends, what it leaves: nothing."""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from exec_rig import C, ExecRig, exec_rig
+from keeper_rig import (
+    DEADLINE_S,
+    KeeperProcess,
+    children,
+    descriptors,
+    is_alive,
+    kill,
+    numbered,
+    wait_until,
+)
+
+from contract.messages.pod import ContainerPlan
+from wasm_executor.supervisor.execing import MAX_OUTPUT_BYTES, Stdio
+from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
+
+WASM_PAGE = 64 * 1024
+
+
+@pytest.fixture
+async def rig(keeper: KeeperProcess) -> AsyncIterator[ExecRig]:
+    async with keeper.supervise() as supervisor, exec_rig(keeper, supervisor) as rig:
+        yield rig
+
+
+async def test_command_has_its_own_arguments_and_the_containers_environment(rig: ExecRig) -> None:
+    environment = (("GREETING", "good day"), ("TWICE", "1"), ("TWICE", "2"))
+    target = rig.target("environ", "-v", env=environment)
+    container = await rig.start(target)
+    await rig.supervisor.next_exit()
+    result = await rig.execs.output_of(target, ["environ", "--health"], DEADLINE_S)
+    assert result.outcome.exit_code == 0
+    assert result.outcome.failure is None
+    own = result.output.decode()
+    assert own == "environ\0--health\0GREETING=good day\0TWICE=2\0"
+    assert own.replace("--health", "-v") == container.content()
+
+
+async def test_code_and_both_streams_in_their_order_come_back(rig: ExecRig) -> None:
+    result = await rig.execs.output_of(rig.target("hello"), ["hello"], DEADLINE_S)
+    assert (result.outcome.exit_code, result.output) == (3, b"hello\nworld\noh\n")
+    assert not result.outcome.timed_out
+    assert not list(rig.keeper.folder.rglob("*.log"))
+
+
+async def test_command_sees_the_folders_of_its_containers_run(rig: ExecRig) -> None:
+    target = rig.target("prestat")
+    await rig.start(target)
+    await rig.supervisor.next_exit()
+    result = await rig.execs.output_of(target, ["prestat"], DEADLINE_S)
+    exists = 20
+    assert (result.outcome.exit_code, result.output) == (exists, b"/dev")
+
+
+async def test_end_of_a_command_is_not_the_end_of_a_run(rig: ExecRig) -> None:
+    target = rig.target("sleep")
+    container = await rig.start(target)
+    await rig.execs.output_of(rig.target("hello"), ["hello"], DEADLINE_S)
+    await rig.execs.output_of(target, ["sleep"], 0.05)
+    assert is_alive(container.pid)
+    assert rig.supervisor.client.exits.empty()
+
+
+async def test_time_out_kills_and_says_so(rig: ExecRig) -> None:
+    began = time.monotonic()
+    running = asyncio.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], 0.5))
+    (pid,) = await rig.running()
+    result = await running
+    assert result.outcome.timed_out
+    assert result.outcome.exit_code == 137
+    assert 0.5 <= time.monotonic() - began < 2
+    assert not is_alive(pid)
+    await rig.until_gone()
+
+
+async def test_cancelled_caller_kills_it(rig: ExecRig) -> None:
+    running = asyncio.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], None))
+    (pid,) = await rig.running()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    wait_until(lambda: not is_alive(pid))
+    await rig.until_gone()
+
+
+async def test_caller_cancelled_at_any_moment_of_the_start_leaves_nothing(rig: ExecRig) -> None:
+    target = rig.target("sleep")
+    for turn in range(30):
+        running = asyncio.create_task(rig.execs.output_of(target, ["sleep"], None))
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+    await rig.until_gone()
+    async with asyncio.timeout(DEADLINE_S):
+        while rig.execs._live:
+            await asyncio.sleep(0.005)
+    assert await rig.rows() == []
+
+
+async def test_end_of_its_containers_run_kills_its_own_execs_only(rig: ExecRig) -> None:
+    target, other = rig.target("sleep"), rig.target("sleep")
+    ending = [asyncio.create_task(rig.execs.output_of(target, ["sleep"], None)) for _ in range(2)]
+    staying = asyncio.create_task(rig.execs.output_of(other, ["sleep"], None))
+    await rig.running(3)
+    rig.execs.end_all(target.plan.uid, C)
+    for each in ending:
+        result = await each
+        assert (result.outcome.exit_code, result.outcome.timed_out) == (137, False)
+    assert len(await rig.running(1)) == 1
+    rig.execs.end_all(other.plan.uid)
+    assert (await staying).outcome.exit_code == 137
+
+
+async def test_three_at_once_do_not_wait_for_one_another(rig: ExecRig) -> None:
+    target = rig.target("counter")
+    async with asyncio.TaskGroup() as tasks:
+        slow = tasks.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], 1.5))
+        quick = [
+            tasks.create_task(rig.execs.output_of(target, ["counter", str(n)], DEADLINE_S))
+            for n in (5, 50, 500)
+        ]
+        for each, count in zip(quick, (5, 50, 500), strict=True):
+            assert (await each).output == numbered(count).encode()
+        assert not slow.done()
+
+
+async def test_first_10_kib_are_kept_and_the_rest_holds_up_nobody(rig: ExecRig) -> None:
+    lines = 100_000
+    result = await rig.execs.output_of(rig.target("counter"), ["counter", str(lines)], DEADLINE_S)
+    assert result.outcome.exit_code == 0
+    assert result.output == numbered(lines).encode()[:MAX_OUTPUT_BYTES]
+
+
+async def test_who_writes_for_ever_costs_the_event_loop_little(rig: ExecRig) -> None:
+    target = rig.target("counter")
+    began = time.thread_time()
+    result = await rig.execs.output_of(target, ["counter", str(2**31)], 1.0)
+    assert result.outcome.timed_out
+    assert result.output == numbered(1000).encode()[:MAX_OUTPUT_BYTES]
+    assert time.thread_time() - began < 0.3
+
+
+async def test_caller_may_talk_with_it_over_descriptors_of_his_own(rig: ExecRig) -> None:
+    stdin, said = os.pipe2(os.O_CLOEXEC)
+    heard, stdout = os.pipe2(os.O_CLOEXEC)
+    stdio = Stdio(stdin, stdout, stdout)
+    running = asyncio.create_task(rig.execs.run(rig.target("drain"), ["drain"], stdio, None))
+    await rig.running()
+    os.close(stdin)
+    os.close(stdout)
+    assert await asyncio.to_thread(os.read, heard, 100) == b"ready\n"
+    os.close(said)
+    assert (await running).exit_code == 7
+    assert await asyncio.to_thread(os.read, heard, 100) == b"drained\n"
+    assert await asyncio.to_thread(os.read, heard, 100) == b""
+    os.close(heard)
+
+
+async def test_command_that_is_not_there_starts_nothing(rig: ExecRig) -> None:
+    before = children(rig.keeper.pid)
+    result = await rig.execs.output_of(rig.target("sleep"), ["sh", "-c", "true"], DEADLINE_S)
+    assert result.outcome.exit_code == 127
+    assert result.outcome.failure == 'exec: "sh": executable file not found in $PATH'
+    assert children(rig.keeper.pid) == before
+
+
+async def test_module_that_cannot_start_says_why(rig: ExecRig) -> None:
+    result = await rig.execs.output_of(rig.target("no_start"), ["no_start"], DEADLINE_S)
+    assert result.outcome.exit_code == 126
+    assert result.outcome.failure is not None
+    assert "no function `_start`" in result.outcome.failure
+    assert await rig.rows() == []
+
+
+async def test_engines_part_of_the_memory_limit_holds(rig: ExecRig) -> None:
+    target = rig.target("grow", memory_limit_bytes=80 * WASM_PAGE)
+    result = await rig.execs.output_of(target, ["grow"], DEADLINE_S)
+    assert result.outcome.exit_code == 100
+
+
+async def test_command_above_its_containers_memory_limit_is_killed(rig: ExecRig) -> None:
+    target = rig.target("greedy", memory_limit_bytes=128 * WASM_PAGE)
+    result = await rig.execs.output_of(target, ["greedy"], DEADLINE_S)
+    assert (result.outcome.exit_code, result.outcome.timed_out) == (137, False)
+    assert not rig.node.memory._watched
+
+
+def own_descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_50_execs_leave_no_descriptor_and_no_row(rig: ExecRig) -> None:
+    target = rig.target("hello", memory_limit_bytes=1 << 30)
+    await rig.execs.output_of(target, ["hello"], DEADLINE_S)
+    held = sorted(descriptors(rig.keeper.pid))
+    ours = own_descriptors()
+    for _ in range(10):
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(5):
+                tasks.create_task(rig.execs.output_of(target, ["hello"], DEADLINE_S))
+    assert sorted(descriptors(rig.keeper.pid)) == held
+    assert own_descriptors() == ours
+    assert await rig.rows() == []
+    assert not list((rig.keeper.folder / "run" / "outcomes").iterdir())
+
+
+async def test_exec_survives_a_killed_zygote(rig: ExecRig) -> None:
+    target = rig.target("hello")
+    for _ in range(3):
+        kill(rig.keeper.zygote_pid())
+        result = await rig.execs.output_of(target, ["hello"], DEADLINE_S)
+        assert (result.outcome.exit_code, result.output) == (3, b"hello\nworld\noh\n")
+
+
+async def test_killed_keeper_kills_it_and_the_caller_hears(rig: ExecRig) -> None:
+    running = asyncio.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], None))
+    (pid,) = await rig.running()
+    kill(rig.keeper.pid)
+    async with asyncio.timeout(DEADLINE_S):
+        assert (await running).outcome.failure == "the keeper closed its end"
+    wait_until(lambda: not is_alive(pid))
+
+
+async def test_next_supervisor_ends_what_this_one_ran_and_shares_no_number(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as first, exec_rig(keeper, first) as rig:
+        target = rig.target("sleep")
+        container = await rig.start(target)
+        running = asyncio.create_task(rig.execs.output_of(target, ["sleep"], None))
+        (pid,) = await rig.running()
+        (left,) = await rig.rows()
+        kill(first.pid)
+        async with keeper.supervise() as second, exec_rig(keeper, second) as successor:
+            own = asyncio.create_task(successor.execs.output_of(target, ["sleep"], None))
+            await successor.running(2)
+            table = successor.execs.clear(await second.client.containers())
+            assert [row.key for row in table] == [container.key]
+            await successor.until_gone(left.key)
+            assert not is_alive(pid)
+            await successor.running(1)
+            assert second.client.exits.empty()
+            assert is_alive(container.pid)
+            own.cancel()
+        running.cancel()
+
+
+def plan(image: str, *command: str) -> ContainerPlan:
+    return ContainerPlan(name=C, image=image, command=command)
+
+
+@pytest.mark.parametrize(
+    ("container", "wanted"),
+    [
+        (plan("registry.example:5000/team/hello:1.2"), "hello"),
+        (plan("hello@sha256:0000"), "/usr/bin/hello"),
+        (plan("file:/srv/guests/hello.wasm"), "hello.wasm"),
+        (plan("hello", "/app/server", "--port"), "/app/server"),
+        (plan("hello", "/app/server"), "server"),
+        (plan("hello", "/app/server"), "/other/hello"),
+    ],
+)
+def test_containers_own_module_is_named_by_image_or_command(
+    container: ContainerPlan, wanted: str
+) -> None:
+    require_program(container, [wanted, "-v"])
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (["sh", "-c"], 'exec: "sh": executable file not found in $PATH'),
+        ([""], 'exec: "": executable file not found in $PATH'),
+        (["--port"], 'exec: "--port": executable file not found in $PATH'),
+        (["/bin/sh"], 'exec: "/bin/sh": stat /bin/sh: no such file or directory'),
+        (["/data/x.wasm"], 'exec: "/data/x.wasm": stat /data/x.wasm: no such file or directory'),
+        (["server/"], 'exec: "server/": stat server/: no such file or directory'),
+        ([], "you must specify at least one command for the container"),
+    ],
+)
+def test_everything_else_is_not_found_in_the_words_of_other_runtimes(
+    wanted: list[str], said: str
+) -> None:
+    with pytest.raises(ProgramNotFoundError) as refused:
+        require_program(plan("hello", "/app/server", "--port"), wanted)
+    assert refused.value.message == said

@@ -1,0 +1,130 @@
+"""Containers on a real keeper and commands in their worlds, without bus and pods."""
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from keeper_rig import DEADLINE_S, Container, KeeperProcess, Supervisor
+
+from contract.ids import ContainerName, NodeName, PodUid
+from contract.messages.form import Incarnation
+from contract.messages.pod import ContainerPlan, PodPlan
+from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedImage, World
+from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec
+from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor.execing import Execs, ExecTarget
+from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.lastwords import LastWords
+from wasm_executor.supervisor.memory import MemoryWatch
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.reporting import Reporter
+from wasm_executor.supervisor.runs import RunKey, log_path
+from wasm_executor.supervisor.work import process_plan
+
+C = ContainerName("c")
+MEMORY_CHECK_S = 0.02
+
+
+@dataclass
+class ExecRig:
+    """One supervisor's execs, and the node under them."""
+
+    keeper: KeeperProcess
+    supervisor: Supervisor
+    node: Node
+    last_words: LastWords
+    execs: Execs
+    pods: "itertools.count[int]" = field(default_factory=itertools.count)
+
+    def target(self, guest: str, *args: str, **of_container: Any) -> ExecTarget:
+        """Return a pod of one container that runs a guest; nothing of it is started."""
+        image = f"registry.example/guests/{guest}:1"
+        container = ContainerPlan(name=C, image=image, args=args, **of_container)
+        uid = PodUid(f"uid{next(self.pods)}")
+        plan = PodPlan(uid=uid, namespace="default", name="p", containers=(container,))
+        return ExecTarget(plan, container, 0, self._image(image, guest))
+
+    def _image(self, image: str, guest: str) -> PreparedImage:
+        artifact = self.supervisor.compiler.artifact(guest)
+        facts = ArtifactFacts(
+            kind=ArtifactKind(artifact.kind),
+            world=World.COMMAND,
+            wasm_bytes=0,
+            object_bytes=0,
+            compile_s=0,
+        )
+        return PreparedImage(
+            image=image,
+            image_id=image,
+            manifest_digest="",
+            layer_digest="",
+            aot_path=Path(artifact.path),
+            facts=facts,
+            size_bytes=0,
+        )
+
+    async def start(self, target: ExecTarget) -> Container:
+        """Start the container itself, as its pod would."""
+        plan, container, run, image = target
+        log = log_path(self.node.settings.log_root, plan, container.name, run)
+        spec = SpawnSpec(key=str(RunKey(plan.uid, container.name, run)), log_path=str(log))
+        process = process_plan(plan, container, image)
+        preopens = self.last_words.prepare(plan.uid, container, run)
+        return await self.supervisor.spawn(
+            spec, msgspec.structs.replace(process, preopens=preopens)
+        )
+
+    async def rows(self) -> list[ContainerProcess]:
+        """Return the execs in the keeper's table."""
+        async with asyncio.timeout(DEADLINE_S):
+            table = await self.supervisor.client.containers()
+        return [row for row in table if EXEC_SUFFIX in row.key]
+
+    async def running(self, count: int = 1) -> list[int]:
+        """Wait until so many execs run; return their processes."""
+        async with asyncio.timeout(DEADLINE_S):
+            while True:
+                pids = [row.pid for row in await self.rows() if row.exit is None]
+                if len(pids) == count:
+                    return pids
+                await asyncio.sleep(0.005)
+
+    async def until_gone(self, key: str = "") -> None:
+        """Wait until one exec, or any, has left the keeper's table."""
+        async with asyncio.timeout(DEADLINE_S):
+            while any(key in row.key for row in await self.rows()):
+                await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterator[ExecRig]:
+    """Be the part of a supervisor that runs commands."""
+    settings = ExecutorSettings(
+        node_name="n",
+        data_dir=keeper.folder / "data",
+        run_dir=keeper.folder / "run",
+        log_root=keeper.folder / "logs",
+    )
+    incarnation = Incarnation(
+        executor_id=supervisor.executor_id, start_count=supervisor.start_count
+    )
+    identity = Identity(incarnation=incarnation, epoch=supervisor.epoch, keeper_fd=-1)
+    async with asyncio.TaskGroup() as tasks:
+        node = Node(
+            settings,
+            identity,
+            tasks,
+            keeper=supervisor.client,
+            images=asyncio.get_running_loop().create_future(),
+            reporter=Reporter(NodeName("n"), incarnation, supervisor.epoch),
+        )
+        node.memory = MemoryWatch(keeper.pid)
+        looking = tasks.create_task(node.memory.look_often(MEMORY_CHECK_S))
+        words = LastWords(settings)
+        yield ExecRig(keeper, supervisor, node, words, Execs(node, words))
+        looking.cancel()
