@@ -22,7 +22,7 @@ def test_a_rolling_update_puts_new_pods_for_old_and_never_has_too_few_or_too_man
     assert "successfully rolled out" in workloads.kubectl(*ROLLOUT)
     eventually(lambda: len(workloads.pods.all()) == REPLICAS)
     assert images(workloads) == {second_image}
-    assert shown(workloads) == {"second\n"}
+    workloads.await_shown("second\n")
     assert not before & uids(workloads)
     assert fewest_available(history) >= REPLICAS - 1
     assert most_at_once(history) <= REPLICAS + 1
@@ -40,7 +40,7 @@ def test_undo_brings_the_former_image_back_and_never_has_too_few(
     workloads.kubectl(*ROLLOUT)
     eventually(lambda: len(workloads.pods.all()) == REPLICAS)
     assert images(workloads) == {first_image}
-    assert shown(workloads) == {"first\n"}
+    workloads.await_shown("first\n")
     assert fewest_available(history) >= REPLICAS
     annotations = workloads.get(Kind.DEPLOYMENT, NAME)["metadata"]["annotations"]
     assert annotations["deployment.kubernetes.io/revision"] == "3"
@@ -81,10 +81,6 @@ def images(workloads: Workloads) -> set[str]:
         for each in workloads.pods.all()
         for status in each["status"]["containerStatuses"]
     }
-
-
-def shown(workloads: Workloads) -> set[str]:
-    return {workloads.pods.logs(each["metadata"]["name"]) for each in workloads.pods.all()}
 
 
 def is_pulling_in_vain(pod: dict[str, Any]) -> bool:

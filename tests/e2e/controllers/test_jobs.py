@@ -116,7 +116,7 @@ def await_condition(workloads: Workloads, kind: str) -> dict[str, Any]:
     def ask() -> dict[str, Any]:
         conditions = workloads.status(Kind.JOB, NAME).get("conditions", [])
         found: dict[str, dict[str, Any]] = {each["type"]: each for each in conditions}
-        assert found.get(kind, {}).get("status") == "True", f"{conditions}, {workloads.pods.all()}"
+        assert found.get(kind, {}).get("status") == "True", conditions
         return found[kind]
 
     return eventually(ask)

@@ -20,7 +20,7 @@ def test_a_replica_set_scales_to_200_pods_and_back_to_none(
     assert len([each for each in pods if is_available(each)]) == MANY
     assert {each["spec"]["nodeName"] for each in pods} == set(wasmlet_up.nodes)
     anatomy = Anatomy(wasmlet_up)
-    assert len(anatomy.containers()) == MANY
+    eventually(lambda: len(anatomy.containers()) == MANY)
     workloads.scale(Kind.REPLICA_SET, NAME, 0)
     eventually(lambda: not workloads.pods.all(), 50)
     eventually(lambda: not anatomy.containers())

@@ -98,8 +98,9 @@ def condition(pod: Pod, kind: str) -> dict[str, Any]:
 
 
 def is_available(pod: Pod) -> bool:
-    """Ready, and not about to go: what controllers and budgets count."""
-    return condition(pod, "Ready").get("status") == "True" and not is_deleting(pod)
+    """Ready, as controllers and budgets count it, and rightly so: its containers run."""
+    ready = condition(pod, "Ready").get("status") == "True" and not is_deleting(pod)
+    return ready and all("running" in each["state"] for each in pod["status"]["containerStatuses"])
 
 
 def _versions(pods: dict[str, Pod]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from controlplane import ControlPlane
 from e2e.api import Api
 from e2e.expectations import eventually
-from e2e.history import History
+from e2e.history import History, name_of
 from e2e.pods import Pods, pod
 
 
@@ -101,6 +101,11 @@ class Workloads:
         finally:
             process.kill()
             process.wait()
+
+    def await_shown(self, text: str) -> None:
+        """Returns when `kubectl logs` shows this of every pod that there is, and no more."""
+        names = [name_of(each) for each in self.pods.all()]
+        eventually(lambda: [self.pods.logs(name) for name in names] == [text] * len(names))
 
     def history(self) -> History:
         return History(self._api, self.pods.namespace)
