@@ -40,19 +40,24 @@ class Compiler:
             self._done[guest] = self._compile(guest)
         return self._done[guest]
 
+    def add(self, guest: str, wasm: bytes) -> None:
+        """Take a module that another compiler made."""
+        self._done[guest] = self._kept(guest, Module(self._engine, wasm).serialize())
+
+    def _kept(
+        self, guest: str, code: bytes | bytearray, kind: ArtifactKind = ArtifactKind.MODULE
+    ) -> Artifact:
+        path = self._folder / f"{guest}.cwasm"
+        path.write_bytes(code)
+        return Artifact(path=str(path), kind=kind)
+
     def _compile(self, guest: str) -> Artifact:
         texts = (folder / f"{guest}.wat" for folder in GUESTS)
         text = next(each for each in texts if each.exists()).read_text()
-        path = self._folder / f"{guest}.cwasm"
         if "(component" in text:
-            kind, code = ArtifactKind.COMPONENT, Component(self._engine, text).serialize()
-        else:
-            kind, code = (
-                ArtifactKind.MODULE,
-                Module(self._engine, bytes(wat2wasm(text))).serialize(),
-            )
-        path.write_bytes(code)
-        return Artifact(path=str(path), kind=kind)
+            code = Component(self._engine, text).serialize()
+            return self._kept(guest, code, ArtifactKind.COMPONENT)
+        return self._kept(guest, Module(self._engine, bytes(wat2wasm(text))).serialize())
 
 
 @dataclass(frozen=True)
