@@ -54,6 +54,7 @@ def report_of(
     life: Incarnation = LIFE,
     stopped: bool = False,
     plan_digest: str = "d",
+    **more: Any,
 ) -> PodReported:
     return PodReported(
         uid=PodUid(uid),
@@ -63,11 +64,11 @@ def report_of(
         epoch=number[0],
         sequence=number[1],
         plan_digest=plan_digest,
-        generation=1,
         term=STATIC_TERM,
         started_at=AT,
         containers=containers,
         stopped=stopped,
+        **{"generation": 1, **more},
     )
 
 

@@ -20,7 +20,7 @@ from contract.messages.report import (
     Waiting,
 )
 from pod_reconciler.domain.pod import Json, PlacedContainer, Pod
-from pod_reconciler.domain.restarting import could_restart_all, restarts_after
+from pod_reconciler.domain.restarting import could_restart_all, restarts
 from pod_reconciler.domain.times import UNKNOWN_TIME, api_time, api_time_or_null
 
 MESSAGE_BYTES_PER_POD: Final = 12 * 1024
@@ -188,13 +188,15 @@ class _Teller(msgspec.Struct, frozen=True, kw_only=True):
         return told | _without_empty({"signal": state.signal, "containerID": state.container_id})
 
     def _leaves_its_end(self, placed: PlacedContainer, before: Json, after: Json) -> bool:
-        """Whether the API server would refuse this change."""
+        """Whether the change would bring back what ended for good: the API server refuses that."""
         ended = before.get("state", {}).get("terminated")
         if ended is None or "terminated" in after["state"]:
             return False
+        if self.stopped:
+            return True
         if self.all_may_restart and placed.role is not ContainerRole.EPHEMERAL:
             return False
-        return not restarts_after(placed, self.pod.spec, ended)
+        return not restarts(placed, self.pod.spec, ended.get("exitCode", 0))
 
 
 def _settled(report: ContainerReport) -> tuple[ContainerState, Terminated | None]:
