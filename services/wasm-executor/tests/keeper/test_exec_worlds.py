@@ -193,7 +193,7 @@ async def test_command_above_its_containers_memory_limit_is_killed(rig: ExecRig)
     target = rig.target("greedy", memory_limit_bytes=128 * WASM_PAGE)
     result = await rig.execs.output_of(target, ["greedy"], DEADLINE_S)
     assert (result.outcome.exit_code, result.outcome.timed_out) == (137, False)
-    assert not rig.node.memory._watched
+    assert not rig.memory._watched
 
 
 def own_descriptors() -> int:

@@ -11,18 +11,17 @@ from typing import Any
 import msgspec
 from keeper_rig import DEADLINE_S, Container, KeeperProcess, Supervisor
 
-from contract.ids import ContainerName, NodeName, PodUid
+from contract.ids import ContainerName, PodUid
 from contract.messages.form import Incarnation
 from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedImage, World
+from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.execing import Execs, ExecTarget
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.memory import MemoryWatch
-from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.reporting import Reporter
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.work import process_plan
 
@@ -31,12 +30,23 @@ MEMORY_CHECK_S = 0.02
 
 
 @dataclass
+class RigNode:
+    """What execs need of a node."""
+
+    identity: Identity
+    tasks: asyncio.TaskGroup
+    keeper: KeeperClient
+    memory: MemoryWatch
+
+
+@dataclass
 class ExecRig:
-    """One supervisor's execs, and the node under them."""
+    """One supervisor's execs, and what is under them."""
 
     keeper: KeeperProcess
     supervisor: Supervisor
-    node: Node
+    settings: ExecutorSettings
+    memory: MemoryWatch
     last_words: LastWords
     execs: Execs
     pods: "itertools.count[int]" = field(default_factory=itertools.count)
@@ -71,7 +81,7 @@ class ExecRig:
     async def start(self, target: ExecTarget) -> Container:
         """Start the container itself, as its pod would."""
         plan, container, run, image = target
-        log = log_path(self.node.settings.log_root, plan, container.name, run)
+        log = log_path(self.settings.log_root, plan, container.name, run)
         spec = SpawnSpec(key=str(RunKey(plan.uid, container.name, run)), log_path=str(log))
         process = process_plan(plan, container, image)
         preopens = self.last_words.prepare(plan.uid, container, run)
@@ -114,17 +124,10 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         executor_id=supervisor.executor_id, start_count=supervisor.start_count
     )
     identity = Identity(incarnation=incarnation, epoch=supervisor.epoch, keeper_fd=-1)
+    memory = MemoryWatch(keeper.pid)
     async with asyncio.TaskGroup() as tasks:
-        node = Node(
-            settings,
-            identity,
-            tasks,
-            keeper=supervisor.client,
-            images=asyncio.get_running_loop().create_future(),
-            reporter=Reporter(NodeName("n"), incarnation, supervisor.epoch),
-        )
-        node.memory = MemoryWatch(keeper.pid)
-        looking = tasks.create_task(node.memory.look_often(MEMORY_CHECK_S))
+        looking = tasks.create_task(memory.look_often(MEMORY_CHECK_S))
+        node = RigNode(identity, tasks, supervisor.client, memory)
         words = LastWords(settings)
-        yield ExecRig(keeper, supervisor, node, words, Execs(node, words))
+        yield ExecRig(keeper, supervisor, settings, memory, words, Execs(node, words))
         looking.cancel()

@@ -12,7 +12,7 @@ import os
 import signal
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 import structlog
@@ -21,14 +21,13 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.container.plan import ProcessPlan
 from wasm_executor.images.records import PreparedImage
-from wasm_executor.keeper.client import Spawned
+from wasm_executor.keeper.client import KeeperClient, Spawned
 from wasm_executor.keeper.errors import ContainerInUseError, KeeperError, SpawnFailedError
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec, is_exec
 from wasm_executor.supervisor.capturing import Capture
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.lastwords import LastWords
-from wasm_executor.supervisor.memory import Watched
-from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.memory import MemoryWatch, Watched
 from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
 from wasm_executor.supervisor.work import process_plan
 
@@ -46,6 +45,15 @@ RETRY_DELAYS_S: Final = (0.05, 0.1, 0.2, 0.4)
 """A zygote that was killed is back within a moment."""
 LOOK_INTERVAL_S: Final = 0.05
 _NUMBERS_OF_A_LIFE: Final = 10**9
+
+
+class ExecutingNode(Protocol):
+    """What of the node an exec needs."""
+
+    identity: Identity
+    tasks: asyncio.TaskGroup
+    keeper: KeeperClient
+    memory: MemoryWatch
 
 
 class ExecTarget(NamedTuple):
@@ -86,7 +94,7 @@ class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
 class Execs:
     """All of this executor."""
 
-    def __init__(self, node: Node, last_words: LastWords) -> None:
+    def __init__(self, node: ExecutingNode, last_words: LastWords) -> None:
         self._node = node
         self._last_words = last_words
         self._numbers = itertools.count(_first_number(node.identity))
@@ -178,7 +186,9 @@ class _Exec:
     It outlives the caller who is cancelled, because there is a process to see to.
     """
 
-    def __init__(self, node: Node, spec: SpawnSpec, plan: ProcessPlan, stdio: Stdio) -> None:
+    def __init__(
+        self, node: ExecutingNode, spec: SpawnSpec, plan: ProcessPlan, stdio: Stdio
+    ) -> None:
         self.key = spec.key
         self.outcome: asyncio.Future[ExecOutcome] = asyncio.get_running_loop().create_future()
         self._node = node
