@@ -99,7 +99,7 @@ def _initialized(situation: Situation) -> Verdict:
     incomplete = [
         status["name"]
         for container, status in _init_in_order(situation)
-        if not (status["started"] if container.is_sidecar else status["ready"])
+        if not (status.get("started") if container.is_sidecar else status["ready"])
     ]
     before = situation.pod.status.get("conditions") or ()
     was_true = any(

@@ -4,11 +4,12 @@ Ephemeral containers are of no account. Sidecars keep no pod from ending.
 """
 
 from enum import StrEnum
+from typing import NamedTuple
 
 from contract.messages.pod import ContainerRole
 from pod_reconciler.domain.container_status import Statuses
 from pod_reconciler.domain.pod import Json, PlacedContainer, Spec
-from pod_reconciler.domain.restarting import restarts_after
+from pod_reconciler.domain.restarting import RESTARTING_ALL, restarts_after
 
 
 class Phase(StrEnum):
@@ -24,7 +25,12 @@ class Phase(StrEnum):
         return self in (Phase.SUCCEEDED, Phase.FAILED)
 
 
-type _Placed = tuple[PlacedContainer, Json]
+class _Told(NamedTuple):
+    """A container with its status, and whether it is run again after the end that it had."""
+
+    role: ContainerRole
+    status: Json
+    restarts: bool
 
 
 def phase_of(spec: Spec, statuses: Statuses, *, stopped: bool, restarting: bool = False) -> Phase:
@@ -33,39 +39,47 @@ def phase_of(spec: Spec, statuses: Statuses, *, stopped: bool, restarting: bool 
     `stopped` means that nothing will run again, `restarting` that all containers begin anew.
     """
     told = [
-        (placed, statuses.of(placed.container.name))
+        _told(placed, statuses.of(placed.container.name), spec, restarting=restarting)
         for placed in spec.placed()
         if placed.role is not ContainerRole.EPHEMERAL
     ]
-    regular = [each for each in told if each[0].role is ContainerRole.INIT]
-    if any(_has_failed(each, spec) for each in regular):
+    regular = [each for each in told if each.role is ContainerRole.INIT]
+    if any(_has_failed(each) for each in regular):
         return Phase.FAILED
-    sidecars = [each for each in told if each[0].role is ContainerRole.SIDECAR]
-    apps = [each for each in told if each[0].role is ContainerRole.APP]
-    initialized = not restarting and any(_has_run(status) for _, status in apps)
+    sidecars = [each.status for each in told if each.role is ContainerRole.SIDECAR]
+    apps = [each for each in told if each.role is ContainerRole.APP]
+    lasting = [*(each.status for each in apps), *sidecars]
+    initialized = not restarting and any(_has_begun(each.status) for each in apps)
     if (
-        any(_ended(status) is None for _, status in regular)
-        or (not initialized and any(_is_starting(status) for _, status in sidecars))
-        or any(not _has_run(status) for _, status in (*apps, *sidecars))
+        any(_ended(each.status) is None for each in regular)
+        or (not initialized and any(map(_is_starting, sidecars)))
+        or not all(map(_has_run, lasting))
     ):
         return Phase.PENDING
-    if any("running" in status["state"] for _, status in (*apps, *sidecars)):
+    if any("running" in status["state"] for status in lasting):
         return Phase.RUNNING
-    return _phase_of_ended(apps, spec, stopped=stopped)
+    return _phase_of_ended(apps, stopped=stopped)
 
 
-def _phase_of_ended(apps: list[_Placed], spec: Spec, *, stopped: bool) -> Phase:
+def _told(placed: PlacedContainer, status: Json, spec: Spec, *, restarting: bool) -> _Told:
+    ended = _ended(status)
+    again = restarting or _begins_anew(status)
+    restarts = ended is not None and (again or restarts_after(placed, spec, ended))
+    return _Told(placed.role, status, restarts)
+
+
+def _phase_of_ended(apps: list[_Told], *, stopped: bool) -> Phase:
     if not apps:
         return Phase.PENDING
-    if not stopped and any(_is_restarted(each, spec) for each in apps):
+    if not stopped and any(each.restarts for each in apps):
         return Phase.RUNNING
-    succeeded = all(_has_succeeded(status) for _, status in apps)
+    succeeded = all(_has_succeeded(each.status) for each in apps)
     return Phase.SUCCEEDED if succeeded else Phase.FAILED
 
 
 def _ended(status: Json) -> Json | None:
     """How a container ended that does not run now, if it ever ran."""
-    state = status["state"] if "terminated" in status["state"] else status["lastState"]
+    state = status["state"] if "terminated" in status["state"] else status.get("lastState", {})
     ended: Json | None = None if "running" in status["state"] else state.get("terminated")
     return ended
 
@@ -74,22 +88,25 @@ def _has_run(status: Json) -> bool:
     return "running" in status["state"] or _ended(status) is not None
 
 
+def _begins_anew(status: Json) -> bool:
+    """Whether it waits for its turn in a pod of which all containers are restarted."""
+    return bool(status["state"].get("waiting", {}).get("reason") == RESTARTING_ALL)
+
+
+def _has_begun(status: Json) -> bool:
+    """Of an app container: that it ran says that the pod is initialized, until all begin anew."""
+    return _has_run(status) and not _begins_anew(status)
+
+
 def _is_starting(status: Json) -> bool:
     """Of a sidecar that runs, and does not count as started yet."""
-    return "running" in status["state"] and not status["started"]
+    return "running" in status["state"] and not status.get("started")
 
 
-def _has_failed(each: _Placed, spec: Spec) -> bool:
+def _has_failed(each: _Told) -> bool:
     """Of an init container: it ended badly, and is not run again."""
-    ended = _ended(each[1])
-    failed = ended is not None and ended.get("exitCode", 0) != 0
-    return failed and not _is_restarted(each, spec)
-
-
-def _is_restarted(each: _Placed, spec: Spec) -> bool:
-    placed, status = each
-    ended = _ended(status)
-    return ended is not None and restarts_after(placed, spec, ended)
+    ended = _ended(each.status)
+    return ended is not None and ended.get("exitCode", 0) != 0 and not each.restarts
 
 
 def _has_succeeded(status: Json) -> bool:

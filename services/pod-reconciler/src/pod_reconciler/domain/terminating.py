@@ -26,10 +26,10 @@ def has_initialized(spec: Spec, statuses: Statuses) -> bool:
         return True
     last = statuses.init[-1]
     if spec.init_containers[-1].is_sidecar:
-        return "running" in last["state"] and bool(last["started"])
+        return "running" in last["state"] and bool(last.get("started"))
     return any(
         ended is not None and ended.get("exitCode", 0) == 0
-        for ended in (last["state"].get("terminated"), last["lastState"].get("terminated"))
+        for ended in (last["state"].get("terminated"), last.get("lastState", {}).get("terminated"))
     )
 
 
@@ -39,4 +39,4 @@ def _begun(init: Sequence[Json]) -> int:
 
 
 def _has_run(status: Json) -> bool:
-    return "waiting" not in status["state"] or "terminated" in status["lastState"]
+    return "waiting" not in status["state"] or "terminated" in status.get("lastState", {})
