@@ -173,6 +173,32 @@ def test_a_bus_closes_on_the_services_loop_although_its_server_was_killed(
     uvloop.run(life())
 
 
+async def test_a_bus_closes_at_whatever_moment_after_its_server_was_killed(
+    server: EmbeddedNats,
+) -> None:
+    """The client's own task may just then wait for the old transport to close."""
+    async with AsyncExitStack() as stack:
+        buses = [await join(stack, server, Role.LOG_SERVER) for _ in range(6)]
+        server.kill()
+        async with asyncio.TaskGroup() as tasks:
+            closes = [
+                tasks.create_task(_close_when_reconnecting(bus, turns))
+                for turns, bus in enumerate(buses)
+            ]
+        assert not any(each.cancelled() for each in closes)
+
+
+async def _close_when_reconnecting(bus: Bus, turns: int) -> None:
+    connection = bus._control
+    async with asyncio.timeout(5):
+        while not connection.client.is_reconnecting:
+            await asyncio.sleep(0)
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await connection.close()
+    assert connection.client.is_closed
+
+
 async def test_a_command_to_a_service_that_ends_is_refused_and_not_left_unanswered(
     server: EmbeddedNats,
 ) -> None:

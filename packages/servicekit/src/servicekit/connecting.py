@@ -2,8 +2,8 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import nats.errors
 import structlog
@@ -97,7 +97,10 @@ class Connection:
                 await self.client.drain()
         if not self.client.is_closed:
             # RuntimeError is uvloop's: the client flushes into a transport that has closed.
-            with suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError):
+            with (
+                suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError),
+                _others_cancellation_absorbed(),
+            ):
                 await self.client.close()
 
     async def _on_error(self, error: Exception) -> None:
@@ -118,6 +121,22 @@ class Connection:
     async def _on_closed(self) -> None:
         if not self._draining:
             self._closed.set()
+
+
+@contextmanager
+def _others_cancellation_absorbed() -> Iterator[None]:
+    """Let a `CancelledError` that is not meant for this task end the body as if it had returned.
+
+    Where the server has just gone, the client's own task waits for the old transport to close. The
+    client's `close` cancels that task, and with it the future for which it then waits itself.
+    """
+    task = asyncio.current_task()
+    asked = 0 if task is None else task.cancelling()
+    try:
+        yield
+    except asyncio.CancelledError:
+        if task is None or task.cancelling() > asked:
+            raise
 
 
 @asynccontextmanager
