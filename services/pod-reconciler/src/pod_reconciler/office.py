@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 
-import nats.errors
 import structlog
 from nats.aio.subscription import Subscription
 
@@ -19,6 +18,7 @@ from pod_reconciler.lanes import Pace
 from pod_reconciler.links import Links
 from pod_reconciler.serving import Library
 from servicekit.bus import Bus
+from servicekit.ending import end
 
 log = structlog.get_logger()
 
@@ -59,9 +59,7 @@ class Office:
         try:
             yield
         finally:
-            for subscription in subscriptions:
-                with suppress(nats.errors.Error):
-                    await subscription.unsubscribe()
+            await end(*subscriptions)
 
     async def _learn_grants(self) -> None:
         settings = self._links.settings

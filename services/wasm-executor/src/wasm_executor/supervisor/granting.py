@@ -12,7 +12,7 @@ import msgspec
 import structlog
 from nats.aio.subscription import Subscription
 
-from contract.errors import ContractError
+from contract.errors import CommandError, ContractError
 from contract.ids import NodeName
 from contract.messages.form import Done, Incarnation
 from contract.messages.log import LogOpen, LogRead
@@ -26,7 +26,8 @@ from contract.messages.node import (
 )
 from contract.messages.pod import PodApply, PodForget
 from contract.messages.report import ReportAll
-from servicekit.bus import Bus
+from servicekit.bus import Bus, Handler
+from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
 from wasm_executor.supervisor.commands import Commands
 from wasm_executor.supervisor.logs import Logs
@@ -125,14 +126,25 @@ class Grant:
 
     async def _serve(self) -> None:
         tasks, name, bus = self._node.tasks, self._name, self._bus
+        commands, logs, held = self._commands, self._logs, self._while_held
         self._subscriptions = [
-            await bus.serve(tasks, PodApply, name, self._commands.apply),
-            await bus.serve(tasks, PodForget, name, self._commands.forget),
-            await bus.serve(tasks, ReportAll, name, self._commands.report_all),
-            await bus.serve(tasks, NodePing, name, self._commands.ping),
-            await bus.serve(tasks, LogOpen, name, self._logs.open, stream=True),
-            await bus.serve(tasks, LogRead, name, self._logs.read, stream=True),
+            await bus.serve(tasks, PodApply, name, held(commands.apply)),
+            await bus.serve(tasks, PodForget, name, held(commands.forget)),
+            await bus.serve(tasks, ReportAll, name, held(commands.report_all)),
+            await bus.serve(tasks, NodePing, name, held(commands.ping)),
+            await bus.serve(tasks, LogOpen, name, held(logs.open), stream=True),
+            await bus.serve(tasks, LogRead, name, held(logs.read), stream=True),
         ]
+
+    def _while_held[C, R](self, handler: Handler[C, R]) -> Handler[C, R]:
+        """What waits in the queue when the name is lost is refused: its answer would come late."""
+
+        async def answer(node: NodeName, command: C) -> R:
+            if not self.held:
+                raise CommandError(503, "the node name is not held any more")
+            return await handler(node, command)
+
+        return answer
 
     async def beat_regularly(self) -> None:
         while True:
@@ -202,8 +214,7 @@ class Grant:
 
     async def _unsubscribe(self) -> None:
         subscriptions, self._subscriptions = self._subscriptions, []
-        for each in subscriptions:
-            await each.unsubscribe()
+        await end(*subscriptions)
 
     def _keep(self, granted: Incarnation | None) -> None:
         standing = msgspec.structs.replace(self._node.standing, granted=granted)
