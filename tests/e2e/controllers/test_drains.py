@@ -1,4 +1,4 @@
-"""What users expect when they drain a Node: budgets are kept, and everything runs elsewhere."""
+"""What users expect when they empty a Node: budgets are kept, and everything runs elsewhere."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +24,7 @@ from e2e.workloads import Kind, Workloads, replicated, template
 from controlplane import ControlPlane
 
 NAME = "guarded"
+TAINT = "example.com/maintenance"
 REPLICAS = 2
 DRAINED_WITHIN_S = 40
 
@@ -73,6 +74,26 @@ def test_the_last_status_of_an_evicted_pod_says_that_it_was_disrupted(
         assert (target["status"], target["reason"]) == ("True", "EvictionByEvictionAPI")
         assert is_over(pod)
         assert condition(pod, "Ready")["status"] == "False"
+
+
+def test_pods_leave_a_node_whose_new_taint_they_do_not_tolerate(
+    workloads: Workloads, first_image: str, nodes: tuple[str, str]
+) -> None:
+    tainted, other = nodes
+    start(workloads, first_image)
+    history = workloads.history()
+    workloads.kubectl("uncordon", other)
+    workloads.kubectl("taint", "node", tainted, f"{TAINT}=yes:NoExecute")
+    try:
+        eventually(lambda: where(workloads) == [other] * REPLICAS)
+        eventually(lambda: len(workloads.pods.all()) == REPLICAS)
+    finally:
+        workloads.kubectl("taint", "node", tainted, f"{TAINT}-")
+    gone = [moment.pod for moment in history.moments() if moment.kind == DELETED]
+    assert [pod["spec"]["nodeName"] for pod in gone] == [tainted] * REPLICAS
+    reasons = {condition(pod, "DisruptionTarget")["reason"] for pod in gone}
+    assert reasons == {"DeletionByTaintManager"}
+    assert all(is_over(pod) for pod in gone)
 
 
 def test_an_eviction_that_the_budget_does_not_allow_is_refused_and_touches_nothing(
