@@ -1,0 +1,1 @@
+"""Probes and httpGet hooks: how a node asks a container how it is."""
