@@ -85,6 +85,8 @@ class ProbeFinished(ContainerInput, frozen=True, kw_only=True):
     verdict: Verdict
     output: str = ""
     warning: str = ""
+    state: Verdict = Verdict.UNKNOWN
+    """In which state an UNKNOWN leaves the container, as the kubelet words it."""
 
 
 class HookFinished(ContainerInput, frozen=True, kw_only=True):

@@ -60,7 +60,7 @@ def probed(container: ContainerPlan, news: ProbeFinished, now: Moment) -> Iterat
         case Verdict.FAILURE:
             yield _warning(container, now, "Unhealthy", f"{name} probe failed: {news.output}")
         case Verdict.UNKNOWN:
-            text = f"{name} probe errored and resulted in unknown state: {news.output}"
+            text = f"{name} probe errored and resulted in {news.state} state: {news.output}"
             yield _warning(container, now, "Unhealthy", text)
 
 

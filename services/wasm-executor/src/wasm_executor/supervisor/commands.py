@@ -23,6 +23,7 @@ from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
 from wasm_executor.domain.ordering import Rank, Standing, adds_only_ephemeral, standing
 from wasm_executor.errors import PlanNotStoredError
+from wasm_executor.supervisor.beginning import Shown
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import StoredPlan
 from wasm_executor.supervisor.podtask import PodTask
@@ -125,7 +126,8 @@ class Commands:
     def _take(self, task: PodTask | None, stored: StoredPlan, command: PodApply) -> None:
         if task is None:
             self._store(stored)
-            self._roster.add(stored, command.last_status, command.started_at)
+            shown = Shown(containers=command.last_status, started_at=command.started_at)
+            self._roster.add(stored, shown)
             return
         self._require_room(task)
         if not adds_only_ephemeral(task.stored.plan, stored.plan):

@@ -13,6 +13,7 @@ import structlog
 from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan
 from wasm_executor.domain.effects import (
+    AbandonHook,
     AbandonImage,
     AbandonRun,
     AbandonStart,
@@ -20,6 +21,8 @@ from wasm_executor.domain.effects import (
     Effect,
     ForgetRun,
     PrepareImage,
+    RunHook,
+    RunProbe,
     SignalRun,
     StartRun,
 )
@@ -28,13 +31,15 @@ from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.verdicts import KILLED_CODE
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerError
+from wasm_executor.supervisor.checks import Checks
+from wasm_executor.supervisor.execing import Execs
 from wasm_executor.supervisor.logfiles import drop_runs_before
 from wasm_executor.supervisor.memory import Watched
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, pod_log_folder
 from wasm_executor.supervisor.starting import RunStart
-from wasm_executor.supervisor.work import Tell, broken, prepare_image
+from wasm_executor.supervisor.work import Tell, broken, image_of_run, prepare_image
 
 log = structlog.get_logger()
 
@@ -42,7 +47,9 @@ log = structlog.get_logger()
 class Hands:
     """One pod's."""
 
-    def __init__(self, node: Node, pod: Pod, put: Callable[[Input], None], tell: Tell) -> None:
+    def __init__(
+        self, node: Node, execs: Execs, pod: Pod, put: Callable[[Input], None], tell: Tell
+    ) -> None:
         self._node = node
         self._pod = pod
         self._put = put
@@ -50,11 +57,13 @@ class Hands:
         self._images: dict[ContainerName, PreparedImage] = {}
         self._work: dict[ContainerName, asyncio.Task[None]] = {}
         self._starts: dict[ContainerName, RunStart] = {}
+        self._checks = Checks(node, execs, pod, put, self._image_of)
 
     def drop_all(self) -> None:
         """Nobody waits for anything any more."""
         for work in self._work.values():
             work.cancel()
+        self._checks.drop_all()
 
     async def do(self, effect: Effect) -> None:
         match effect:
@@ -68,8 +77,19 @@ class Hands:
                 await self._starts[effect.container].abandon()
             case AbandonRun():
                 await self._abandon(effect)
+            case RunProbe() | RunHook() | AbandonHook():
+                self._check(effect)
             case SignalRun() | CloseStdin() | ForgetRun():
                 await self._command_keeper(effect)
+
+    def _check(self, effect: RunProbe | RunHook | AbandonHook) -> None:
+        match effect:
+            case RunProbe():
+                self._checks.probe(effect)
+            case RunHook():
+                self._checks.hook(effect)
+            case AbandonHook():
+                self._checks.abandon_hook(effect.container)
 
     def _begin(self, want: PrepareImage | StartRun, work: Coroutine[None, None, Input]) -> None:
         name = f"pod-{self._pod.plan.uid}-{want.container}"
@@ -149,8 +169,27 @@ class Hands:
                 case CloseStdin():
                     await keeper.close_stdin(key)
                 case ForgetRun():
-                    self._node.memory.unwatch(key)
+                    self._let_go(effect, key)
                     await keeper.forget(key)
+
+    def _let_go(self, effect: ForgetRun, key: str) -> None:
+        """Hold nothing of a run that is over; what it said last is told by now."""
+        self._node.memory.unwatch(key)
+        self._checks.end(effect.container)
+        name = f"last-words-{key}"
+        self._node.tasks.create_task(self._drop_last_words(effect), name=name)
+
+    async def _drop_last_words(self, effect: ForgetRun) -> None:
+        uid, drop = self._pod.plan.uid, self._node.last_words.drop_run
+        await asyncio.to_thread(drop, uid, effect.container, effect.run)
+
+    async def _image_of(self, container: ContainerName) -> PreparedImage:
+        """Return what a container's current run is made of."""
+        known = self._images.get(container)
+        if known is None:
+            of = next(each for each in self._pod.containers if each.plan.name == container)
+            known = self._images[container] = await image_of_run(self._node, of)
+        return known
 
     async def _abandon(self, effect: AbandonRun) -> None:
         """The keeper drops a run that is dead, its log written or not; a live one it keeps."""

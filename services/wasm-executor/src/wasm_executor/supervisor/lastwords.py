@@ -16,11 +16,13 @@ import stat
 from contextlib import suppress
 from typing import Final, NamedTuple
 
+import msgspec
 import structlog
 
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import ContainerPlan, MessagePolicy
+from contract.messages.pod import ContainerPlan, MessagePolicy, PodPlan
 from wasm_executor.container.plan import Preopen
+from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.logfiles import place_of_tail, read_on
 from wasm_executor.supervisor.removing import Remover
@@ -128,6 +130,15 @@ class LastWords:
                 said = (said + _plain(part.data))[-LOG_BYTES:]
                 part = read_on(path, part.place, _CHUNK_BYTES)
         return said
+
+
+def with_last_words(words: LastWords, pod: PodPlan, end: RunEnded) -> RunEnded:
+    """Return the end of a run with what it said last, or with what is known otherwise."""
+    container = next((each for each in pod.containers if each.name == end.container), None)
+    if container is None:
+        return end
+    said = words.read(pod, container, end.run, end.exit_code)
+    return msgspec.structs.replace(end, message=said) if said else end
 
 
 def _end_of(path: str) -> bytes:

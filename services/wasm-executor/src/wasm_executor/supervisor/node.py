@@ -5,6 +5,7 @@ import os
 
 import structlog
 
+from wasm_executor.checking.sockets import SocketHolders
 from wasm_executor.domain.backoff import BackOffRules
 from wasm_executor.domain.frame import Rules
 from wasm_executor.errors import PlanNotStoredError
@@ -13,6 +14,7 @@ from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.checkpoints import Checkpoint
 from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.logreaders import LogReaders
 from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.plans import PlanStore, Standing
@@ -44,6 +46,8 @@ class Node:
         self.checkpoint = Checkpoint(settings.data_dir)
         self.log_readers = LogReaders()
         self.memory = MemoryWatch(os.getppid())
+        self.last_words = LastWords(settings)
+        self.socket_holders = SocketHolders()
         self.rules = rules_of(settings)
         self.standing = self.plans.load_standing()
 

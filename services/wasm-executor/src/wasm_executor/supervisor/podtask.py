@@ -23,6 +23,7 @@ from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.publication import Content, Publication
 from wasm_executor.domain.states import Phase
 from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor.execing import Execs
 from wasm_executor.supervisor.hands import Hands
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
@@ -58,7 +59,13 @@ class PodTask:
     """Runs until the pod is forgotten or the executor stops."""
 
     def __init__(
-        self, node: Node, stored: StoredPlan, pod: Pod, started_at: datetime, news: Sequence[Input]
+        self,
+        node: Node,
+        execs: Execs,
+        stored: StoredPlan,
+        pod: Pod,
+        started_at: datetime,
+        news: Sequence[Input],
     ) -> None:
         self.stored = stored
         self.started_at = started_at
@@ -71,7 +78,7 @@ class PodTask:
         room = QUEUE_ROOM + QUEUE_ROOM_PER_CONTAINER * len(pod.containers)
         self._queue: asyncio.Queue[Input] = asyncio.Queue(room)
         self._first = tuple(news)
-        self._hands = Hands(node, pod, self.put, self._tell_from_work)
+        self._hands = Hands(node, execs, pod, self.put, self._tell_from_work)
         self._happened: list[Occurrence] = []
         self._timer: asyncio.TimerHandle | None = None
         self._report_at: float | None = None

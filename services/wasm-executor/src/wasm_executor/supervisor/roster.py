@@ -4,30 +4,24 @@ import asyncio
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
 
-import msgspec
 import structlog
 
 from contract.digests import inventory_digest
 from contract.ids import PodUid
-from contract.messages.report import ContainerReport, InventoryEntry
-from wasm_executor.domain.checkpoint import PodRecord
+from contract.messages.report import InventoryEntry
 from wasm_executor.domain.frame import MIN_GRACE_S, Cause
 from wasm_executor.domain.inputs import Halted
-from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.restoring import (
     Present,
-    is_ahead,
-    new_record,
-    record_of_present,
-    record_of_status,
-    restore,
 )
 from wasm_executor.domain.states import ALIVE
 from wasm_executor.errors import KeeperLostError
 from wasm_executor.keeper.errors import KeeperError
-from wasm_executor.keeper.protocol import ContainerProcess, Exit
+from wasm_executor.keeper.protocol import ContainerProcess, Exit, is_exec
+from wasm_executor.supervisor.beginning import Shown, begin
+from wasm_executor.supervisor.execing import Execs
+from wasm_executor.supervisor.lastwords import with_last_words
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.planless import Planless, end_stray
@@ -51,6 +45,7 @@ class Roster:
         self._node = node
         self._pods: dict[PodUid, PodTask] = {}
         self._planless = Planless(node)
+        self._execs = Execs(node, node.last_words)
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
@@ -99,19 +94,11 @@ class Roster:
 
     # Beginning
 
-    def add(
-        self,
-        stored: StoredPlan,
-        last_status: Sequence[ContainerReport] = (),
-        started_at: datetime | None = None,
-    ) -> None:
-        """Begin a pod whose plan has just arrived; go on with what ran of it without one.
-
-        `last_status` and `started_at` are what the API server shows of it.
-        """
+    def add(self, stored: StoredPlan, shown: Shown) -> None:
+        """Begin a pod whose plan has just arrived; go on with what ran of it without one."""
         uid = stored.plan.uid
         present = self._planless.give(uid)
-        task = self._begin(stored, present, last_status, started_at)
+        task = self._begin(stored, present, shown)
         strays = _strays(task, present)
         if strays:
             self._node.tasks.create_task(self._end_strays(uid, strays), name=f"strays-{uid}")
@@ -119,12 +106,12 @@ class Roster:
     async def adopt(self, stored: Iterable[StoredPlan], table: Iterable[ContainerProcess]) -> None:
         """Go on with what a supervisor before this one had, and end what belongs to nobody."""
         runs: dict[PodUid, list[Present]] = {}
-        for process in table:
+        for process in self._execs.clear(table):
             key = RunKey.parse(process.key)
             runs.setdefault(key.uid, []).append(present_of(process))
         for each in stored:
             present = runs.pop(each.plan.uid, [])
-            task = self._begin(each, present)
+            task = self._begin(each, present, Shown())
             await self._end_strays(each.plan.uid, _strays(task, present))
         for uid, present in runs.items():
             if uid in self._node.checkpoint.records:
@@ -140,43 +127,11 @@ class Roster:
         for stray in strays:
             await end_stray(self._node, uid, stray)
 
-    def _begin(
-        self,
-        stored: StoredPlan,
-        present: Sequence[Present],
-        last_status: Sequence[ContainerReport] = (),
-        started_at: datetime | None = None,
-    ) -> PodTask:
-        moment = now()
-        record = self._past(stored, present, last_status, moment)
-        if started_at is not None and started_at < record.started_at:
-            record = msgspec.structs.replace(record, started_at=started_at)
-        same_life = record.start_count == self._node.life
-        restored = restore(
-            stored.plan, record, present, same_life=same_life, now=moment, rules=self._node.rules
-        )
-        task = PodTask(self._node, stored, restored.pod, record.started_at, restored.news)
-        for each in restored.pod.containers:
-            if each.pid is not None:
-                task.watch_memory(each.plan.name, each.history.run, each.pid)
+    def _begin(self, stored: StoredPlan, present: Sequence[Present], shown: Shown) -> PodTask:
+        task = begin(self._node, self._execs, stored, present, shown)
         self._pods[stored.plan.uid] = task
         self._node.tasks.create_task(self._live(task), name=f"pod-{stored.plan.uid}")
         return task
-
-    def _past(
-        self,
-        stored: StoredPlan,
-        present: Sequence[Present],
-        last_status: Sequence[ContainerReport],
-        moment: Moment,
-    ) -> PodRecord:
-        record = self._node.checkpoint.records.get(stored.plan.uid)
-        told = record_of_status(stored.plan, last_status, moment)
-        if record is not None and (present or not is_ahead(told, record)):
-            return record
-        if present:
-            return record_of_present(stored.plan, present, self._node.life, moment)
-        return told if last_status else new_record(stored.plan, self._node.life, moment)
 
     # Living and ending
 
@@ -208,6 +163,7 @@ class Roster:
         if record is not None:
             folder = pod_log_folder(node.settings.log_root, record)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        await asyncio.to_thread(node.last_words.drop, uid)
         log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:
@@ -272,10 +228,12 @@ class Roster:
         if not self._adopted:
             self._early.append(exit_)
             return
+        if is_exec(exit_.key):
+            return  # of an earlier supervisor, and seen to
         key = RunKey.parse(exit_.key)
         task = self._pods.get(key.uid)
         if task is not None and not task.ended.is_set():
-            task.put(run_ended(exit_))
+            task.put(with_last_words(self._node.last_words, task.pod.plan, run_ended(exit_)))
         elif not self._planless.hear(key, run_ended(exit_)):
             with suppress(KeeperError):
                 await self._node.keeper.forget(exit_.key)

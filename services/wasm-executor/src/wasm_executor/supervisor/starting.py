@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
+import msgspec
 import structlog
 
 from contract.messages.pod import ContainerPlan, Drain, PodPlan
@@ -54,7 +55,11 @@ class RunStart:
         self._want = want
         self._image = image
         self._on_pid = on_pid
-        self._process = process_plan(plan, container, image)
+        # Its execs see the same folders; see `Execs`.
+        last_words = node.last_words.prepare(plan.uid, container, want.run)
+        self._process = msgspec.structs.replace(
+            process_plan(plan, container, image), preopens=last_words
+        )
         settings = node.settings
         self._spec = SpawnSpec(
             key=str(RunKey(plan.uid, container.name, want.run)),

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from typing import Final
 
 from contract.ids import ContainerName
-from contract.messages.pod import ContainerPlan, PodPlan
+from contract.messages.pod import ContainerPlan, PodPlan, PullPolicy
 from contract.messages.report import Occurrence
 from wasm_executor.container.plan import Artifact, ArtifactKind, ProcessPlan
+from wasm_executor.domain.container import Container
 from wasm_executor.domain.effects import PrepareImage
 from wasm_executor.domain.inputs import Input, PreparationFailed
 from wasm_executor.images.errors import ImageError, ImagePullError
+from wasm_executor.images.localfile import PREFIX
 from wasm_executor.images.policy import ImageEvent, back_off_message
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.supervisor.moments import now
@@ -52,6 +54,14 @@ async def prepare_image(node: Node, want: PrepareImage, tell: Tell) -> PreparedI
             message=error.message,
             back_off_message=shown_after if isinstance(error, ImagePullError) else None,
         )
+
+
+async def image_of_run(node: Node, container: Container) -> PreparedImage:
+    """Return what a run that was taken over is made of; raises `ImageError` where it is gone."""
+    images = await asyncio.shield(node.images)
+    local = container.history.image.startswith(PREFIX)
+    image = container.history.image if local else container.history.image_id
+    return await images.ensure(image, PullPolicy.NEVER)
 
 
 def process_plan(plan: PodPlan, container: ContainerPlan, image: PreparedImage) -> ProcessPlan:
