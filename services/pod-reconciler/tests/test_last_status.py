@@ -5,17 +5,15 @@ from datetime import UTC, datetime
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
-from reconciler_peer import AT
-from reconciler_samples import pod_json, pod_of, report_of
+from reconciler_peer import AT, container, ended, running
+from reconciler_samples import AROUND, pod_json, pod_of, report_of
 
 from contract.ids import ContainerName
 from contract.messages.report import ContainerReport, Running, Terminated, Waiting
 from pod_reconciler.domain.recalling import last_status
 from pod_reconciler.domain.rendering import render
-from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.domain.times import UNKNOWN_TIME
 
-AROUND = Surroundings(node="wasm-1", host_ip="192.0.2.7")
 moments = st.datetimes(
     datetime(2020, 1, 1),  # noqa: DTZ001 - the strategy adds the zone
     datetime(2030, 1, 1),  # noqa: DTZ001 - as above
@@ -62,3 +60,30 @@ def test_a_written_container_status_is_recalled_as_it_was_reported(
 
 def test_a_pod_without_status_recalls_nothing() -> None:
     assert last_status(pod_of(pod_json())) == ()
+
+
+def test_containers_of_every_kind_are_recalled_as_they_start() -> None:
+    pod = pod_of(
+        pod_json(
+            initContainers=[
+                {"name": "prepare", "image": "i"},
+                {"name": "proxy", "image": "i", "restartPolicy": "Always"},
+            ],
+            ephemeralContainers=[{"name": "debug", "image": "i"}],
+        )
+    )
+    reports = (
+        container(ended(0), "prepare", ready=True),
+        container(running(), "proxy", ready=False),
+        container(running()),
+        container(running(), "debug"),
+    )
+    status = render(pod, report_of("u-1", *reports), AROUND, AT)
+    recalled = last_status(msgspec.structs.replace(pod, status=status))
+    assert [(each.name, each.ready, each.started) for each in recalled] == [
+        ("prepare", True, False),
+        ("proxy", False, True),
+        ("main", True, True),
+        ("debug", False, False),
+    ]
+    assert [each.state for each in recalled] == [each.state for each in reports]

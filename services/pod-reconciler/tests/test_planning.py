@@ -6,16 +6,13 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from reconciler_samples import deleted, pod_json, pod_of
+from reconciler_samples import AROUND, deleted, pod_json, pod_of
 
 from contract.digests import plan_digest
 from contract.messages.pod import Drain, PullPolicy, RestartPolicy
 from pod_reconciler.domain.expansion import expand
 from pod_reconciler.domain.planning import default_pull_policy, plan_of
-from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.errors import PlanError
-
-AROUND = Surroundings(node="wasm-1", host_ip="192.0.2.7")
 
 
 def container_plan(**fields: Any) -> Any:

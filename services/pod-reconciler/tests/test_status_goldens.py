@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from reconciler_objects import merged_status
+from reconciler_samples import AROUND
 
 from contract.codec import decode
 from contract.messages.report import PodReported
@@ -21,11 +22,9 @@ from kubekit.patches import status_patch
 from pod_reconciler.domain.conditions import OWNED
 from pod_reconciler.domain.pod import STATUS_FIELDS, Pod, pod_from_json
 from pod_reconciler.domain.rendering import OWNERSHIP, render
-from pod_reconciler.domain.surroundings import Surroundings
 
 GOLDEN = Path(__file__).parent / "golden"
 CASES = sorted(path.name.removesuffix(".input.json") for path in GOLDEN.glob("*.input.json"))
-AROUND = Surroundings(node="wasm-1", host_ip="192.0.2.7")
 NOW = datetime(2026, 1, 31, 12, 0, 30, 999, tzinfo=UTC)
 LATER = datetime(2026, 1, 31, 13, 0, tzinfo=UTC)
 

@@ -8,16 +8,14 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 from reconciler_objects import Json, merged_status
-from reconciler_samples import pod_of
+from reconciler_samples import AROUND, pod_of
 from reconciler_statuses import FIELDS, pods, refusals, reports
 
 from contract.messages.report import PodReported
 from kubekit.patches import status_patch
 from pod_reconciler.domain.pod import Pod
 from pod_reconciler.domain.rendering import OWNERSHIP, render
-from pod_reconciler.domain.surroundings import Surroundings
 
-AROUND = Surroundings(node="wasm-1", host_ip="192.0.2.7")
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 ENDED = ("Succeeded", "Failed")
 

@@ -17,11 +17,13 @@ from pod_reconciler.domain.duties import write_due
 from pod_reconciler.domain.lifecycle import PodState
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.domain.tracking import NodeView
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 NEXT_LIFE = Incarnation(executor_id="e1", start_count=2)
 DELAY_S = 0.25
+AROUND = Surroundings(node=NODE, host_ip=HOST_IP)
 GRANT = NodeGranted(node=NODE, holder=LIFE, host_ip=HOST_IP, facts=FACTS)
 
 
