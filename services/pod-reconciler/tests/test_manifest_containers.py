@@ -40,6 +40,7 @@ def test_a_module_of_an_init_container_lies_beside_the_manifest_too() -> None:
             "spec.containers[0].name: Duplicate value: 'main'",
         ),
         ({"initContainers": [{"name": "i"}]}, "spec.initContainers[0].image: Required value"),
+        ({"initContainers": "i"}, "Expected `array`, got `str`"),
         ({"initContainers": ["i"]}, "spec.initContainers[0]: it is no mapping"),
         (
             {"ephemeralContainers": [{"name": "e", "image": "i"}]},

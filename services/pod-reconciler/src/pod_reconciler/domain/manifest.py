@@ -52,7 +52,7 @@ def manifest_of(document: object, source: str, folder: Path) -> Manifest:
     spec = pod["spec"] | {
         field: [_located(each, folder) for each in _containers(pod, field)]
         for field in CONTAINER_FIELDS
-        if field in pod["spec"]
+        if isinstance(pod["spec"].get(field), list)
     }
     filled = pod | {"metadata": metadata, "spec": spec, "status": {}}
     try:
