@@ -3,7 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +11,6 @@ from exec_rig import C, ExecRig, exec_rig
 from keeper_rig import (
     DEADLINE_S,
     KeeperProcess,
-    children,
     descriptors,
     is_alive,
     kill,
@@ -24,11 +23,14 @@ from wasm_executor.supervisor.execing import MAX_OUTPUT_BYTES, Stdio
 from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
 
 WASM_PAGE = 64 * 1024
+TIMEOUT_S = 2.0
+"""A guest has begun by then, on a busy machine too."""
 
 
 @pytest.fixture
 async def rig(keeper: KeeperProcess) -> AsyncIterator[ExecRig]:
     async with keeper.supervise() as supervisor, exec_rig(keeper, supervisor) as rig:
+        await supervisor.run("returns")  # the zygote is ready
         yield rig
 
 
@@ -49,7 +51,7 @@ async def test_code_and_both_streams_in_their_order_come_back(rig: ExecRig) -> N
     result = await rig.execs.output_of(rig.target("hello"), ["hello"], DEADLINE_S)
     assert (result.outcome.exit_code, result.output) == (3, b"hello\nworld\noh\n")
     assert not result.outcome.timed_out
-    assert not list(rig.keeper.folder.rglob("*.log"))
+    assert not (rig.settings.log_root / "pods").exists()
 
 
 async def test_command_sees_the_folders_of_its_containers_run(rig: ExecRig) -> None:
@@ -72,12 +74,12 @@ async def test_end_of_a_command_is_not_the_end_of_a_run(rig: ExecRig) -> None:
 
 async def test_time_out_kills_and_says_so(rig: ExecRig) -> None:
     began = time.monotonic()
-    running = asyncio.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], 0.5))
+    running = asyncio.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], TIMEOUT_S))
     (pid,) = await rig.running()
     result = await running
     assert result.outcome.timed_out
     assert result.outcome.exit_code == 137
-    assert 0.5 <= time.monotonic() - began < 2
+    assert time.monotonic() - began >= TIMEOUT_S
     assert not is_alive(pid)
     await rig.until_gone()
 
@@ -125,7 +127,8 @@ async def test_end_of_its_containers_run_kills_its_own_execs_only(rig: ExecRig) 
 async def test_three_at_once_do_not_wait_for_one_another(rig: ExecRig) -> None:
     target = rig.target("counter")
     async with asyncio.TaskGroup() as tasks:
-        slow = tasks.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], 1.5))
+        slow_target = rig.target("sleep")
+        slow = tasks.create_task(rig.execs.output_of(slow_target, ["sleep"], None))
         quick = [
             tasks.create_task(rig.execs.output_of(target, ["counter", str(n)], DEADLINE_S))
             for n in (5, 50, 500)
@@ -133,6 +136,7 @@ async def test_three_at_once_do_not_wait_for_one_another(rig: ExecRig) -> None:
         for each, count in zip(quick, (5, 50, 500), strict=True):
             assert (await each).output == numbered(count).encode()
         assert not slow.done()
+        rig.execs.end_all(slow_target.plan.uid)
 
 
 async def test_first_10_kib_are_kept_and_the_rest_holds_up_nobody(rig: ExecRig) -> None:
@@ -145,7 +149,7 @@ async def test_first_10_kib_are_kept_and_the_rest_holds_up_nobody(rig: ExecRig) 
 async def test_who_writes_for_ever_costs_the_event_loop_little(rig: ExecRig) -> None:
     target = rig.target("counter")
     began = time.thread_time()
-    result = await rig.execs.output_of(target, ["counter", str(2**31)], 1.0)
+    result = await rig.execs.output_of(target, ["counter", str(2**31)], TIMEOUT_S)
     assert result.outcome.timed_out
     assert result.output == numbered(1000).encode()[:MAX_OUTPUT_BYTES]
     assert time.thread_time() - began < 0.3
@@ -168,11 +172,10 @@ async def test_caller_may_talk_with_it_over_descriptors_of_his_own(rig: ExecRig)
 
 
 async def test_command_that_is_not_there_starts_nothing(rig: ExecRig) -> None:
-    before = children(rig.keeper.pid)
     result = await rig.execs.output_of(rig.target("sleep"), ["sh", "-c", "true"], DEADLINE_S)
     assert result.outcome.exit_code == 127
     assert result.outcome.failure == 'exec: "sh": executable file not found in $PATH'
-    assert children(rig.keeper.pid) == before
+    assert await rig.rows() == []
 
 
 async def test_module_that_cannot_start_says_why(rig: ExecRig) -> None:
@@ -212,7 +215,7 @@ async def test_50_execs_leave_no_descriptor_and_no_row(rig: ExecRig) -> None:
     assert sorted(descriptors(rig.keeper.pid)) == held
     assert own_descriptors() == ours
     assert await rig.rows() == []
-    assert not list((rig.keeper.folder / "run" / "outcomes").iterdir())
+    assert not list((rig.keeper.folder / "run").rglob("*.exec_*"))
 
 
 async def test_exec_survives_a_killed_zygote(rig: ExecRig) -> None:
@@ -254,6 +257,27 @@ async def test_next_supervisor_ends_what_this_one_ran_and_shares_no_number(
             assert is_alive(container.pid)
             own.cancel()
         running.cancel()
+
+
+async def test_next_keeper_knows_the_execs_of_a_dead_one_until_they_are_cleared(
+    start_keeper: Callable[..., KeeperProcess],
+) -> None:
+    first = start_keeper()
+    async with first.supervise() as supervisor, exec_rig(first, supervisor) as rig:
+        target = rig.target("sleep")
+        running = asyncio.create_task(rig.execs.output_of(target, ["sleep"], None))
+        await rig.running()
+        (left,) = await rig.rows()
+        kill(first.pid)
+        assert (await running).outcome.failure is not None
+    second = start_keeper()
+    async with second.supervise() as supervisor, exec_rig(second, supervisor) as rig:
+        table = await supervisor.client.containers()
+        assert [row.key for row in table] == [left.key]
+        assert rig.execs.clear(table) == []
+        await rig.until_gone()
+        result = await rig.execs.output_of(rig.target("hello"), ["hello"], DEADLINE_S)
+        assert result.outcome.exit_code == 3
 
 
 def plan(image: str, *command: str) -> ContainerPlan:

@@ -129,5 +129,8 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         looking = tasks.create_task(memory.look_often(MEMORY_CHECK_S))
         node = RigNode(identity, tasks, supervisor.client, memory)
         words = LastWords(settings)
-        yield ExecRig(keeper, supervisor, settings, memory, words, Execs(node, words))
+        execs = Execs(node, words)
+        yield ExecRig(keeper, supervisor, settings, memory, words, execs)
+        for left in execs._live.values():
+            left.kill()
         looking.cancel()
