@@ -237,6 +237,17 @@ def test_creating_is_held_back_for_a_moment_and_a_failure_is_not() -> None:
     assert write_of(view, record, 100.1) is WriteDue.STATUS
 
 
+def test_waiting_for_init_containers_is_held_back_as_creating_is() -> None:
+    view = live_view()
+    record = see(view, pod_json(initContainers=[{"name": "i", "image": "i"}]), at_s=100.0)
+    waits = Waiting(reason="PodInitializing")
+    view.on_report(report_of("u-1", container(waits, "i"), container(waits)), 100.0)
+    assert write_of(view, record, 100.1) == Hold(100.25)
+    begun = report_of("u-1", container(running(), "i"), container(waits), number=(1, 2))
+    view.on_report(begun, 100.1)
+    assert write_of(view, record, 100.1) is WriteDue.STATUS
+
+
 def test_a_write_is_due_until_everything_that_happened_is_said() -> None:
     view = live_view()
     record = see(view, pod_json())
