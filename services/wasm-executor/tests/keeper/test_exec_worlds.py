@@ -124,6 +124,20 @@ async def test_end_of_its_containers_run_kills_its_own_execs_only(rig: ExecRig) 
     assert (await staying).outcome.exit_code == 137
 
 
+async def test_one_that_is_killed_at_any_moment_of_its_start_is_told_as_killed(
+    rig: ExecRig,
+) -> None:
+    target = rig.target("sleep")
+    for turn in range(1, 30):
+        ending = asyncio.create_task(rig.execs.output_of(target, ["sleep"], None))
+        for _ in range(turn):
+            await asyncio.sleep(0)
+        rig.execs.end_all(target.plan.uid, C)
+        outcome = (await ending).outcome
+        assert (outcome.exit_code, outcome.failure) == (137, None)
+    assert await rig.rows() == []
+
+
 async def test_three_at_once_do_not_wait_for_one_another(rig: ExecRig) -> None:
     target = rig.target("counter")
     async with asyncio.TaskGroup() as tasks:

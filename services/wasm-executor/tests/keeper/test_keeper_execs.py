@@ -98,11 +98,10 @@ async def test_what_it_writes_goes_to_its_caller_and_into_no_log(keeper: KeeperP
 async def test_what_its_caller_says_is_its_stdin(keeper: KeeperProcess) -> None:
     async with keeper.supervise() as supervisor:
         with stdio() as own, supervisor.client.awaited_end(spec().key) as ended:
-            await start(supervisor, "drain", own=own)
-            assert not ended.done()
-            own.give(b"")
-            assert (await end_of(ended)).code == 7
-            assert own.said() == b"ready\ndrained\n"
+            await start(supervisor, "echo", own=own)
+            own.give(b"what is said")
+            assert (await end_of(ended)).code == 0
+            assert own.said() == b"what is said"
 
 
 async def test_its_end_is_told_to_who_waits_for_it_alone(keeper: KeeperProcess) -> None:

@@ -207,7 +207,9 @@ class _Exec:
         try:
             outcome = await self._to_its_end()
         except KeeperError as error:
-            outcome = _not_started(str(error))
+            # Killed before its guest began, it is no less killed.
+            killed = ExecOutcome(exit_code=KILLED_CODE)
+            outcome = killed if self._unwanted else _not_started(str(error))
         except asyncio.CancelledError:
             self.kill()
             self.outcome.cancel()
