@@ -129,12 +129,12 @@ def test_a_port_of_another_container_is_not_found() -> None:
     assert main.liveness == Probe(action=TcpSocket(port=UNKNOWN_PORT))
 
 
-def test_a_get_has_scheme_host_and_headers_in_order() -> None:
+def test_a_get_has_scheme_host_and_headers_in_order_and_its_path_as_written() -> None:
     headers = [{"name": "Host", "value": "a"}, {"name": "X", "value": "1"}, {"name": "X"}]
     action = {"port": "web", "path": "ready?a=b", "scheme": "HTTPS", "host": "h"}
     assert probe(httpGet=action | {"httpHeaders": headers}).action == HttpGet(
         port=8080,
-        path="/ready?a=b",
+        path="ready?a=b",
         host="h",
         scheme="HTTPS",
         headers=(("Host", "a"), ("X", "1"), ("X", "")),

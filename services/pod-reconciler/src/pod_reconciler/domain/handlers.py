@@ -97,10 +97,9 @@ def _hook(hook: HookHandler | None, container: Container, path: str) -> Hook | N
 
 
 def _http_get(action: HttpGetAction, container: Container) -> HttpGet:
-    path = action.path
     return HttpGet(
         port=_port(action.port, container),
-        path=path if path.startswith("/") else f"/{path}",
+        path=action.path or "/",
         host=action.host,
         scheme=action.scheme or "HTTP",
         headers=tuple((header.name, header.value) for header in action.http_headers),
