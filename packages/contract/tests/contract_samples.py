@@ -160,6 +160,7 @@ SAMPLES: tuple[Message, ...] = (
         memory_pressure=True,
         disk_pressure=True,
         pid_pressure=True,
+        shutting_down=True,
     ),
     GRANTED,
     GrantsList(),

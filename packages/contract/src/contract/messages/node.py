@@ -86,6 +86,8 @@ class NodeBeat(Event, frozen=True, kw_only=True, omit_defaults=True, tag="node_b
     memory_pressure: bool = False
     disk_pressure: bool = False
     pid_pressure: bool = False
+    shutting_down: bool = False
+    """The executor ends its pods and takes no more, until it is started again."""
 
 
 class NodeGranted(Event, frozen=True, kw_only=True, omit_defaults=True, tag="node_granted"):
