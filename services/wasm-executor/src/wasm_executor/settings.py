@@ -64,6 +64,8 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     checkpoint_sync_s: Seconds = 1.0
     """How much of the checkpoint a power cut may cost."""
     release_timeout_s: Seconds = 2.0
+    shutdown_grace_s: Seconds = 30.0
+    """How long pods may take to end when the host shuts down and says so by SIGPWR."""
 
     max_pods: Count = 110
     executors_on_machine: Count = 1

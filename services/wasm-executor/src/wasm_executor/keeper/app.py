@@ -89,6 +89,7 @@ class Keeper:
         self._loop.on_signal(signal.SIGCHLD, self._reap)
         self._loop.on_signal(signal.SIGTERM, self._stop)
         self._loop.on_signal(signal.SIGINT, self._stop)
+        self._loop.on_signal(signal.SIGPWR, self._pass_on_power_failure)
         emit("keeper.started", **msgspec.structs.asdict(self._identity), buried=len(self._rows))
         self._spawner.service.start()
         self._supervisor.start()
@@ -122,6 +123,11 @@ class Keeper:
         self._supervisor.stop(signal.SIGTERM)
         if self._supervisor.pid is None:
             self._finish()
+
+    def _pass_on_power_failure(self) -> None:
+        """Let the supervisor end the pods: the host shuts down."""
+        if self._supervisor.pid is not None:
+            os.kill(self._supervisor.pid, signal.SIGPWR)
 
     def _finish(self) -> None:
         """Kill what is left, write what it had said, leave."""

@@ -23,6 +23,7 @@ from wasm_executor.images.settings import ImageSettings
 from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor.control import drain_on_power_failure, obey
 from wasm_executor.supervisor.facts import node_facts
 from wasm_executor.supervisor.granting import Grant
 from wasm_executor.supervisor.health import answer_health
@@ -31,6 +32,7 @@ from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import require_memory
 from wasm_executor.supervisor.reporting import Reporter
 from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.shutdown import Shutdown
 
 log = structlog.get_logger()
 
@@ -74,6 +76,7 @@ class Supervisor:
             settings, identity, tasks, keeper=keeper, images=self._images, reporter=reporter
         )
         self._roster = Roster(self._node)
+        self._shutdown = Shutdown(self._node, self._roster, self._announce)
         self._bus: Bus | None = None
         self._grant: Grant | None = None
         self._adopted = False
@@ -96,6 +99,9 @@ class Supervisor:
         self._tasks.create_task(self._live_on_the_bus(), name="bus")
         self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
         self._tasks.create_task(answer_health(settings.run_dir, self._holds), name="health")
+        self._tasks.create_task(obey(settings.run_dir, self._shutdown), name="control")
+        drained = drain_on_power_failure(self._shutdown, settings.shutdown_grace_s)
+        self._tasks.create_task(drained, name="power")
 
     async def _adopt(self) -> None:
         """Go on with the pods of an earlier supervisor or keeper, once."""
@@ -103,6 +109,7 @@ class Supervisor:
             self._adopted = True
             table = await self._node.keeper.containers()
             await self._roster.adopt(self._node.plans.load(), table)
+            self._shutdown.resume()
 
     async def _open_images(self) -> None:
         settings = self._settings
@@ -132,7 +139,7 @@ class Supervisor:
             asyncio.TaskGroup() as tasks,
         ):
             self._bus = bus
-            self._grant = Grant(self._node, self._roster, bus, facts)
+            self._grant = Grant(self._node, self._roster, self._shutdown, bus, facts)
             tasks.create_task(bus.wait_closed(), name="bus-closed")
             tasks.create_task(self._grant.run(self._adopt), name="grant")
             tasks.create_task(self._grant.beat_regularly(), name="beats")
@@ -148,6 +155,10 @@ class Supervisor:
             else:
                 await self._roster.halt(drop=False)
             raise
+
+    async def _announce(self) -> None:
+        if self._grant is not None and self._grant.held:
+            await self._grant.beat()
 
     def _holds(self) -> bool:
         return self._grant is not None and self._grant.held

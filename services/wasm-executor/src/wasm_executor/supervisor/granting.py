@@ -24,7 +24,7 @@ from contract.messages.node import (
     NodeRelease,
     NodeRevoke,
 )
-from contract.messages.pod import PodApply, PodForget
+from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import ReportAll
 from servicekit.bus import Bus, Handler
 from servicekit.ending import end
@@ -33,6 +33,7 @@ from wasm_executor.supervisor.commands import Commands
 from wasm_executor.supervisor.logs import Logs
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.shutdown import Shutdown
 
 log = structlog.get_logger()
 
@@ -40,9 +41,12 @@ log = structlog.get_logger()
 class Grant:
     """The executor's claim on its node name."""
 
-    def __init__(self, node: Node, roster: Roster, bus: Bus, facts: NodeFacts) -> None:
+    def __init__(
+        self, node: Node, roster: Roster, shutdown: Shutdown, bus: Bus, facts: NodeFacts
+    ) -> None:
         self._node = node
         self._roster = roster
+        self._shutdown = shutdown
         self._bus = bus
         self._facts = facts
         self._subscriptions: list[Subscription] = []
@@ -128,7 +132,7 @@ class Grant:
         tasks, name, bus = self._node.tasks, self._name, self._bus
         commands, logs, held = self._commands, self._logs, self._while_held
         self._subscriptions = [
-            await bus.serve(tasks, PodApply, name, held(commands.apply)),
+            await bus.serve(tasks, PodApply, name, held(self._apply)),
             await bus.serve(tasks, PodForget, name, held(commands.forget)),
             await bus.serve(tasks, ReportAll, name, held(commands.report_all)),
             await bus.serve(tasks, NodePing, name, held(commands.ping)),
@@ -146,6 +150,13 @@ class Grant:
 
         return answer
 
+    async def _apply(self, node: NodeName, command: PodApply) -> PodAck:
+        """Take a plan; nothing waits between that and the refusal of a node that shuts down."""
+        known = self._shutdown.is_known(command)
+        ack = await self._commands.apply(node, command)
+        self._shutdown.meet(command.uid, known=known)
+        return ack
+
     async def beat_regularly(self) -> None:
         while True:
             await asyncio.sleep(self._node.settings.beat_interval_s)
@@ -162,6 +173,7 @@ class Grant:
                 at=datetime.now(UTC),
                 inventory_digest=self._roster.digest(),
                 pods=len(self._roster),
+                shutting_down=self._shutdown.begun,
             )
         )
 

@@ -32,6 +32,14 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
     plan: PodPlan
 
 
+class ShutdownNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """The node shuts down, as long as this life of the executor lasts."""
+
+    life: Incarnation
+    until: float
+    """On the monotonic clock, which all processes of one boot share: the end of all pods."""
+
+
 class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What this executor knows of its node beside the plans."""
 
@@ -39,6 +47,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The incarnation of ours that last held the node."""
     term: Term | None = None
     """The highest that has spoken."""
+    shutdown: ShutdownNotice | None = None
 
 
 _encoder: Final = msgspec.msgpack.Encoder()

@@ -155,6 +155,10 @@ class Roster:
             if uid not in self._pods:
                 await self._drop(uid)
 
+    async def end_planless(self, grace_s: float) -> None:
+        """End what runs without a plan; what is told of its end waits for the plan."""
+        await self._planless.end(self._planless.uids(), grace_s)
+
     async def _drop(self, uid: PodUid) -> None:
         node = self._node
         record = node.checkpoint.records.get(uid)
