@@ -1,8 +1,11 @@
 """Guests as WebAssembly text: each does one thing that a test can see from outside."""
 
 import textwrap
+from pathlib import Path
 
 import wasmtime
+
+EXAMPLES = Path(__file__).parents[4] / "examples" / "guests"
 
 _IMPORTS = """
 (import "wasi_snapshot_preview1" "fd_write"
@@ -40,10 +43,10 @@ _COMMON = """
 """
 
 
-def module(start: str, *, more: str = "") -> bytes:
+def module(start: str, *, more: str = "", imports: str = "") -> bytes:
     """A WASI 0.1 command whose `_start` is this text."""
     body = textwrap.indent(start, "  ")
-    return wat(f'{_IMPORTS}{_COMMON}{more}\n(func (export "_start")\n{body})')
+    return wat(f'{_IMPORTS}{imports}{_COMMON}{more}\n(func (export "_start")\n{body})')
 
 
 def wat(text: str) -> bytes:
@@ -192,6 +195,11 @@ def traps() -> bytes:
 def imports_nothing_known() -> bytes:
     """Wants an import that no runtime gives."""
     return wat('(import "nowhere" "nothing" (func)) (func (export "_start"))')
+
+
+def listens() -> bytes:
+    """Answers HTTP on the port that is its first argument; see the file for what it can be told."""
+    return bytes(wasmtime.wat2wasm((EXAMPLES / "listener.wat").read_text()))
 
 
 def has_no_start() -> bytes:

@@ -33,6 +33,7 @@ from wasm_executor.container.plan import (
 )
 from wasm_executor.runtimes.engine import new_engine
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
+from wasm_executor.runtimes.network import allow_network
 
 ENTRY_FUNCTION: Final = "_start"
 RUN_INTERFACE: Final = "wasi:cli/run@0.2.0"
@@ -152,6 +153,8 @@ def _new_store(engine: Engine, plan: ProcessPlan) -> Store:
     wasi.inherit_stderr()
     for folder in plan.preopens:
         _preopen(wasi, folder)
+    if plan.network:
+        allow_network(wasi)
     store = Store(engine)
     store.set_wasi(wasi)
     ceiling = _memory_ceiling(plan)
