@@ -13,6 +13,7 @@ from registrar_peers import FACTS, life
 
 from contract.ids import NodeName
 from node_registrar.domain.addresses import Endpoint, refusal_of, replaces
+from node_registrar.domain.conditions import Pressures, faces
 from node_registrar.domain.granting import Grant
 from node_registrar.domain.node_object import (
     address_status,
@@ -29,7 +30,7 @@ from node_registrar.domain.node_object import (
 )
 from node_registrar.domain.node_view import NodeView, decode_node
 from node_registrar.domain.quantities import amount, cpu, size
-from node_registrar.domain.readiness import problems
+from node_registrar.domain.readiness import SHUTTING_DOWN, problems, tells_of_shutdown
 from node_registrar.settings import RegistrarSettings
 
 GOLDEN = Path(__file__).parent / "golden" / "node.json"
@@ -230,6 +231,7 @@ def test_a_node_says_why_it_is_not_ready() -> None:
     def why(**changes: Any) -> list[str]:
         fields: dict[str, Any] = {
             "released": False,
+            "shutting_down": False,
             "endpoint": ENDPOINT,
             "refusal": None,
             "capacity": whole,
@@ -238,11 +240,23 @@ def test_a_node_says_why_it_is_not_ready() -> None:
 
     assert why() == []
     assert why(released=True) == ["container runtime is down"]
+    assert why(shutting_down=True) == ["node is shutting down"]
     assert why(endpoint=None) == ["the address of the kubelet API is not known yet"]
     assert why(endpoint=None, refusal="127.0.0.1 is a loopback address") == [
         "the address of the kubelet API cannot be used: 127.0.0.1 is a loopback address"
     ]
     assert why(capacity={"pods": "1"}) == ["missing node capacity for resources: cpu, memory"]
+
+
+def test_a_shutdown_is_read_back_from_the_condition_that_tells_of_it() -> None:
+    def ready(*why: str) -> dict[str, str]:
+        return {"type": "Ready", "message": faces(Pressures(), why)["Ready"].message}
+
+    assert tells_of_shutdown(ready(SHUTTING_DOWN))
+    assert tells_of_shutdown(ready("container runtime is down", SHUTTING_DOWN))
+    assert not tells_of_shutdown(ready("container runtime is down"))
+    assert not tells_of_shutdown(ready())
+    assert not tells_of_shutdown({})
 
 
 @given(st.integers(0, 10**9))

@@ -12,9 +12,11 @@ from kubekit.errors import ConflictError, NotFoundError
 from node_registrar.app.member import Member
 from node_registrar.app.upkeep import Upkeep
 from node_registrar.app.writing import NodeWriter
+from node_registrar.domain.conditions import READY
 from node_registrar.domain.granting import Grant, annotations_of, grant_of
 from node_registrar.domain.node_object import endpoint_of, is_foreign
 from node_registrar.domain.node_view import NodeView
+from node_registrar.domain.readiness import tells_of_shutdown
 from node_registrar.errors import ForeignNodeError, GrantMovedError
 
 STATIC_HOST_IP: Final = "127.0.0.1"
@@ -85,6 +87,7 @@ class NodeLedger:
         member.grant = recorded
         # A holder that could not be heard yet is not silent yet.
         member.learned_at = time.monotonic()
+        member.shutting_down = tells_of_shutdown(view.conditions().get(READY, {}))
         if member.endpoint is None and (endpoint := endpoint_of(view)) is not None:
             member.endpoint = endpoint
             member.host_ip = endpoint.address

@@ -33,6 +33,7 @@ class Member:
         self.grant: Grant = VACANT_GRANT
         self.facts: NodeFacts | None = None
         self.pressures = Pressures()
+        self.shutting_down = False
         self.heard_at: float | None = None
         self.learned_at: float | None = None
         self.health = Health.UNASKED
@@ -70,8 +71,9 @@ class Member:
         pressures = Pressures(
             memory=beat.memory_pressure, disk=beat.disk_pressure, pid=beat.pid_pressure
         )
-        if pressures != self.pressures:
+        if pressures != self.pressures or beat.shutting_down != self.shutting_down:
             self.pressures = pressures
+            self.shutting_down = beat.shutting_down
             self.status_wake.set()
         self.hear(now)
 

@@ -226,6 +226,7 @@ class Pool:
             raise
         member.grant = grant
         member.pressures = Pressures()
+        member.shutting_down = False
         log.info("name.granted", node=member.name, holder=_text(command.incarnation))
         former = granting.evicted(before, command.incarnation)
         if former is not None:

@@ -148,6 +148,7 @@ class NodeWriter:
         told = self._told(member)
         problems = readiness.problems(
             released=released,
+            shutting_down=member.shutting_down,
             endpoint=member.endpoint,
             refusal=member.endpoint_refusal,
             capacity=told.get("capacity", capacity),

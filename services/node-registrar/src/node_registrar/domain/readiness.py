@@ -6,6 +6,7 @@ from typing import Any, Final
 from node_registrar.domain.addresses import Endpoint
 
 RUNTIME_DOWN: Final = "container runtime is down"
+SHUTTING_DOWN: Final = "node is shutting down"
 NO_ADDRESS: Final = "the address of the kubelet API is not known yet"
 
 _NEEDED: Final = ("cpu", "memory", "pods")
@@ -14,6 +15,7 @@ _NEEDED: Final = ("cpu", "memory", "pods")
 def problems(
     *,
     released: bool,
+    shutting_down: bool,
     endpoint: Endpoint | None,
     refusal: str | None,
     capacity: Mapping[str, Any],
@@ -24,7 +26,17 @@ def problems(
         yield f"missing node capacity for resources: {', '.join(missing)}"
     if released:
         yield RUNTIME_DOWN
+    if shutting_down:
+        yield SHUTTING_DOWN
     if refusal is not None:
         yield f"the address of the kubelet API cannot be used: {refusal}"
     elif endpoint is None:
         yield NO_ADDRESS
+
+
+def tells_of_shutdown(ready: Mapping[str, Any]) -> bool:
+    """Say whether a `Ready` condition, as the API has it, was written for a node that shuts down.
+
+    A registrar that has just started knows no better until the first beat.
+    """
+    return SHUTTING_DOWN in str(ready.get("message", "")).split(", ")
