@@ -124,6 +124,16 @@ def test_full_disk_costs_the_message_and_not_the_start(desk: Desk) -> None:
     assert desk.read() == ""
 
 
+def test_disk_that_fails_ends_nothing_but_the_message(desk: Desk) -> None:
+    """What raises here would end the supervisor."""
+    desk.prepare()
+    folder = desk.settings.data_dir / FOLDER
+    folder.rename(folder.with_name("gone"))
+    desk.words.drop_run(UID, C, RUN)
+    desk.words.drop(UID)
+    assert desk.read() == ""
+
+
 # What is read
 
 

@@ -113,7 +113,7 @@ class LastWords:
 
     def drop(self, uid: PodUid) -> None:
         """Remove what a pod's runs left. Blocks, as above."""
-        with os.scandir(self._root) as folders:
+        with suppress(OSError), os.scandir(self._root) as folders:
             for each in folders:
                 if each.name.startswith(f"{uid}."):
                     self._remover.remove(each.path)
@@ -152,6 +152,8 @@ def _end_of(path: str) -> bytes:
         if not stat.S_ISREG(state.st_mode):
             return b""
         return os.pread(descriptor, MAX_BYTES, max(0, state.st_size - MAX_BYTES))
+    except OSError:
+        return b""
     finally:
         os.close(descriptor)
 

@@ -25,8 +25,9 @@ class Remover:
         """
         with suppress(OSError):
             self._take(folder)
-        while self._empty_all():
-            pass
+        with suppress(OSError):
+            while self._empty_all():
+                pass
 
     def _take(self, folder: str) -> None:
         os.rename(folder, f"{self._workplace}/{secrets.token_hex(8)}")  # noqa: PTH104 - as below
