@@ -33,6 +33,10 @@ SERVER_CERTIFICATE: Final = "wasmlet.dev/server-certificate"
 """The annotation by which a restarted registrar recognises a Node's log-server."""
 
 # What the kubelet corrects whenever it finds it changed. Other labels are the cluster's to change.
+DECLARED_FEATURES: Final = ("RestartAllContainersOnContainerExits",)
+"""What the scheduler asks of a Node before it places pods that need it. Sorted and unique: the API
+server refuses the status otherwise."""
+
 _FIXED_LABELS: Final = (
     LABEL_HOSTNAME,
     LABEL_OS,
@@ -156,6 +160,7 @@ def facts_status(facts: NodeFacts, template: NodeTemplate) -> dict[str, Any]:
         "allocatable": allocatable.resources(),
         "nodeInfo": _node_info(facts, template),
         "runtimeHandlers": [{"name": name} for name in ("", *sorted(set(facts.runtimes) - {""}))],
+        "declaredFeatures": list(DECLARED_FEATURES),
     }
 
 
