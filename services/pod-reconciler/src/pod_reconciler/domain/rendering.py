@@ -22,6 +22,8 @@ OWNERSHIP: Final = Ownership(fields=frozenset({"reason", "message"}))
 """What our status may clear: reason and message belong to the phase."""
 DISRUPTIONS: Final = frozenset({"Terminated", "Evicted"})
 """The reasons of ends that are the node's doing, so that controllers may forgive them."""
+REFUSALS: Final = frozenset({"NodeShutdown"})
+"""The reasons for which a node does not take a pod: nothing of it ever ran."""
 
 
 def render(
@@ -35,6 +37,8 @@ def render(
     """Return the whole status, foreign conditions included; `qosClass` and others' fields left
     out, which means untouched.
     """
+    if report.stopped and report.reason in REFUSALS:
+        return render_refused(pod, report.reason, report.message, now)
     statuses = container_statuses(pod, report, withheld)
     stopped, restarting = report.stopped, report.restarting_all
     phase = phase_of(pod.spec, statuses, stopped=stopped, restarting=restarting)
