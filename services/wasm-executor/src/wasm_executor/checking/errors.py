@@ -23,3 +23,7 @@ class AnswerCutError(CheckingError):
 
 class NoRequestError(CheckingError):
     """No request can be made of what the pod says."""
+
+
+class MessageMalformedError(CheckingError):
+    """A gRPC answer came, and holds no message."""

@@ -1,6 +1,7 @@
 """One HTTP/2 connection for one gRPC call; importing this module is what costs memory."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Final, cast
 from urllib.parse import unquote
 
@@ -18,15 +19,18 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 
+from wasm_executor.checking.errors import MessageMalformedError
 from wasm_executor.checking.finding import MAX_BODY_BYTES
 from wasm_executor.checking.grpcwire import (
     HTTP_CODES,
     PATH,
     Call,
     Code,
+    serving_status,
     unframed,
 )
 from wasm_executor.checking.request import PROBE_AGENT
+from wasm_executor.checking.wording import quoted
 
 CONTENT_TYPE: Final = "application/grpc"
 _CONFIG: Final = H2Configuration(client_side=True, header_encoding="utf-8")
@@ -112,26 +116,29 @@ class Channel(asyncio.Protocol):
 
     def _outcome(self) -> Call:
         said = self._fields.get("grpc-status")
-        if said is None:
+        if not self._fields.get("content-type", "").startswith(CONTENT_TYPE):
             return self._no_grpc()
+        if said is None:
+            text = "server closed the stream without sending trailers"
+            return Call(code=Code.INTERNAL, text=text)
         code = Code(int(said)) if said.isdigit() and int(said) in Code else Code.UNKNOWN
         if code is not Code.OK:
             return Call(code=code, text=unquote(self._fields.get("grpc-message", "")))
-        message = unframed(bytes(self._data))
-        if message is None:
-            return Call(code=Code.INTERNAL, text="cardinality violation: received no response")
-        return Call(code=Code.OK, message=message)
+        try:
+            return Call(code=Code.OK, status=serving_status(unframed(bytes(self._data))))
+        except MessageMalformedError as error:
+            return Call(code=Code.INTERNAL, text=error.text)
 
     def _no_grpc(self) -> Call:
-        status = self._fields.get(":status", "")
-        content_type = self._fields.get("content-type", "")
-        if status == "200" and content_type.startswith(CONTENT_TYPE):
-            return Call(
-                code=Code.INTERNAL, text="server closed the stream without sending trailers"
-            )
-        code = HTTP_CODES.get(int(status) if status.isdigit() else 0, Code.UNKNOWN)
-        text = f"unexpected HTTP status code received from server: {status}"
-        return Call(code=code, text=text)
+        said = self._fields.get(":status", "")
+        status = int(said) if said.isdigit() else 0
+        kind = self._fields.get("content-type")
+        reason = "malformed header: missing HTTP content-type"
+        if kind is not None:
+            reason = f"transport: received unexpected content-type {quoted(kind)}"
+        phrase = HTTPStatus(status).phrase if status in HTTPStatus else ""
+        text = f"unexpected HTTP status code received from server: {said} ({phrase}); {reason}"
+        return Call(code=HTTP_CODES.get(status, Code.UNKNOWN), text=text)
 
     def _end(self, call: Call) -> None:
         if not self.ready.done():

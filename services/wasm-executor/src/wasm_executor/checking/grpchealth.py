@@ -18,7 +18,6 @@ from wasm_executor.checking.grpcwire import (
     Call,
     Code,
     health_question,
-    serving_status,
     status_name,
 )
 from wasm_executor.checking.wording import TIMED_OUT, duration, joined, quoted
@@ -78,10 +77,9 @@ async def _connected(host: str, port: int) -> "Channel":
 def _judged(call: Call, within: str) -> Finding:
     match call.code:
         case Code.OK:
-            status = serving_status(call.message)
-            if status == SERVING:
+            if call.status == SERVING:
                 return Finding(verdict=Verdict.SUCCESS, output="service healthy")
-            said = quoted(status_name(status))
+            said = quoted(status_name(call.status))
             return failure(f"service unhealthy (responded with {said})")
         case Code.UNIMPLEMENTED:
             return failure(f"{_NO_PROTOCOL}{call.text}")

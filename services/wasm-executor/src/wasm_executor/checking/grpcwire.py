@@ -6,10 +6,22 @@ from typing import Final
 
 import msgspec
 
+from wasm_executor.checking.errors import MessageMalformedError
+
 PATH: Final = "/grpc.health.v1.Health/Check"
 _VARINT_BITS: Final = 64
 SERVING: Final = 1
 _STATUS_NAMES: Final = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")
+_NO_MESSAGE: Final = (
+    "cardinality violation: received no response message from non-server-streaming RPC"
+)
+_MORE_MESSAGES: Final = (
+    "cardinality violation: expected <EOF> for non server-streaming RPCs, "
+    "but received another message"
+)
+_NO_PROTOBUF: Final = (
+    "grpc: failed to unmarshal the received message: proto: cannot parse invalid wire-format data"
+)
 _PREFIX: Final = struct.Struct(">?I")
 _SERVICE_TAG: Final = 0x0A  # field 1, length-delimited
 _STATUS_TAG: Final = 0x08  # field 1, varint
@@ -62,7 +74,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     code: Code
     text: str = ""
-    message: bytes = b""
+    status: int = 0
+    """Of what was asked about, where the call is OK."""
 
 
 def health_question(service: str) -> bytes:
@@ -72,13 +85,19 @@ def health_question(service: str) -> bytes:
     return _PREFIX.pack(False, len(body)) + body
 
 
-def unframed(data: bytes) -> bytes | None:
-    """The one message of a unary answer; None where it is not there whole."""
+def unframed(data: bytes) -> bytes:
+    """The one message of a unary answer."""
+    if not data:
+        raise MessageMalformedError(_NO_MESSAGE)
     if len(data) < _PREFIX.size:
-        return None
-    _, size = _PREFIX.unpack_from(data)
+        raise MessageMalformedError("unexpected EOF")
+    compressed, size = _PREFIX.unpack_from(data)
+    if compressed:
+        raise MessageMalformedError("grpc: compressed flag set with identity or empty encoding")
     body = data[_PREFIX.size :]
-    return body if len(body) == size else None
+    if len(body) != size:
+        raise MessageMalformedError("unexpected EOF" if len(body) < size else _MORE_MESSAGES)
+    return body
 
 
 def serving_status(message: bytes) -> int:
@@ -91,8 +110,10 @@ def serving_status(message: bytes) -> int:
                 status, at = _read_varint(message, at)
             else:
                 at = _skipped(message, at, tag & 7)
-    except (IndexError, KeyError, ValueError):
-        return 0
+    except (IndexError, KeyError, ValueError) as error:
+        raise MessageMalformedError(_NO_PROTOBUF) from error
+    if at > len(message):
+        raise MessageMalformedError(_NO_PROTOBUF)
     return status
 
 
