@@ -167,7 +167,7 @@ def test_the_pods_own_fields_reach_the_plan() -> None:
 def test_an_unknown_way_to_drain_is_refused_by_name() -> None:
     json = pod_json()
     json["metadata"]["annotations"] = {"wasmlet.dev/drain": "politely"}
-    with pytest.raises(PlanError, match="'politely' is not one of none, stdin-eof"):
+    with pytest.raises(PlanError, match="'politely' is not one of none, stdin-eof, file"):
         plan_of(pod_of(json), AROUND)
 
 

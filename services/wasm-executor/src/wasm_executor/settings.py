@@ -60,6 +60,9 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     beat_interval_s: Seconds = 5.0
     register_retry_s: Seconds = 2.0
     register_interval_s: Seconds = 30.0
+    guest_sockets: bool = False
+    """Whether guests may open sockets (`wasi:sockets`): to listen, and to connect to wherever this
+    machine can. No policy holds them then."""
     memory_check_interval_s: Seconds = 0.1
     checkpoint_sync_s: Seconds = 1.0
     """How much of the checkpoint a power cut may cost."""

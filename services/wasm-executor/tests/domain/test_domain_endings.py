@@ -11,6 +11,7 @@ from wasm_executor.domain.effects import (
     AbandonRun,
     AbandonStart,
     CloseStdin,
+    PlaceDrainFile,
     PrepareImage,
     SignalRun,
 )
@@ -45,6 +46,12 @@ def test_deletion_sends_sigterm_and_sigkill_when_grace_is_over(clock: Clock) -> 
 def test_a_guest_that_drains_gets_end_of_file_instead_of_sigterm(clock: Clock) -> None:
     driver = running(clock, plan_of(drain=Drain.STDIN_EOF))
     assert driver.tell(deletion(driver, 30)) == [CloseStdin(container=C, run=0)]
+    assert driver.wait(30.1) == [KILL]
+
+
+def test_a_guest_that_drains_at_a_file_gets_that_instead(clock: Clock) -> None:
+    driver = running(clock, plan_of(drain=Drain.FILE))
+    assert driver.tell(deletion(driver, 30)) == [PlaceDrainFile(container=C, run=0)]
     assert driver.wait(30.1) == [KILL]
 
 

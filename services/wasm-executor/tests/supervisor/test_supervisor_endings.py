@@ -40,6 +40,17 @@ async def test_a_guest_that_drains_ends_by_itself(tmp_path: Path) -> None:
         assert await rig.peer.log(plan) == "ready\ndrained\n"
 
 
+async def test_a_guest_that_drains_at_a_file_ends_by_itself(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("drain_file", drain=Drain.FILE)
+        await rig.peer.apply(plan)
+        before = await rig.peer.running(plan)
+        assert await rig.peer.line(plan) == "waiting\n"
+        assert rig.peer.container(plan) == before
+        await rig.peer.delete(plan, grace_s=30)
+        assert (await rig.peer.stopped(plan)).exit_code == 0
+
+
 async def test_a_guest_that_promised_to_drain_and_does_not_is_killed_at_grace(
     tmp_path: Path,
 ) -> None:

@@ -83,7 +83,7 @@ class ExecRig:
         plan, container, run, image = target
         log = log_path(self.settings.log_root, plan, container.name, run)
         spec = SpawnSpec(key=str(RunKey(plan.uid, container.name, run)), log_path=str(log))
-        process = process_plan(plan, container, image)
+        process = process_plan(plan, container, image, sockets=False)
         preopens = self.last_words.prepare(plan.uid, container, run)
         return await self.supervisor.spawn(
             spec, msgspec.structs.replace(process, preopens=preopens)
@@ -129,7 +129,7 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         looking = tasks.create_task(memory.look_often(MEMORY_CHECK_S))
         node = RigNode(identity, tasks, supervisor.client, memory)
         words = LastWords(settings)
-        execs = Execs(node, words)
+        execs = Execs(node, words, sockets=False)
         yield ExecRig(keeper, supervisor, settings, memory, words, execs)
         for left in execs._live.values():
             left.kill()

@@ -72,6 +72,8 @@ class Drain(StrEnum):
     """SIGTERM has its plain effect: the process ends at once with 143."""
     STDIN_EOF = "stdin-eof"
     """Its stdin is closed, and it has the rest of the grace period."""
+    FILE = "file"
+    """A file `drain` appears beside its termination message, and it has the same time."""
 
 
 class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -77,6 +77,13 @@ class AbandonHook(Effect, frozen=True, kw_only=True):
     container: ContainerName
 
 
+class PlaceDrainFile(Effect, frozen=True, kw_only=True):
+    """Let the file appear that tells the guest to end; where it cannot, send SIGTERM."""
+
+    container: ContainerName
+    run: int
+
+
 class ForgetRun(Effect, frozen=True, kw_only=True):
     """The end of this run is accounted for: the keeper need not keep it.
 

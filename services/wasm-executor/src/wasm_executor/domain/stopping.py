@@ -18,6 +18,7 @@ from wasm_executor.domain.effects import (
     AbandonRun,
     AbandonStart,
     CloseStdin,
+    PlaceDrainFile,
     SignalRun,
 )
 from wasm_executor.domain.frame import MIN_GRACE_S, Cause
@@ -165,11 +166,14 @@ class Stopping:
         core = self._of
         core.move(Event.STOP_SENT)
         core.pause.wake_at = max(until, now.mono + MIN_GRACE_S)
-        if core.frame.plan.drain is Drain.STDIN_EOF:
-            run = core.history.run
-            core.frame.want(CloseStdin(container=core.plan.name, run=run))
-        else:
-            self._signal(signal.SIGTERM)
+        name, run = core.plan.name, core.history.run
+        match core.frame.plan.drain:
+            case Drain.STDIN_EOF:
+                core.frame.want(CloseStdin(container=name, run=run))
+            case Drain.FILE:
+                core.frame.want(PlaceDrainFile(container=name, run=run))
+            case Drain.NONE:
+                self._signal(signal.SIGTERM)
 
     def _signal(self, number: signal.Signals) -> None:
         run = self._of.history.run

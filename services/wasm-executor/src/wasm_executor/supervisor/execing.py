@@ -94,8 +94,9 @@ class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
 class Execs:
     """All of this executor."""
 
-    def __init__(self, node: ExecutingNode, last_words: LastWords) -> None:
+    def __init__(self, node: ExecutingNode, last_words: LastWords, *, sockets: bool) -> None:
         self._node = node
+        self._sockets = sockets
         self._last_words = last_words
         self._numbers = itertools.count(_first_number(node.identity))
         self._live: dict[str, _Exec] = {}
@@ -155,7 +156,7 @@ class Execs:
     def _begin(self, target: ExecTarget, command: Sequence[str], stdio: Stdio) -> "_Exec":
         uid, name = target.plan.uid, target.container.name
         plan = msgspec.structs.replace(
-            process_plan(target.plan, target.container, target.image),
+            process_plan(target.plan, target.container, target.image, sockets=self._sockets),
             args=tuple(command),
             preopens=self._last_words.preopens(uid, target.container, target.run),
         )

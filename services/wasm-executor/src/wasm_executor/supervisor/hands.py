@@ -5,6 +5,7 @@ wrong in it.
 """
 
 import asyncio
+import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
@@ -20,6 +21,7 @@ from wasm_executor.domain.effects import (
     CloseStdin,
     Effect,
     ForgetRun,
+    PlaceDrainFile,
     PrepareImage,
     RunHook,
     RunProbe,
@@ -42,6 +44,8 @@ from wasm_executor.supervisor.starting import RunStart
 from wasm_executor.supervisor.work import Tell, broken, image_of_run, prepare_image
 
 log = structlog.get_logger()
+
+type Told = SignalRun | CloseStdin | PlaceDrainFile | ForgetRun
 
 
 class Hands:
@@ -79,7 +83,7 @@ class Hands:
                 await self._abandon(effect)
             case RunProbe() | RunHook() | AbandonHook():
                 self._check(effect)
-            case SignalRun() | CloseStdin() | ForgetRun():
+            case SignalRun() | CloseStdin() | PlaceDrainFile() | ForgetRun():
                 await self._command_keeper(effect)
 
     def _check(self, effect: RunProbe | RunHook | AbandonHook) -> None:
@@ -158,7 +162,9 @@ class Hands:
     def _plan_of(self, container: ContainerName) -> ContainerPlan:
         return next(each for each in self._pod.plan.containers if each.name == container)
 
-    async def _command_keeper(self, effect: SignalRun | CloseStdin | ForgetRun) -> None:
+    async def _command_keeper(
+        self, effect: SignalRun | CloseStdin | PlaceDrainFile | ForgetRun
+    ) -> None:
         """An answer that there is no such run means that its end is on its way, or was taken."""
         keeper = self._node.keeper
         key = self._key(effect.container, effect.run)
@@ -168,6 +174,11 @@ class Hands:
                     await keeper.signal(key, effect.signum)
                 case CloseStdin():
                     await keeper.close_stdin(key)
+                case PlaceDrainFile():
+                    container = self._plan_of(effect.container)
+                    place = self._node.last_words.place_drain_file
+                    if not place(self._pod.plan.uid, container, effect.run):
+                        await keeper.signal(key, signal.SIGTERM)
                 case ForgetRun():
                     self._let_go(effect, key)
                     await keeper.forget(key)

@@ -34,6 +34,7 @@ MAX_BYTES: Final = 4096
 LOG_LINES: Final = 80
 LOG_BYTES: Final = 2048
 FOLDER: Final = "last-words"
+DRAIN_FILE: Final = "drain"
 _CHUNK_BYTES: Final = 256 * 1024
 _READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _CREATE: Final = (
@@ -96,6 +97,16 @@ class LastWords:
             return ()
         return (Preopen(host_path=folder, guest_path=place.folder),)
 
+    def place_drain_file(self, uid: PodUid, container: ContainerPlan, run: int) -> bool:
+        """Let the file appear beside the message; False where the guest could not see it."""
+        folder = self._folder(uid, container.name, run)
+        try:
+            os.close(os.open(f"{folder}/{DRAIN_FILE}", _CREATE, _ANYBODYS))
+        except OSError as error:
+            log.warning("drain_file.not_placed", container=container.name, reason=str(error))
+            return False
+        return message_place(container.message_path) is not None
+
     def read(self, pod: NamedPod, container: ContainerPlan, run: int, exit_code: int) -> str:
         """Return what a run that has ended said last. A fallback reads some log: a millisecond."""
         place = message_place(container.message_path)
@@ -133,12 +144,13 @@ class LastWords:
 
 
 def with_last_words(words: LastWords, pod: PodPlan, end: RunEnded) -> RunEnded:
-    """Return the end of a run with what it said last, or with what is known otherwise."""
+    """Return the end of a run with what it said last, behind what its runtime says of it."""
     container = next((each for each in pod.containers if each.name == end.container), None)
     if container is None:
         return end
     said = words.read(pod, container, end.run, end.exit_code)
-    return msgspec.structs.replace(end, message=said) if said else end
+    message = ": ".join(each for each in (end.message, said) if each)
+    return msgspec.structs.replace(end, message=message)
 
 
 def _end_of(path: str) -> bytes:

@@ -55,12 +55,11 @@ class RunStart:
         self._want = want
         self._image = image
         self._on_pid = on_pid
+        settings = node.settings
+        process = process_plan(plan, container, image, sockets=settings.guest_sockets)
         # Its execs see the same folders; see `Execs`.
         last_words = node.last_words.prepare(plan.uid, container, want.run)
-        self._process = msgspec.structs.replace(
-            process_plan(plan, container, image), preopens=last_words
-        )
-        settings = node.settings
+        self._process = msgspec.structs.replace(process, preopens=last_words)
         self._spec = SpawnSpec(
             key=str(RunKey(plan.uid, container.name, want.run)),
             log_path=str(log_path(settings.log_root, plan, container.name, want.run)),

@@ -64,8 +64,10 @@ async def image_of_run(node: Node, container: Container) -> PreparedImage:
     return await images.ensure(image, PullPolicy.NEVER)
 
 
-def process_plan(plan: PodPlan, container: ContainerPlan, image: PreparedImage) -> ProcessPlan:
-    """Return what the container's process is told."""
+def process_plan(
+    plan: PodPlan, container: ContainerPlan, image: PreparedImage, *, sockets: bool
+) -> ProcessPlan:
+    """Return what the container's process is told; its folders are the caller's to add."""
     command = container.command or (program_name(container.image),)
     return ProcessPlan(
         runtime=plan.runtime_handler or DEFAULT_RUNTIME,
@@ -73,6 +75,7 @@ def process_plan(plan: PodPlan, container: ContainerPlan, image: PreparedImage) 
         args=(*command, *container.args),
         env=tuple(dict(container.env).items()),
         memory_limit_bytes=container.memory_limit_bytes,
+        network=sockets,
     )
 
 
