@@ -1,7 +1,10 @@
 """The Lease object: what it says, and what it keeps of others' fields."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
+
+import pytest
 
 from contract.ids import NodeName
 from node_registrar.domain.lease import new_lease, renewed
@@ -43,3 +46,18 @@ def test_a_renewal_keeps_what_it_does_not_know_and_names_the_present_node() -> N
     assert [owner["uid"] for owner in lease["metadata"]["ownerReferences"]] == ["u-2"]
     assert lease["spec"]["preferredHolder"] == "x"
     assert copy["spec"]["renewTime"] == "old"
+
+
+@pytest.mark.parametrize("step_h", [1, -1])
+def test_each_renewal_is_later_than_the_last_whatever_the_clock_does(step_h: int) -> None:
+    """Of a time that does not grow, the node controller takes no notice, and loses the Node."""
+    lease, now, times = new_lease(NAME, "u-1", 40, NOW), NOW, []
+    for turn in range(8):
+        now += timedelta(seconds=10)
+        if turn in (3, 6):  # it steps, and is put right again
+            now += timedelta(hours=step_h if turn == 3 else -step_h)
+        lease = renewed(lease, NAME, "u-1", 40, now)
+        times.append(datetime.fromisoformat(lease["spec"]["renewTime"]))
+    assert all(one < following for one, following in pairwise(times))
+    first = NOW + timedelta(seconds=10)
+    assert times[0] == first, "a clock that nobody has set is shown as it is"

@@ -1,7 +1,7 @@
 """The Lease of a Node: what the node controller takes for its heartbeat."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from contract.ids import NodeName
@@ -29,7 +29,7 @@ def renewed(
         **copy.get("spec", {}),
         "holderIdentity": node,
         "leaseDurationSeconds": lease_s,
-        "renewTime": micro_time(now),
+        "renewTime": micro_time(_after(copy, now)),
     }
     return {
         "apiVersion": "coordination.k8s.io/v1",
@@ -37,3 +37,21 @@ def renewed(
         "metadata": {**metadata, "ownerReferences": [owner]},
         "spec": spec,
     }
+
+
+def _after(copy: Mapping[str, Any], now: datetime) -> datetime:
+    """Return a renew time that is later than the last one, whatever was done to the clock.
+
+    The node controller counts a Lease as renewed when this time has grown, and as nothing when it
+    has not: after a clock was set back, the Node would be lost though every renewal arrived.
+    """
+    before = _time(copy.get("spec", {}).get("renewTime"))
+    return now if before is None else max(now, before + timedelta(microseconds=1))
+
+
+def _time(text: object) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
