@@ -7,6 +7,7 @@ from importlib.metadata import version
 
 from wasmlet import push
 from wasmlet.errors import CommandLineError
+from wasmlet.node import arguments as node
 from wasmlet.up import arguments as up
 
 
@@ -15,7 +16,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="wasmlet", description="A kubelet for WebAssembly.")
     parser.add_argument("--version", action="version", version=f"wasmlet {version('wasmlet')}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command, text in ((up, "run a node of this machine"), (push, "put a module in a registry")):
+    known = (
+        (up, "run a node of this machine"),
+        (node, "act on a node of this machine"),
+        (push, "put a module in a registry"),
+    )
+    for command, text in known:
         name = command.__name__.split(".")[1]
         below = commands.add_parser(name, help=text, description=command.__doc__)
         command.add_arguments(below)

@@ -61,7 +61,7 @@ def prepared(options: UpOptions) -> Iterator[Folders]:
         data = options.data_dir or _default_data(options, stack)
         data.mkdir(parents=True, exist_ok=True)
         stack.enter_context(_locked(data))
-        run = _tmpfs_root() / f"wasmlet-{os.getuid()}-{_short(data)}"
+        run = _tmpfs_root() / _run_name(os.getuid(), _short(data))
         _make_private(run)
         stack.callback(shutil.rmtree, run, ignore_errors=True)
         folders = Folders(data=data, run=run)
@@ -69,6 +69,22 @@ def prepared(options: UpOptions) -> Iterator[Folders]:
             folders.node_data(node).mkdir(parents=True, exist_ok=True)
             folders.node_run(node).mkdir(mode=0o700, parents=True, exist_ok=True)
         yield folders
+
+
+def run_folders(data: Path | None) -> Iterator[Path]:
+    """Yield the run folders that there are: those of a data folder, or all of this user."""
+    if data is None:
+        pattern = _run_name(os.getuid(), "*")
+    elif data.is_dir():
+        pattern = _run_name(data.stat().st_uid, _short(data))
+    else:
+        raise CommandLineError(f"there is no data folder {data}")
+    for root in _tmpfs_roots():
+        yield from sorted(root.glob(pattern))
+
+
+def _run_name(user: int, data: str) -> str:
+    return f"wasmlet-{user}-{data}"
 
 
 def _default_data(options: UpOptions, stack: ExitStack) -> Path:
@@ -90,10 +106,15 @@ def _locked(data: Path) -> Iterator[None]:
         yield
 
 
+def _tmpfs_roots() -> list[Path]:
+    named = (variable("XDG_RUNTIME_DIR"), "/dev/shm")  # noqa: S108 - a private folder is made below it
+    return [Path(name) for name in dict.fromkeys(named) if name and Path(name).is_dir()]
+
+
 def _tmpfs_root() -> Path:
-    for name in (variable("XDG_RUNTIME_DIR"), "/dev/shm"):  # noqa: S108 - a private folder is made below it
-        if name and Path(name).is_dir() and os.access(name, os.W_OK) and _is_tmpfs(Path(name)):
-            return Path(name)
+    for root in _tmpfs_roots():
+        if os.access(root, os.W_OK) and _is_tmpfs(root):
+            return root
     raise CommandLineError(
         "no tmpfs to keep secrets in: neither $XDG_RUNTIME_DIR nor /dev/shm is a writable one"
     )
