@@ -5,7 +5,6 @@ of its own may need one; then libuv asks libc in a thread of its own, within the
 """
 
 import asyncio
-import ipaddress
 import socket
 import ssl
 from collections.abc import Callable
@@ -70,8 +69,8 @@ async def _connected[P: asyncio.BaseProtocol](
 
 
 async def _addresses(host: str, port: int) -> list[str]:
-    with suppress(ValueError):
-        ipaddress.ip_address(host)
+    with suppress(OSError):
+        socket.inet_pton(socket.AF_INET6 if ":" in host else socket.AF_INET, host)
         return [host]
     loop = asyncio.get_running_loop()
     try:
