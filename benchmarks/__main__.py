@@ -26,11 +26,14 @@ from benchmarks.cluster import PodWatch, watching
 from benchmarks.logs import log_throughput
 from benchmarks.measures import Subject, delete_burst, start_burst, start_one_by_one
 from benchmarks.memory import Weights, weigh
+from benchmarks.probes import probe_costs
 from controlplane import ControlPlane, Registry, Tuning
 from kubekit.client import Api, api_client
 
 READY_TIMEOUT_S: Final = 60
 REST_S: Final = 3.0
+PROBED_S: Final = 20.0
+LISTENER: Final = Path(__file__).parent.parent / "examples" / "guests" / "listener.wat"
 NODE: Final = "bench"
 BARE_NODE: Final = "bare"
 
@@ -39,6 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--singles", type=int, default=100, help="pods started one by one")
     parser.add_argument("--burst", type=int, default=500, help="pods started at once")
+    parser.add_argument("--probed", type=int, default=200, help="pods with HTTP probes")
     parser.add_argument("--no-bare", action="store_true", help="leave the bare client out")
     parser.add_argument("--out", type=Path, default=Path(".dev/bench.json"))
     chosen = parser.parse_args()
@@ -104,6 +108,10 @@ async def measure_wasmlet(
         figures["burst_deleted_s"] = await delete_burst(api, watch, subject, chosen.burst)
         await asyncio.sleep(REST_S)
         figures["memory_afterwards"] = weights_of(weigh(pid))
+        listener = Subject(label="wasm", node=NODE, image=images["listener"], selector=target)
+        figures["probes"] = await probe_costs(
+            api, watch, listener, pid, pods=chosen.probed, seconds=PROBED_S
+        )
         return figures
 
 
@@ -126,7 +134,8 @@ async def connected(plane: ControlPlane) -> AsyncIterator[tuple[Api, PodWatch]]:
 
 def push_guests(registry: Registry, folder: Path) -> dict[str, str]:
     images = {}
-    for source in sorted((Path(__file__).parent / "guests").glob("*.wat")):
+    own = sorted((Path(__file__).parent / "guests").glob("*.wat"))
+    for source in (*own, LISTENER):
         module = folder / f"{source.stem}.wasm"
         module.write_bytes(wasmtime.wat2wasm(source.read_text()))
         images[source.stem] = f"{registry.host}/bench/{source.stem}:1"
@@ -160,6 +169,7 @@ def wasmlet_up(plane: ControlPlane, registry: Registry, folder: Path) -> Iterato
         "--set",
         "wasm-executor:log_max_bytes=100000000",
     ]
+    command += ["--set", "wasm-executor:guest_sockets=true"]
     command += ["--set", "node-registrar:max_pods=2000"]
     log = folder / "up.log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:

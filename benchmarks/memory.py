@@ -50,6 +50,12 @@ def weigh(root: int) -> Weights:
     return weights
 
 
+def supervisor_pid(root: int) -> int:
+    """Return the executor's supervisor among the descendants of `wasmlet up`."""
+    name = _SERVICES["wasm_executor.supervisor"]
+    return next(pid for pid in _descendants(root) if _service_name(pid) == name)
+
+
 def _service_name(pid: int) -> str | None:
     named = _NAMES.get(_read(pid, "comm").strip())
     command = _read(pid, "cmdline").split("\0")
