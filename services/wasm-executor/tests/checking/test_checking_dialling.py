@@ -107,6 +107,15 @@ async def test_certificate_of_a_pod_is_not_verified(certificate: ssl.SSLContext)
         )
 
 
+async def test_redirect_from_https_to_http_does_not_say_where_from(
+    certificate: ssl.SSLContext, server: ScriptedServer
+) -> None:
+    async with serve(IP, tls=certificate) as secure:
+        secure.answer("/", response("302 Found", f"Location: http://127.0.0.1:{server.port}/"))
+        assert (await https(secure)).verdict is Verdict.SUCCESS
+    assert b"Referer" not in server.heads[0]
+
+
 async def test_https_to_a_plain_server_is_told(server: ScriptedServer) -> None:
     server.greets = b"HTTP/1.1 400 Bad Request\r\n\r\n"
     assert (await https(server)).output == (

@@ -1,5 +1,6 @@
 """grpc probes. The expected texts are what kubelet 1.36's own prober said to the same answers."""
 
+import asyncio
 import socket
 import subprocess
 import sys
@@ -137,6 +138,8 @@ async def test_call_that_hangs_is_a_failure_of_the_call(grpc: ScriptedGrpc) -> N
     grpc.reply = Reply(hangs=True)
     finding = await ask(grpc, timeout_s=SHORT_S)
     assert finding.output == "timeout: health rpc did not complete within 100ms"
+    async with asyncio.timeout(TIMEOUT_S):
+        await grpc.left.wait()
 
 
 @pytest.mark.parametrize("listens", [True, False])

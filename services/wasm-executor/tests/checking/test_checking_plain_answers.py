@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from wasm_executor.checking.errors import CheckingError
 from wasm_executor.checking.exchange import Answer, _Exchange, plain_answer
+from wasm_executor.checking.finding import MAX_BODY_BYTES
 
 type Seen = tuple[int, str, bytes] | str
 
@@ -83,3 +84,14 @@ def test_plain_answer_is_read_without_a_parser(size: int) -> None:
     answer = plain_answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\nabc" % size)
     assert answer is not None
     assert (answer.status, bytes(answer.body)) == (200, b"abc"[:size])
+
+
+def test_long_answer_is_cut_to_the_limit_whoever_reads_it() -> None:
+    body = b"a" * 2 * MAX_BODY_BYTES
+    plain = plain_answer(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    assert plain is not None
+    assert len(plain.body) == MAX_BODY_BYTES
+    loop = asyncio.new_event_loop()
+    parsed = seen(loop, [b"HTTP/1.1 200 OK\r\n\r\n" + body])
+    loop.close()
+    assert parsed == (200, "", body[:MAX_BODY_BYTES])

@@ -56,6 +56,7 @@ def test_socket_that_gets_the_connection_is_found(
     with listen(bound, dual_stack=dual_stack) as server:
         port, inode = server.getsockname()[1], os.fstat(server.fileno()).st_ino
         from_kernel, from_tables = listeners.at(asked, port), listener_in_tables(asked, port)
+    assert listeners._kernel is not None  # nobody there is an answer, not a fault
     listeners.close()
     assert from_kernel == from_tables
     assert (from_kernel is not None and from_kernel.inode == inode) is found
@@ -106,6 +107,19 @@ def test_new_socket_of_another_on_a_remembered_port_is_foreign(holders: SocketHo
         assert holders.holding("127.0.0.1", port, [ME]) is Holding.FOREIGN
         assert holders.holding("127.0.0.1", port, [taker.pid]) is Holding.OWN
         taker.kill()
+
+
+def test_socket_that_was_given_away_is_no_longer_held(holders: SocketHolders) -> None:
+    server = listen("127.0.0.1")
+    port = server.getsockname()[1]
+    assert holders.holding("127.0.0.1", port, [ME]) is Holding.OWN
+    with subprocess.Popen(
+        [sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=(server.fileno(),)
+    ) as heir:
+        server.close()
+        assert holders.holding("127.0.0.1", port, [ME]) is Holding.FOREIGN
+        assert holders.holding("127.0.0.1", port, [heir.pid]) is Holding.OWN
+        heir.kill()
 
 
 def test_process_that_has_ended_holds_nothing(

@@ -1,6 +1,7 @@
 """`wasi:sockets`: a guest listens where its plan gives it the network, and nowhere else."""
 
 import asyncio
+import os
 import socket
 from importlib.metadata import version
 
@@ -9,6 +10,11 @@ import pytest
 from keeper_rig import DEADLINE_S, Container, KeeperProcess, Supervisor
 from wasmtime import WasiConfig
 
+from contract.messages.health import HttpGet
+from wasm_executor.checking.checks import check, not_own
+from wasm_executor.checking.finding import Finding, failure
+from wasm_executor.checking.sockets import SocketHolders
+from wasm_executor.domain.checks import Verdict
 from wasm_executor.runtimes.errors import GuestNotStartedError
 from wasm_executor.runtimes.network import TRIED_VERSION, allow_network
 
@@ -70,6 +76,24 @@ async def test_guest_survives_clients_that_say_nothing(keeper: KeeperProcess) ->
             with socket.create_connection(("127.0.0.1", port)) as client:
                 client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         assert await get(port, "/") == GOOD
+
+
+async def test_probe_finds_the_guest_and_knows_that_it_holds_the_port(
+    keeper: KeeperProcess,
+) -> None:
+    action = HttpGet(port=free_port())
+    holders = SocketHolders()
+    async with keeper.supervise() as supervisor:
+        container = await start(supervisor, action.port, 1, network=True)
+        await says(container, "listening\n")
+        assert not_own(action, "127.0.0.1", [container.pid], holders) is None
+        assert not_own(action, "127.0.0.1", [os.getpid()], holders) is not None
+        findings = [await check(action, "127.0.0.1", DEADLINE_S) for _ in range(2)]
+    holders.close()
+    assert findings == [
+        Finding(verdict=Verdict.SUCCESS, output="ok\n"),
+        failure("HTTP probe failed with statuscode: 500"),
+    ]
 
 
 async def test_guest_without_the_network_is_refused_its_socket(keeper: KeeperProcess) -> None:

@@ -46,6 +46,8 @@ class ScriptedGrpc:
     reply: Reply = field(default_factory=lambda: serving(1))
     asked: list[dict[str, str]] = field(default_factory=list)
     questions: list[bytes] = field(default_factory=list)
+    left: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a client has gone."""
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,6 +70,7 @@ class ScriptedGrpc:
                 writer.write(http.data_to_send())
                 if self.reply.closes and self.questions:
                     break
+        self.left.set()
         writer.close()
 
     def _answer(self, http: H2Connection, stream: int) -> None:

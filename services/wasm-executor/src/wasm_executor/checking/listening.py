@@ -85,8 +85,8 @@ def _answered(answer: bytes) -> Listener | None:
         if -code == ENOENT:
             return None
         raise OSError(-code, os.strerror(-code))
-    _, state, *_, uid, inode = _FOUND.unpack_from(answer, _HEADER.size)
-    return Listener(inode, uid) if state == _LISTEN else None
+    *_, uid, inode = _FOUND.unpack_from(answer, _HEADER.size)
+    return Listener(inode, uid)
 
 
 def listener_in_tables(ip: str, port: int) -> Listener | None:
