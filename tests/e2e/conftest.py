@@ -77,6 +77,7 @@ def wasmlet_up(
         options=[
             *("--insecure-registry", registry.host),
             *("--insecure-registry", private_registry.host),
+            *("--set", "wasm-executor:GUEST_SOCKETS=true"),
             *("--set", f"wasm-executor:PULL_STALL_TIMEOUT_S={PULL_STALL_TIMEOUT_S}"),
         ],
     )

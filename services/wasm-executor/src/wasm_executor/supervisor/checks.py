@@ -31,6 +31,9 @@ type ImageOf = Callable[[ContainerName], Awaitable[PreparedImage]]
 NO_HANDLER: Final = "invalid handler: tcpSocket"
 """What the kubelet makes of a hook that old objects may still have."""
 
+NO_PORT: Final = "no port of this name"
+"""The plan has 0 where a probe or hook names a port that its container does not have."""
+
 
 class Checks:
     """Runs what a pod wants asked or called."""
@@ -107,6 +110,8 @@ class Checks:
         action: ProbeAction = want.probe.action
         if isinstance(action, Exec):
             return await self._found_by_exec(want, action)
+        if action.port == 0:
+            return Finding(verdict=Verdict.UNKNOWN, output=NO_PORT)
         pod_ip = self._pod.plan.pod_ip
         pids = [each.pid for each in self._pod.containers if each.pid is not None]
         foreign = not_own(action, pod_ip, pids, self._node.socket_holders)
@@ -152,6 +157,8 @@ class Checks:
             case Sleep():
                 await asyncio.sleep(hook.seconds)
                 return None
+            case HttpGet(port=0):
+                return NO_PORT
             case HttpGet():
                 return await call_hook(hook, self._pod.plan.pod_ip)
             case Exec():

@@ -1,0 +1,113 @@
+"""Probes over the network: a guest that listens, its own port, and nobody else's."""
+
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from e2e import guests
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods
+
+pytestmark = pytest.mark.usefixtures("wasmlet_up")
+type Make = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def listener(images: Images) -> str:
+    return images.push(guests.listens(), "listener")
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probing:
+        probing.bind(("", 0))
+        number: int = probing.getsockname()[1]
+        return number
+
+
+def listening(image: str, port: int, **more: Any) -> dict[str, Any]:
+    ports = [{"name": "web", "containerPort": port}]
+    return {"name": "main", "image": image, "args": [str(port)], "ports": ports, **more}
+
+
+def asks(pods: Pods, name: str, port: int, path: str) -> None:
+    address = pods.get(name)["status"]["podIP"]
+    with urllib.request.urlopen(f"http://{address}:{port}{path}") as answer:
+        assert answer.status == 200
+
+
+def test_a_pod_is_in_service_as_long_as_its_guest_says_so(
+    pods: Pods, create: Make, listener: str, port: int
+) -> None:
+    probe = {"httpGet": {"port": "web", "path": "/"}, "periodSeconds": 1, "failureThreshold": 1}
+    create("web", listening(listener, port, readinessProbe=probe))
+    eventually(lambda: pods.conditions("web").get("Ready") == "True")
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        asks(pods, "web", port, "/break")
+    eventually(lambda: pods.conditions("web")["Ready"] == "False")
+    said = "Readiness probe failed: HTTP probe failed with statuscode: 500"
+    eventually(lambda: ("Unhealthy", said) in pods.events("web"))
+    asks(pods, "web", port, "/mend")
+    eventually(lambda: pods.conditions("web")["Ready"] == "True")
+    assert pods.container("web")["restartCount"] == 0
+
+
+def test_a_guest_that_answers_no_more_is_restarted(
+    pods: Pods, create: Make, listener: str, port: int
+) -> None:
+    probe = {"httpGet": {"port": port}, "periodSeconds": 1, "failureThreshold": 1}
+    container = listening(listener, port, livenessProbe=probe)
+    container["args"] = [str(port), "2"]
+    create("web", container, restartPolicy="Always")
+    eventually(lambda: pods.container("web").get("restartCount", 0) >= 1)
+    said = "Container main failed liveness probe, will be restarted"
+    eventually(lambda: ("Killing", said) in pods.events("web"))
+
+
+def test_a_connection_is_enough_for_a_tcp_probe(
+    pods: Pods, create: Make, listener: str, port: int
+) -> None:
+    create("web", listening(listener, port, readinessProbe={"tcpSocket": {"port": "web"}}))
+    eventually(lambda: pods.conditions("web").get("Ready") == "True")
+
+
+def test_a_port_of_somebody_else_makes_no_pod_ready(pods: Pods, create: Make, play: Make) -> None:
+    """Pods share their node's network: whoever listens there must not speak for them."""
+    with socket.create_server(("", 0)) as other:
+        port = other.getsockname()[1]
+        create("imposter", play("main", "sleep", readinessProbe={"tcpSocket": {"port": port}}))
+        said = f"Readiness probe failed: port {port} is not held by a process of this pod"
+        eventually(lambda: ("Unhealthy", said) in pods.events("imposter"))
+    assert pods.conditions("imposter")["Ready"] == "False"
+
+
+def test_nobody_listening_is_told_as_the_kubelet_tells_it(
+    pods: Pods, create: Make, play: Make, port: int
+) -> None:
+    create("silent", play("main", "sleep", readinessProbe={"tcpSocket": {"port": port}}))
+    eventually(lambda: pods.events("silent") and pods.get("silent")["status"].get("podIP"))
+    address = pods.get("silent")["status"]["podIP"]
+    said = f"Readiness probe failed: dial tcp {address}:{port}: connect: connection refused"
+    eventually(lambda: ("Unhealthy", said) in pods.events("silent"))
+
+
+def test_a_port_name_that_the_container_does_not_have_is_an_error_of_the_probe(
+    pods: Pods, create: Make, play: Make
+) -> None:
+    create("unnamed", play("main", "sleep", readinessProbe={"tcpSocket": {"port": "web"}}))
+    said = "Readiness probe errored and resulted in unknown state: no port of this name"
+    eventually(lambda: ("Unhealthy", said) in pods.events("unnamed"))
+
+
+def test_a_hook_can_call_the_guest(pods: Pods, create: Make, listener: str, port: int) -> None:
+    """`/quit` ends the guest, well: its preStop is called before it is told to end."""
+    hooks = {"preStop": {"httpGet": {"port": "web", "path": "/quit"}}}
+    create("polite", listening(listener, port, lifecycle=hooks))
+    pods.await_phase("polite", "Running")
+    eventually(lambda: "listening" in pods.logs("polite"))
+    pods.delete("polite")
+    eventually(lambda: pods.is_gone("polite"), 10)
