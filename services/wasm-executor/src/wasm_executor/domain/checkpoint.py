@@ -23,6 +23,8 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     """The run was spawned and its end is not known."""
     ended: bool = False
     """For good."""
+    due: bool = False
+    """It is to run once more, whatever the policy says of its latest end."""
     started_at: datetime | None = None
     latest_end: Terminated | None = None
     previous_end: Terminated | None = None

@@ -29,7 +29,7 @@ from wasm_executor.domain.inputs import (
     RunStarted,
 )
 from wasm_executor.domain.moments import Moment
-from wasm_executor.domain.pause import RESTARTING_ALL, crash_waiting
+from wasm_executor.domain.pause import RESTARTING_ALL, crash_waiting, first_waiting
 from wasm_executor.domain.retries import Retries
 from wasm_executor.domain.states import ALIVE, STAYING, Event, Phase
 from wasm_executor.domain.stopping import Stopping
@@ -70,6 +70,9 @@ class Container(Core):
         self.pid = pid
         self.tried = True
         self.health.take_over(self.plan, past, now)
+
+    def replace_other_image(self, now: Moment) -> None:
+        """End what runs if its plan has another image by now."""
         if self.history.image not in ("", self.plan.image):
             self.stopping.replace(now)
 
@@ -80,7 +83,7 @@ class Container(Core):
         """Wait for the first turn once more."""
         if self.phase is Phase.ENDED:
             self.move(Event.RESET)
-            self.tried = False
+            self.tried, self.due = False, True
             self.pause.shown = RESTARTING_ALL
 
     def image_prepared(self, news: ImagePrepared) -> None:
@@ -113,8 +116,11 @@ class Container(Core):
         if self.phase is not Phase.STARTING or news.run != self.history.run:
             return
         hook = self.plan.post_start
-        self.move(Event.STARTED if hook is None else Event.STARTED_WITH_HOOK)
+        # Of a run that has to go at once, no hook is begun.
+        hooked = hook is not None and not (self.stopping.replaced or self.frame.starts_nothing)
+        self.move(Event.STARTED_WITH_HOOK if hooked else Event.STARTED)
         self.tried = hook is None
+        self.due = False
         self.pid = news.pid
         self.pause.clear()
         self.history.show_run()
@@ -125,7 +131,7 @@ class Container(Core):
             self.ended(self._early_end, now)
         elif self.stopping.replaced:
             self.stopping.replace(now)
-        elif hook is not None and not self.frame.starts_nothing:
+        elif hooked:
             self.want_hook(HookKind.POST_START)
 
     def refused(self, news: RunRefused, now: Moment) -> None:
@@ -251,6 +257,7 @@ class Container(Core):
 
     def _keep_end(self, end: Terminated) -> None:
         self.history.keep_end(end)
+        self.due = False
         self.health.end()
         self.pause.clear()
         self.pid = None
@@ -267,12 +274,17 @@ class Container(Core):
 
     def _after_end(self, news: RunEnded, now: Moment) -> None:
         following = self.stopping.decided or self._after(news.exit_code)
-        at_once = self.stopping.replaced or news.lost
+        replaced = self.stopping.replaced
         self.stopping.forget()
         if following is not After.RESTART or self.frame.starts_nothing:
             self.move(Event.ENDED_FOR_GOOD)
-        elif at_once:
+        elif replaced or news.lost:
             self.retries.crash = None
+            over = verdicts.after(self.frame.plan, self.plan, news.exit_code) is After.OVER
+            self.due = replaced and over
+            if self.due:
+                # Shown as ended, it could not be shown as running again: the API server refuses.
+                self.pause.shown = first_waiting(self.frame.plan)
             self._prepare_after(Event.ENDED_RESTARTS)
         else:
             self._restart_after_crash(news, now)

@@ -20,6 +20,8 @@ class Core:
         self.history = History(frame.plan.uid, plan.name)
         self.pause = Pause(first_waiting(frame.plan))
         self.health = Health()
+        self.due = False
+        """It is to run once more, whatever the policy says of its latest end."""
         self.tried = False
         """Its first attempt is over: the next container's turn has come."""
 

@@ -11,6 +11,8 @@ class Departure(msgspec.Struct, kw_only=True):
     in_order: bool
     """Others of its pod may have to end before it."""
     hook_runs: bool
+    spared_until: float = 0.0
+    """Once it is told to end, it has this long at least, however much its grace shrinks."""
 
     def hasten(self, until: float, *, hooks: bool) -> bool:
         """Shorten the grace; return whether there is none left for the hook that runs."""

@@ -17,6 +17,7 @@ def record_of(container: Container) -> ContainerRecord:
         image=history.image,
         underway=container.phase in UNDERWAY,
         ended=container.phase is Phase.ENDED and not goes_on,
+        due=container.due,
         started_at=history.started_at,
         latest_end=history.latest_end,
         previous_end=history.previous_end,

@@ -106,6 +106,7 @@ def _with_history(
     container.history.recall(past)
     container.retries.recall(past.crash, now)
     container.tried = past.run >= 0
+    container.due = past.due
     return container
 
 
@@ -128,6 +129,7 @@ def _resume(
     )
     container.resume(run.pid if run else None, known, now)
     if run is not None and run.end is None:
+        container.replace_other_image(now)
         return []
     end = run.end if run is not None and run.end is not None else _killed(past, started_at, now)
     return [msgspec.structs.replace(end, lost=not same_life and _is_kill(end))]
@@ -159,15 +161,17 @@ def _hold(container: Container, past: ContainerRecord, now: Moment) -> None:
         if past.ended:
             container.phase = Phase.ENDED
         return
-    if past.ended or not _runs_again(container, past.latest_end):
+    if past.ended or not (past.due or _runs_again(container, past.latest_end)):
         container.phase = Phase.ENDED
         return
-    container.pause.clear()
+    if not past.due:
+        container.pause.clear()
     if past.crash is None:
         return
     remaining_s = (past.crash.updated_at - now.wall).total_seconds()
     delay_s = (past.crash.updated_at - past.latest_end.finished_at).total_seconds()
-    if 0 < remaining_s <= delay_s:
+    # A clock that was set between the two makes a delay that no back-off ever gave.
+    if 0 < remaining_s <= delay_s <= past.crash.delay_s:
         container.phase = Phase.CRASH_BACK_OFF
         container.back_off(delay_s, remaining_s, now)
 

@@ -63,7 +63,8 @@ class Stopping:
         elif phase is Phase.LEAVING:
             self._hasten(ending.kill_at, hooks=ending.hooks)
         elif phase is Phase.STOPPING:
-            kill_at = max(ending.kill_at, now.mono)
+            assert self._departure is not None
+            kill_at = max(ending.kill_at, self._departure.spared_until)
             self._of.pause.wake_at = min(self._of.pause.wake_at or kill_at, kill_at)
         elif phase is Phase.STARTING:
             self._of.frame.want(AbandonStart(container=self._of.plan.name))
@@ -165,7 +166,9 @@ class Stopping:
     def _send_stop(self, until: float, now: Moment) -> None:
         core = self._of
         core.move(Event.STOP_SENT)
-        core.pause.wake_at = max(until, now.mono + MIN_GRACE_S)
+        assert self._departure is not None
+        self._departure.spared_until = now.mono + MIN_GRACE_S
+        core.pause.wake_at = max(until, self._departure.spared_until)
         name, run = core.plan.name, core.history.run
         match core.frame.plan.drain:
             case Drain.STDIN_EOF:

@@ -35,19 +35,23 @@ class After(StrEnum):
 
 def after(pod: PodPlan, container: ContainerPlan, exit_code: int) -> After:
     """Say what the restart rules and policies want after an exit."""
-    match container.role:
-        case ContainerRole.EPHEMERAL:
-            return After.OVER
-        case ContainerRole.SIDECAR:
-            return After.RESTART
-    if container.restart_policy is not None:
-        for rule in container.restart_rules:
-            if rule.matches(exit_code):
-                everything = rule.action is RuleAction.RESTART_ALL
-                return After.RESTART_ALL if everything else After.RESTART
-    if exit_code == 0 and container.role is ContainerRole.INIT:
+    if container.role is ContainerRole.EPHEMERAL:
         return After.OVER
-    return After.RESTART if _restarts(_policy(pod, container), exit_code) else After.OVER
+    action = _ruled(container, exit_code)
+    if action is RuleAction.RESTART_ALL:
+        return After.RESTART_ALL
+    if container.role is ContainerRole.INIT and exit_code == 0:
+        return After.OVER  # what has done its work is not asked again, whatever a rule says
+    restarts = action is not None or _restarts(_policy(pod, container), exit_code)
+    return After.RESTART if restarts or container.role is ContainerRole.SIDECAR else After.OVER
+
+
+def _ruled(container: ContainerPlan, exit_code: int) -> RuleAction | None:
+    """Return what the first rule says that matches; without a policy, a container has none."""
+    if container.restart_policy is None:
+        return None
+    rules = container.restart_rules
+    return next((rule.action for rule in rules if rule.matches(exit_code)), None)
 
 
 def replaces_killed(pod: PodPlan, container: ContainerPlan) -> bool:
