@@ -106,6 +106,7 @@ async def test_a_pod_that_arrives_at_a_draining_node_is_refused_and_never_runs(
         assert await sentence(rig, plan) == REFUSED
         assert not any(reason == "Started" for reason, _ in rig.peer.said(plan))
         assert not rig.executor.container_pids()
+        assert "never awaited" not in rig.executor.output()
 
 
 async def test_a_restarted_supervisor_stays_in_it_and_another_start_ends_it(

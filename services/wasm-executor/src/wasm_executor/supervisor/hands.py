@@ -97,7 +97,9 @@ class Hands:
 
     def _begin(self, want: PrepareImage | StartRun, work: Coroutine[None, None, Input]) -> None:
         name = f"pod-{self._pod.plan.uid}-{want.container}"
-        self._work[want.container] = self._node.tasks.create_task(self._see(want, work), name=name)
+        task = self._node.tasks.create_task(self._see(want, work), name=name)
+        task.add_done_callback(lambda _task: work.close())  # abandoned before its first step
+        self._work[want.container] = task
 
     async def _see(self, want: PrepareImage | StartRun, work: Coroutine[None, None, Input]) -> None:
         """Bring the pod what came of it; a failure of this program is a state like any other."""
