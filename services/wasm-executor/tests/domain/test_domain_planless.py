@@ -6,7 +6,7 @@ from podclock import Clock, Driver, alive, dead, next_driver, plan_of, record
 from contract.messages.pod import RestartPolicy
 from contract.messages.report import Waiting
 from wasm_executor.domain.frame import Rules
-from wasm_executor.domain.restoring import ended_without_plan
+from wasm_executor.domain.unplanned import ended_without_plan
 
 
 @pytest.mark.parametrize("policy", list(RestartPolicy))

@@ -42,14 +42,15 @@ LIFE = 1
 
 
 class Clock:
-    """Both clocks, turned together."""
+    """Both clocks, turned together, and the wall clock as somebody sets it."""
 
     def __init__(self) -> None:
         self.mono = 1000.0
+        self.set_by_s = 0.0
 
     @property
     def now(self) -> Moment:
-        return Moment(EPOCH + timedelta(seconds=self.mono - 1000), self.mono)
+        return Moment(EPOCH + timedelta(seconds=self.mono - 1000 + self.set_by_s), self.mono)
 
     def turn(self, seconds: float) -> None:
         self.mono += seconds

@@ -29,6 +29,10 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     latest_end: Terminated | None = None
     previous_end: Terminated | None = None
     crash: BackOff | None = None
+    crash_over_mono: float | None = None
+    """When its back-off is over. This and `begun_mono` are of the life that wrote the record."""
+    begun_mono: float | None = None
+    """When the run that is underway began."""
     image_id: str = ""
     started: bool = False
     ready: bool = False
@@ -48,6 +52,8 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     namespace: str
     name: str
     started_at: datetime
+    begun_mono: float | None = None
+    """The same on the monotonic clock of that life: deadlines count from there."""
     start_count: int
     """The executor's life in which this was written: a run underway in an older one is lost."""
     containers: tuple[ContainerRecord, ...]

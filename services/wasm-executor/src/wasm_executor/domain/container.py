@@ -145,7 +145,7 @@ class Container(Core):
             self.move(Event.NOT_STARTED_FOR_GOOD)
             return
         self.move(Event.NOT_STARTED)
-        delay_s = self.retries.after_crash(now.wall, now)
+        delay_s = self.retries.after_crash(now.wall, now.mono)
         shown = Waiting(reason=RUN_ERROR, message=news.message)
         shown_s = self.frame.rules.error_shown_s
         afterwards = crash_waiting(self.frame.plan, self.plan.name, delay_s)
@@ -290,10 +290,11 @@ class Container(Core):
             self._restart_after_crash(news, now)
 
     def _restart_after_crash(self, news: RunEnded, now: Moment) -> None:
-        delay_s = self.retries.after_crash(news.at, now)
+        ended_mono = now.mono - now.passed_since(news.at, news.at_mono)
+        delay_s = self.retries.after_crash(news.at, ended_mono)
         if delay_s <= 0:
             self._prepare_after(Event.ENDED_RESTARTS)
             return
         self.move(Event.ENDED_BACKS_OFF)
-        self.back_off(delay_s, max(0.0, delay_s - now.passed_since(news.at)), now)
+        self.back_off(delay_s, self.retries.crash_remains_s(now), now)
         self.frame.tell(occurrences.restart_backs_off(self.frame.plan, self.plan, now))

@@ -46,11 +46,11 @@ class Health:
         self.started = False
         self.ready = False
         self._watches: dict[ProbeKind, Watch] = {}
-        self._begun_at = 0.0
+        self.begun_at = 0.0
 
     def begin(self, plan: ContainerPlan, now: Moment) -> None:
         """A new run: nothing is known of it."""
-        self._begun_at = now.mono
+        self.begun_at = now.mono
         self._watches = {kind: Watch(kind, probe) for kind, probe in probes_of(plan)}
         startup = self._watches.get(ProbeKind.STARTUP)
         if startup is None:
@@ -61,7 +61,7 @@ class Health:
     def take_over(self, plan: ContainerPlan, past: Past, now: Moment) -> None:
         """Go on with a run that a supervisor before this one has probed: nothing flips."""
         self.begin(plan, now)
-        self._begun_at = now.mono - past.age_s
+        self.begun_at = now.mono - past.age_s
         if past.started and not self.started:
             self._watches[ProbeKind.STARTUP].close()
             self._start(now)
@@ -117,4 +117,4 @@ class Health:
                 watch.resume(max(self._first(watch), now.mono))
 
     def _first(self, watch: Watch) -> float:
-        return self._begun_at + max(watch.probe.initial_delay_s, FIRST_PROBE_AFTER_S)
+        return self.begun_at + max(watch.probe.initial_delay_s, FIRST_PROBE_AFTER_S)

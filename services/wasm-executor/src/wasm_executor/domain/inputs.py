@@ -65,6 +65,8 @@ class RunEnded(ContainerInput, frozen=True, kw_only=True):
     run: int
     exit_code: int
     at: datetime
+    at_mono: float | None = None
+    """The same on the monotonic clock, where the keeper of this life has seen it."""
     started_at: datetime
     signal: int = 0
     message: str = ""

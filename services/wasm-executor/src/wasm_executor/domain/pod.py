@@ -213,6 +213,7 @@ class Pod:
             namespace=self.plan.namespace,
             name=self.plan.name,
             started_at=started_at,
+            begun_mono=self._begun_at,
             start_count=life,
             containers=tuple(record_of(each) for each in self.containers),
             sentence=self._frame.sentence,

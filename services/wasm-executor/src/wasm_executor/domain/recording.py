@@ -3,7 +3,7 @@
 from wasm_executor.domain.checkpoint import ContainerRecord
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.frame import Cause
-from wasm_executor.domain.states import UNDERWAY, Phase
+from wasm_executor.domain.states import ALIVE, UNDERWAY, Phase
 
 
 def record_of(container: Container) -> ContainerRecord:
@@ -22,6 +22,8 @@ def record_of(container: Container) -> ContainerRecord:
         latest_end=history.latest_end,
         previous_end=history.previous_end,
         crash=container.retries.crash,
+        crash_over_mono=container.retries.crash_over_mono,
+        begun_mono=container.health.begun_at if container.phase in ALIVE else None,
         image_id=history.image_id,
         started=container.health.started,
         ready=container.health.ready,

@@ -18,12 +18,11 @@ from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, Deletion, PodPlan
 from contract.messages.report import ContainerReport, Running, Terminated, Waiting
 from wasm_executor.domain import verdicts
-from wasm_executor.domain.backoff import BackOff, after_crash
+from wasm_executor.domain.backoff import BackOff
 from wasm_executor.domain.checkpoint import ContainerRecord, PodRecord
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.frame import Cause, Frame, Rules
 from wasm_executor.domain.health import Past
-from wasm_executor.domain.history import container_id
 from wasm_executor.domain.inputs import Input, RunEnded
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
@@ -65,6 +64,8 @@ def restore(
 ) -> Restored:
     """Return the pod as the witnesses tell. `same_life`: our keeper wrote this record."""
     frame = Frame(plan, rules)
+    if not same_life:
+        record = without_mono(record)
     record = caught_up(record, present)
     pasts = {each.name: each for each in record.containers}
     runs = {(each.container, each.run): each for each in present}
@@ -81,7 +82,7 @@ def restore(
             _hold(container, past, now)
     frame.restarting_all = record.restarting_all
     _go_on_ending(frame, containers, record, now)
-    begun_at = now.mono - now.passed_since(record.started_at)
+    begun_at = now.mono - now.passed_since(record.started_at, record.begun_mono)
     return Restored(pod=Pod(frame, containers, begun_at), news=tuple(news))
 
 
@@ -104,7 +105,7 @@ def _with_history(
 ) -> Container:
     container = Container(frame, plan)
     container.history.recall(past)
-    container.retries.recall(past.crash, now)
+    container.retries.recall(past.crash, past.crash_over_mono, now)
     container.tried = past.run >= 0
     container.due = past.due
     return container
@@ -122,7 +123,7 @@ def _resume(
     started_at = (run.started_at if run else past.started_at) or now.wall
     container.history.resume_run(started_at)
     known = Past(
-        age_s=now.passed_since(started_at),
+        age_s=now.passed_since(started_at, past.begun_mono),
         started=past.started,
         ready=past.ready,
         share=_share(container),
@@ -132,7 +133,9 @@ def _resume(
         container.replace_other_image(now)
         return []
     end = run.end if run is not None and run.end is not None else _killed(past, started_at, now)
-    return [msgspec.structs.replace(end, lost=not same_life and _is_kill(end))]
+    if same_life:
+        return [end]
+    return [msgspec.structs.replace(end, lost=_is_kill(end), at_mono=None)]
 
 
 def _share(container: Container) -> float:
@@ -168,12 +171,18 @@ def _hold(container: Container, past: ContainerRecord, now: Moment) -> None:
         container.pause.clear()
     if past.crash is None:
         return
-    remaining_s = (past.crash.updated_at - now.wall).total_seconds()
+    remaining_s = _remaining_back_off(past.crash, past.crash_over_mono, now)
     delay_s = (past.crash.updated_at - past.latest_end.finished_at).total_seconds()
     # A clock that was set between the two makes a delay that no back-off ever gave.
     if 0 < remaining_s <= delay_s <= past.crash.delay_s:
         container.phase = Phase.CRASH_BACK_OFF
         container.back_off(delay_s, remaining_s, now)
+
+
+def _remaining_back_off(crash: BackOff, over_mono: float | None, now: Moment) -> float:
+    if over_mono is not None:
+        return over_mono - now.mono
+    return (crash.updated_at - now.wall).total_seconds()
 
 
 def _runs_again(container: Container, end: Terminated) -> bool:
@@ -220,6 +229,15 @@ def _past_of(report: ContainerReport) -> ContainerRecord:
     )
 
 
+def without_mono(record: PodRecord) -> PodRecord:
+    """Return the record of another life, which may have been before the machine was started."""
+    containers = tuple(
+        msgspec.structs.replace(each, crash_over_mono=None, begun_mono=None)
+        for each in record.containers
+    )
+    return msgspec.structs.replace(record, begun_mono=None, containers=containers)
+
+
 def is_ahead(told: PodRecord, record: PodRecord) -> bool:
     """Say whether the status tells of a run that our record does not know.
 
@@ -236,37 +254,14 @@ def caught_up(record: PodRecord, present: Sequence[Present]) -> PodRecord:
         past = known.get(each.container, ContainerRecord(name=each.container))
         if each.run > past.run:
             known[each.container] = msgspec.structs.replace(
-                past, run=each.run, underway=True, ended=False, started_at=each.started_at
+                past,
+                run=each.run,
+                underway=True,
+                ended=False,
+                started_at=each.started_at,
+                begun_mono=None,
             )
     return msgspec.structs.replace(record, containers=tuple(known.values()))
-
-
-def ended_without_plan(record: PodRecord, run: Present, rules: Rules) -> PodRecord:
-    """Return the record with the end of a run, if it has one and that is news.
-
-    What follows from it is the plan's to say, so nothing is decided here: a restart's delay is
-    written down, and counts once there is a policy that restarts.
-    """
-    known = {each.name: each for each in caught_up(record, (run,)).containers}
-    past = known.get(run.container)
-    if run.end is None or past is None or not past.underway or past.run != run.run:
-        return record
-    known[run.container] = msgspec.structs.replace(
-        past,
-        underway=False,
-        started_at=run.started_at,
-        latest_end=verdicts.ended(
-            run.end, container_id(record.uid, run.container, run.run), memory_exceeded=False
-        ),
-        previous_end=past.latest_end,
-        crash=_crash_after(past, run.end.at, rules),
-    )
-    return msgspec.structs.replace(record, containers=tuple(known.values()))
-
-
-def _crash_after(past: ContainerRecord, ended_at: datetime, rules: Rules) -> BackOff:
-    since_s = (ended_at - past.crash.updated_at).total_seconds() if past.crash else 0.0
-    return after_crash(past.crash, since_s, ended_at, rules.restarts).following
 
 
 def record_of_present(

@@ -16,19 +16,36 @@ class Retries:
         self._crash_over_at = 0.0
         self._image: BackOff | None = None
 
-    def recall(self, crash: BackOff | None, now: Moment) -> None:
-        """Take up what was written down: here alone the wall clock has to be believed."""
-        self.crash = crash
-        if crash is not None:
-            self._crash_over_at = now.mono - (now.wall - crash.updated_at).total_seconds()
+    @property
+    def crash_over_mono(self) -> float | None:
+        """When the crash back-off is over, if there is one."""
+        return None if self.crash is None else self._crash_over_at
 
-    def after_crash(self, ended_at: datetime, now: Moment) -> float:
-        """Return how long the run that has just ended waits for the next."""
-        since_s = now.mono - self._crash_over_at
+    def recall(self, crash: BackOff | None, over_mono: float | None, now: Moment) -> None:
+        """Take up what was written down.
+
+        Of an earlier life there is the wall clock alone. If that was set, it may cost one delay:
+        no back-off is over later than its delay from now.
+        """
+        self.crash = crash
+        if crash is None:
+            return
+        if over_mono is None:
+            ahead_s = (crash.updated_at - now.wall).total_seconds()
+            over_mono = now.mono + min(ahead_s, crash.delay_s)
+        self._crash_over_at = over_mono
+
+    def after_crash(self, ended_at: datetime, ended_mono: float) -> float:
+        """Return how long the run that ended then, by both clocks, waits for the next."""
+        since_s = ended_mono - self._crash_over_at
         delay = after_crash(self.crash, since_s, ended_at, self._rules.restarts)
         self.crash = delay.following
-        self._crash_over_at = now.mono + delay.seconds
+        self._crash_over_at = ended_mono + delay.seconds
         return delay.seconds
+
+    def crash_remains_s(self, now: Moment) -> float:
+        """Return what is left of the wait after the latest crash."""
+        return max(0.0, self._crash_over_at - now.mono)
 
     def after_image_failure(self, now: Moment) -> float:
         """Return how long the attempt that has just failed waits for the next."""

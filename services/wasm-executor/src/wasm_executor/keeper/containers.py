@@ -6,6 +6,7 @@ output is its caller's own, and its end is told at once.
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -44,6 +45,7 @@ class RunningContainer:
         self._on_ended = on_ended
         self._wait_status: int | None = None
         self._ended_at: datetime | None = None
+        self._ended_mono = 0.0
         self._output: Output | None = None
         if ends.output is not None:
             self._output = Output(process.key, ends.output, loop, self._tell_end, self._give_up)
@@ -68,7 +70,7 @@ class RunningContainer:
 
     def reap(self, wait_status: int) -> None:
         self._wait_status = wait_status
-        self._ended_at = datetime.now(UTC)
+        self._ended_at, self._ended_mono = datetime.now(UTC), time.monotonic()
         self.close_stdin()
         self._tell_end()
 
@@ -94,6 +96,7 @@ class RunningContainer:
                 code=code if code >= 0 else 128 - code,
                 signal=signal.Signals(-code) if code < 0 else None,
                 at=self._ended_at,
+                at_mono=self._ended_mono,
                 started_at=self.process.started_at,
             )
         )

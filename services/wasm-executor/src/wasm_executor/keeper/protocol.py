@@ -64,6 +64,8 @@ class Exit(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """128 + signal for one that was killed."""
     signal: int | None = None
     at: datetime
+    at_mono: float | None = None
+    """The same on the monotonic clock; None where no keeper saw it."""
     started_at: datetime
     trap: str | None = None
     """wasmtime's words, where the guest ended in a trap (code 134)."""

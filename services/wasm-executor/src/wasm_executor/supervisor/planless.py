@@ -16,7 +16,8 @@ import structlog
 
 from contract.ids import PodUid
 from wasm_executor.domain.inputs import RunEnded
-from wasm_executor.domain.restoring import Present, ended_without_plan
+from wasm_executor.domain.restoring import Present
+from wasm_executor.domain.unplanned import ended_without_plan
 from wasm_executor.keeper.errors import KeeperError
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey

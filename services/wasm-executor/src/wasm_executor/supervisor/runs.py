@@ -39,6 +39,7 @@ def run_ended(exit_: Exit) -> RunEnded:
         exit_code=exit_.code,
         signal=exit_.signal or 0,
         at=exit_.at,
+        at_mono=exit_.at_mono,
         started_at=exit_.started_at,
         message=exit_.failure.message if exit_.failure is not None else exit_.trap or "",
         refused=refused,
