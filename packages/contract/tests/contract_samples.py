@@ -52,6 +52,15 @@ from contract.messages.report import (
     Terminated,
     Waiting,
 )
+from contract.messages.volume import (
+    EmptyDir,
+    Files,
+    HostPath,
+    ImageVolume,
+    Mount,
+    VolumeFile,
+    VolumePlan,
+)
 
 AT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LATER = datetime(2026, 1, 2, 3, 5, 0, 250000, tzinfo=UTC)
@@ -140,7 +149,23 @@ PLAN = PodPlan(
             pre_stop=Sleep(seconds=1.5),
             message_path="/dev/last-words",
             message_policy=MessagePolicy.FALLBACK_TO_LOGS,
+            mounts=(Mount(volume="config", path="/etc/app", sub_path="app", read_only=True),),
+            config_error='configmap "app" not found',
         ),
+    ),
+    volumes=(
+        VolumePlan(
+            name="config",
+            source=Files(
+                files=(VolumeFile(path="app/a.conf", blob=DIGEST, size_bytes=7, mode=0o400),)
+            ),
+        ),
+        VolumePlan(name="scratch", source=EmptyDir(memory=True, size_limit_bytes=1 << 20)),
+        VolumePlan(name="host", source=HostPath(path="/srv/data", path_type="Directory")),
+        VolumePlan(
+            name="model", source=ImageVolume(image="registry/model:1", pull_policy=PullPolicy.NEVER)
+        ),
+        VolumePlan(name="late", missing='configmap "late" not found'),
     ),
     deletion=Deletion(requested_at=LATER, grace_s=2.0),
 )

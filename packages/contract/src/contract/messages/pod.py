@@ -8,7 +8,9 @@ import msgspec
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import Command, Done, Incarnation, Message, Term
 from contract.messages.health import Hook, Probe
+from contract.messages.pull import PullPolicy as PullPolicy  # a plan's part, and named as one
 from contract.messages.report import ContainerReport
+from contract.messages.volume import Mount, VolumePlan
 
 
 class RestartPolicy(StrEnum):
@@ -57,14 +59,6 @@ class MessagePolicy(StrEnum):
     FALLBACK_TO_LOGS = "FallbackToLogsOnError"
 
 
-class PullPolicy(StrEnum):
-    """`imagePullPolicy`."""
-
-    ALWAYS = "Always"
-    IF_NOT_PRESENT = "IfNotPresent"
-    NEVER = "Never"
-
-
 class Drain(StrEnum):
     """How a guest learns that it should end, set by the annotation `wasmlet.dev/drain`."""
 
@@ -102,6 +96,9 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     pre_stop: Hook | None = None
     message_path: str = "/dev/termination-log"
     message_policy: MessagePolicy = MessagePolicy.FILE
+    mounts: tuple[Mount, ...] = ()
+    config_error: str = ""
+    """What the container lacks (`CreateContainerConfigError`); it waits for a plan without it."""
 
     def __repr__(self) -> str:
         # Arguments and environment hold secrets, and a repr ends in logs.
@@ -131,6 +128,7 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     active_deadline_s: float | None = None
     containers: tuple[ContainerPlan, ...]
     """Init containers in their order first, then app containers, then ephemeral ones."""
+    volumes: tuple[VolumePlan, ...] = ()
     deletion: Deletion | None = None
 
 
