@@ -48,14 +48,25 @@ def test_options_are_checked_and_kept(tmp_path: Path) -> None:
     assert whole.settings == (one,)
 
 
+def test_a_folder_goes_with_a_cluster_and_is_run_on_each_node(tmp_path: Path) -> None:
+    kubeconfig = tmp_path / "config"
+    kubeconfig.touch()
+    chosen = options("--kubeconfig", str(kubeconfig), "--manifests", str(tmp_path), "--nodes", "2")
+    assert (chosen.kubeconfig, chosen.manifests, len(chosen.nodes)) == (kubeconfig, tmp_path, 2)
+    assert not chosen.is_static
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ((), "give either --kubeconfig FILE"),
+        ((), "give --kubeconfig FILE (join a cluster), --manifests DIR, or both"),
         (("--kubeconfig", "/nowhere"), "--kubeconfig: there is no file /nowhere"),
         (("--manifests", "/nowhere"), "--manifests: there is no folder /nowhere"),
-        (("--manifests", "/", "--nodes", "2"), "--manifests runs on one node"),
-        (("--manifests", "/", "--kubeconfig", "x"), "give either"),
+        (("--manifests", "/", "--nodes", "2"), "without a cluster there is one node"),
+        (
+            ("--manifests", "/", "--kubeconfig", "/etc/passwd", "--until-complete"),
+            "goes with --manifests and without --kubeconfig",
+        ),
         (("--kubeconfig", "/etc/passwd", "--until-complete"), "goes with --manifests"),
         (("--manifests", "/", "--node-name", "Bad_Name"), "'Bad_Name' is not a node name"),
         (("--manifests", "/", "--nodes", "0"), "--nodes must be 1 or more"),

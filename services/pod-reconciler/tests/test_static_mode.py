@@ -155,6 +155,26 @@ async def test_a_changed_manifest_starts_anew_once_the_old_pod_has_gone(
         assert executor.plans[new].plan.containers[0].image.endswith("/other.wat")  # type: ignore[union-attr]  # sent inline
 
 
+async def test_a_manifest_that_comes_back_unchanged_runs_again(
+    manifests: Path, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    file = manifests / "hello.yaml"
+    file.write_text(HELLO)
+    async with reconciler(**static(manifests)):
+        await registrar.grant()
+        uid = (await until(lambda: executor.applied))[0].uid
+        await executor.report(uid, container(running()))
+        await until(lambda: told(manifests)["ready"])
+        file.unlink()
+        await until(lambda: executor.deletion_of(uid))
+        file.write_text(HELLO)
+        await executor.report(uid, container(ended(143)), stopped=True)
+        await until(lambda: executor.forgotten)
+        await executor.beat()
+        await until(lambda: uid in executor.plans)
+        assert executor.deletion_of(uid) is None
+
+
 async def test_what_cannot_be_used_is_told_and_the_rest_runs(
     manifests: Path, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
@@ -169,7 +189,7 @@ async def test_what_cannot_be_used_is_told_and_the_rest_runs(
         await registrar.grant()
         await until(lambda: executor.applied)
         errors = told(manifests)["errors"]
-        assert any("(document 1): only v1 Pods run without a cluster" in line for line in errors)
+        assert any("(document 1): only v1 Pods run from a folder" in line for line in errors)
         assert any("another manifest is named default/hello" in line for line in errors)
         assert any("metadata.name: Invalid value: '..'" in line for line in errors)
 

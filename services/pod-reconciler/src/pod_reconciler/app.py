@@ -13,10 +13,12 @@ from kubekit.events import EventSender
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
 from kubekit.reflector import Pace
+from pod_reconciler import lanes
 from pod_reconciler.bus import Executors
 from pod_reconciler.domain.cluster import Cluster
 from pod_reconciler.kube import Contact, KubeCluster
 from pod_reconciler.links import Links
+from pod_reconciler.mirroring import MirroringCluster
 from pod_reconciler.office import Office
 from pod_reconciler.settings import LEASE_NAME, Settings
 from pod_reconciler.static import StaticCluster
@@ -50,7 +52,9 @@ async def run(settings: Settings) -> None:
 
 async def _serve_folder(settings: Settings, bus: Bus) -> None:
     assert settings.manifests is not None, "the settings see to it"
-    cluster = StaticCluster(settings.manifests, settings.manifests_interval_s, settings.status_file)
+    cluster = StaticCluster(
+        settings.manifests, settings.manifests_interval_s, status_file=settings.status_file
+    )
     cluster.load()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(serve_admin(settings, lambda: _why_not_ready(bus)), name="admin")
@@ -73,7 +77,12 @@ async def _serve_cluster(settings: Settings, bus: Bus) -> None:
             backoff_initial_s=settings.watch_backoff_s,
             backoff_maximum_s=settings.watch_backoff_max_s,
         )
-        cluster = KubeCluster(api, events, pace)
+        cluster = MirroringCluster(
+            KubeCluster(api, events, pace),
+            settings.manifests,
+            settings.manifests_interval_s,
+            lanes.Pace(settings.write_backoff_s, settings.write_backoff_max_s),
+        )
         async with _election(settings, api) as leadership:
             await lead_again_and_again(settings, bus, cluster, leadership)
 

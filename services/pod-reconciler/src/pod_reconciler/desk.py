@@ -69,6 +69,19 @@ class NodeDesk:
         self.view.on_synced()
         self._act_on_all()
 
+    def remembers(self, uid: PodUid) -> bool:
+        """Whether there is a record of this pod."""
+        return uid in self.view.records
+
+    @property
+    def node_uid(self) -> str:
+        """The UID of the Node, as the registrar says it."""
+        return "" if self.view.grant is None else self.view.grant.node_uid
+
+    def write_timeout_s(self) -> float:
+        """How long a write sent now may take."""
+        return self._links.write_timeout_s()
+
     # What the bus says.
 
     def granted(self, grant: NodeGranted) -> None:

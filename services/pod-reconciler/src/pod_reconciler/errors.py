@@ -49,3 +49,7 @@ class WriteRefusedError(ReconcilerError):
 
 class PodAbsentError(ReconcilerError):
     """There is no such pod, or its name belongs to another UID: ask by GET, then decide."""
+
+
+class NameTakenError(ReconcilerError):
+    """An object of this name is there already: look at it, then decide."""

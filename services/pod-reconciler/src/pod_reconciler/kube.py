@@ -17,8 +17,13 @@ from kubekit.listing import Source
 from kubekit.patches import STRATEGIC_MERGE, delete_options
 from kubekit.reflector import Pace, Reflector
 from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
-from pod_reconciler.domain.pod import Pod, pod_from_json
-from pod_reconciler.errors import ActFailedError, PodAbsentError, WriteRefusedError
+from pod_reconciler.domain.pod import Json, Pod, pod_from_json
+from pod_reconciler.errors import (
+    ActFailedError,
+    NameTakenError,
+    PodAbsentError,
+    WriteRefusedError,
+)
 from pod_reconciler.runtimeclasses import RuntimeClasses
 
 log = structlog.get_logger()
@@ -74,6 +79,18 @@ class KubeCluster:
         options = delete_options(pod.metadata.uid, grace_period_s=0)
         path = _path(pod.metadata.namespace, pod.metadata.name)
         await self._send("DELETE", path, options, "application/json", timeout_s)
+
+    async def create(self, namespace: str, pod: Json, timeout_s: float) -> Pod:
+        """Create a pod object; raises `NameTakenError`, and `ActFailedError` for all else."""
+        path, body = f"/api/v1/namespaces/{namespace}/pods", msgspec.json.encode(pod)
+        try:
+            answer = await self._api.request("POST", path, body=body, timeout_s=timeout_s)
+            return pod_from_json(answer.body)
+        except ConflictError as error:
+            raise NameTakenError(str(error)) from error
+        except (ApiError, msgspec.DecodeError) as error:
+            # Even a refusal may end: a namespace that appears, a quota that is raised.
+            raise ActFailedError(str(error), getattr(error, "retry_after_s", None)) from error
 
     async def find(self, namespace: str, name: str, timeout_s: float) -> Pod | None:
         try:

@@ -15,11 +15,11 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     kubeconfig: str = ""
     """A kubeconfig's path, `in-cluster` for the pod's service account, empty for static mode."""
     manifests: Path | None = None
-    """Static mode: the folder whose pods are run."""
+    """The folder whose pods are run. Without a kubeconfig that is all that is run (static mode)."""
     status_file: Path | None = None
     """Static mode: where the pods' states are written, for whoever started this."""
     manifests_interval_s: Seconds = 1.0
-    """Static mode: how often the folder is looked at."""
+    """How often the folder is looked at."""
 
     election: Literal["on", "off"] = "on"
     """`off` where this is certainly the only replica."""

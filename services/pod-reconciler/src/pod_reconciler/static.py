@@ -1,10 +1,12 @@
-"""Pods without a cluster: a folder of manifests, statuses in memory, a file that tells of them.
+"""Pods of a folder of manifests: statuses in memory, a file that tells of them.
 
 Every manifest is a pod on every node, unless it names its node. A manifest that goes away is a
-deletion with the pod's own grace; one that changes is a deletion, and then a new pod.
+deletion with the pod's own grace; one that changes is a deletion, and then a new pod. Nothing here
+needs an API server; where there is one, `mirroring` shows it these pods.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,7 +18,7 @@ from contract.ids import NodeName, PodUid
 from contract.messages.report import Occurrence
 from contract.staticstatus import StaticStatus
 from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
-from pod_reconciler.domain.manifest import bound, wants_node, with_status
+from pod_reconciler.domain.manifest import Manifest, bound, wants_node, with_status
 from pod_reconciler.domain.outcome import outcome_of
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.times import api_time
@@ -29,10 +31,21 @@ log = structlog.get_logger()
 class StaticCluster:
     """Implements `domain.cluster.Cluster` over a folder."""
 
-    def __init__(self, folder: Path, interval_s: float, status_file: Path | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        interval_s: float,
+        *,
+        status_file: Path | None = None,
+        bind: Callable[[Manifest, NodeName], Json] = bound,
+        begin: Callable[[Json], Json] = lambda pod: pod,
+    ) -> None:
+        """`bind` makes a manifest a node's pod; `begin` completes it when it is first shown."""
         self._folder = ManifestFolder(folder)
         self._interval_s = interval_s
         self._status_file = status_file
+        self._bind = bind
+        self._begin = begin
         self._pods: dict[PodUid, Json] = {}
         self._version = 0
         self._nodes: set[NodeName] = set()
@@ -45,8 +58,29 @@ class StaticCluster:
         self._folder.read()
         self._tell_outcome()
 
+    @property
+    def errors(self) -> list[str]:
+        """A line for each manifest that cannot be used."""
+        return self._folder.errors
+
+    def has(self, uid: PodUid) -> bool:
+        """Whether this is one of the folder's pods, be its manifest still there or not."""
+        return uid in self._pods
+
+    def names_on(self, node: NodeName) -> set[tuple[str, str]]:
+        """Namespace and name of each of a node's pods."""
+        return {_name(pod) for pod in self._on(node).values()}
+
+    def pod_on(self, node: NodeName, namespace: str, name: str) -> Json | None:
+        """The pod of this name on a node, as it is now."""
+        named = (pod for pod in self._on(node).values() if _name(pod) == (namespace, name))
+        return next(named, None)
+
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         self._folder.read()
+        for pod in self._on(node).values():
+            # An earlier term of leadership has shown these, to a watcher that is no more.
+            watcher.pod_seen(self._keep(pod))
         self._compare(node, watcher)
         self._nodes.add(node)
         watcher.synced()
@@ -106,26 +140,30 @@ class StaticCluster:
         wanted = {
             PodUid(pod["metadata"]["uid"]): pod
             for pod in (
-                bound(manifest, node)
+                self._bind(manifest, node)
                 for manifest in self._folder.manifests
                 if wants_node(manifest, node)
             )
         }
-        here = {uid: pod for uid, pod in self._pods.items() if pod["spec"]["nodeName"] == node}
+        here = self._on(node)
         for uid, pod in here.items():
             if uid not in wanted and "deletionTimestamp" not in pod["metadata"]:
                 watcher.pod_seen(self._keep(_deleted(pod)))
         names = {_name(pod) for pod in here.values()}
         for uid, pod in wanted.items():
-            # A changed pod begins when the one before it has gone.
-            if uid not in here and _name(pod) not in names:
-                watcher.pod_seen(self._keep(pod))
+            # A changed pod begins when the one before it has gone; one whose manifest came back
+            # has the UID that it had, and begins when its node has forgotten it.
+            if uid not in here and _name(pod) not in names and not watcher.remembers(uid):
+                watcher.pod_seen(self._keep(self._begin(pod)))
 
     def _show_gone(self, node: NodeName, watcher: Watcher) -> None:
         """Show the watcher which pods were removed since the last look."""
         gone, self._gone[node] = self._gone.get(node, []), []
         for uid in gone:
             watcher.pod_gone(uid)
+
+    def _on(self, node: NodeName) -> dict[PodUid, Json]:
+        return {uid: pod for uid, pod in self._pods.items() if pod["spec"]["nodeName"] == node}
 
     def _keep(self, pod: Json) -> PodVersion:
         self._version += 1

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aiohttp import web
-from reconciler_objects import Json, Write, merged_status
+from reconciler_objects import Json, Write, created, merged_status
 
 
 class PodApi:
@@ -114,6 +114,7 @@ class PodApi:
                 web.get("/version", self._say_version),
                 web.get("/api/v1/pods", self._list),
                 web.get("/apis/node.k8s.io/v1/runtimeclasses/{name}", self._runtime_class),
+                web.post("/api/v1/namespaces/{namespace}/pods", self._post),
                 web.get(pod, self._get),
                 web.patch(f"{pod}/status", self._patch_status),
                 web.delete(pod, self._delete),
@@ -188,6 +189,16 @@ class PodApi:
     async def _get(self, request: web.Request) -> web.Response:
         pod = self._find(request)
         return missing(request) if pod is None else web.json_response(pod)
+
+    async def _post(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        namespace, name = request.match_info["namespace"], body["metadata"]["name"]
+        if (refusal := self._noted("POST", request, body)) is not None:
+            return refusal
+        if (namespace, name) in self.pods:
+            return failure(409, "AlreadyExists", f'pods "{name}" already exists')
+        self._put("ADDED", created(body, f"made-{self._version}"))
+        return web.json_response(self.pods[namespace, name], status=201)
 
     async def _patch_status(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())

@@ -46,6 +46,13 @@ def api_pod(name: str, uid: str, node: str, **spec: Any) -> Json:
     }
 
 
+def created(body: Json, uid: str) -> Json:
+    """What the API server makes of a pod that is posted."""
+    given = {"uid": uid, "generation": 1, "creationTimestamp": "2026-01-01T00:00:00Z"}
+    status = {"phase": "Pending", "qosClass": "BestEffort"}
+    return deepcopy(body) | {"metadata": body["metadata"] | given, "status": status}
+
+
 def merged_status(status: Json, patch: Json) -> Json:
     """What a strategic merge makes of a status."""
     result = deepcopy(status)

@@ -35,6 +35,7 @@ type StartReconciler = Callable[..., AbstractAsyncContextManager[None]]
 
 NODE = NodeName("wasm-1")
 LIFE = Incarnation(executor_id="e1", start_count=1)
+NODE_UID = "node-uid"
 HOST_IP = "192.0.2.7"
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 FACTS = NodeFacts(
@@ -86,7 +87,9 @@ class Registrar:
     async def grant(
         self, node: NodeName = NODE, holder: Incarnation = LIFE, facts: NodeFacts = FACTS
     ) -> None:
-        granted = NodeGranted(node=node, holder=holder, host_ip=HOST_IP, facts=facts)
+        granted = NodeGranted(
+            node=node, holder=holder, host_ip=HOST_IP, node_uid=NODE_UID, facts=facts
+        )
         self.grants[node] = granted
         await self.bus.publish(node, granted)
 

@@ -36,13 +36,13 @@ _OPTIONS: Final[dict[str, tuple[str, dict[str, Any]]]] = {
         "wasmlet-<host name>; with several nodes NAME-1, NAME-2, ...",
         {"metavar": "NAME"},
     ),
-    "--manifests": ("without a cluster: run the pods of this folder", _path("DIR")),
+    "--manifests": ("run the pods of this folder, with or without a cluster", _path("DIR")),
     "--until-complete": (
-        "end when the pods of --manifests have: 0 if all succeeded, else 1",
+        "without a cluster: end when the pods of --manifests have: 0 if all succeeded, else 1",
         _FLAG,
     ),
     "--data-dir": (
-        "modules, logs, restart counts (~/.local/state/wasmlet; --manifests: temporary)",
+        "modules, logs, restart counts (~/.local/state/wasmlet; without a cluster: temporary)",
         _path("DIR"),
     ),
     "--kubelet-port": (
@@ -81,6 +81,11 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "warning"
     settings: tuple[tuple[str, str, str], ...] = ()
     """(service, variable, value), from `--set`."""
+
+    @property
+    def is_static(self) -> bool:
+        """Whether there is no cluster, only a folder."""
+        return self.kubeconfig is None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -123,14 +128,14 @@ def options_of(chosen: argparse.Namespace) -> UpOptions:
 
 
 def _check_mode(chosen: argparse.Namespace) -> None:
-    if (chosen.kubeconfig is None) == (chosen.manifests is None):
-        raise UsageError("give either --kubeconfig FILE (join a cluster) or --manifests DIR")
-    if chosen.until_complete and chosen.manifests is None:
-        raise UsageError("--until-complete goes with --manifests")
+    if chosen.kubeconfig is None and chosen.manifests is None:
+        raise UsageError("give --kubeconfig FILE (join a cluster), --manifests DIR, or both")
+    if chosen.until_complete and (chosen.manifests is None or chosen.kubeconfig is not None):
+        raise UsageError("--until-complete goes with --manifests and without --kubeconfig")
     if chosen.nodes < 1:
         raise UsageError("--nodes must be 1 or more")
-    if chosen.manifests is not None and chosen.nodes != 1:
-        raise UsageError("--manifests runs on one node")
+    if chosen.kubeconfig is None and chosen.nodes != 1:
+        raise UsageError("without a cluster there is one node")
     if (chosen.nats is None) != (chosen.nats_passwords is None):
         raise UsageError("--nats URL and --nats-passwords DIR go together")
 

@@ -88,7 +88,7 @@ def _run_name(user: int, data: str) -> str:
 
 
 def _default_data(options: UpOptions, stack: ExitStack) -> Path:
-    if options.manifests is not None:
+    if options.is_static:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wasmlet-")))
     state = Path(variable("XDG_STATE_HOME") or home_folder() / ".local" / "state")
     return state / "wasmlet" / options.nodes[0]

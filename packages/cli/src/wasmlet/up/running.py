@@ -147,7 +147,7 @@ class _Up:
         ]
         async with Children(services) as children:
             refusal = tasks.create_task(children.raise_when_refused(), name="refusals")
-            if self.options.manifests is not None:
+            if self.options.is_static:
                 raise _Finished(0 if await self._run_static() else 1)
             await refusal
 

@@ -124,12 +124,11 @@ def _registrar(around: Surroundings) -> dict[str, str]:
 
 
 def _reconciler(around: Surroundings) -> dict[str, str]:
-    if around.options.manifests is None:
-        return {}
-    return {
-        "WASMLET_MANIFESTS": str(around.options.manifests),
-        "WASMLET_STATUS_FILE": str(around.folders.status_file),
-    }
+    options = around.options
+    settings = {} if options.manifests is None else {"WASMLET_MANIFESTS": str(options.manifests)}
+    if options.is_static:
+        settings["WASMLET_STATUS_FILE"] = str(around.folders.status_file)
+    return settings
 
 
 def _log_server(around: Surroundings) -> dict[str, str]:

@@ -16,6 +16,8 @@ class PodVersion(NamedTuple):
     raw: bytes
     runtime_handler: str = ""
     """What its RuntimeClass stands for; empty where the image decides."""
+    is_static: bool = False
+    """Whether it comes from a folder: then it waits for no API server."""
 
 
 class StatusWrite(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,7 +29,12 @@ class StatusWrite(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Watcher(Protocol):
-    """Who is told what the watch of one node shows."""
+    """Who is told what the watch of one node shows, and who knows the node."""
+
+    @property
+    def node_uid(self) -> str:
+        """The UID of the Node object; empty while nobody has said it."""
+        ...
 
     def pod_seen(self, version: PodVersion) -> None:
         """A pod is new or has changed."""
@@ -35,8 +42,16 @@ class Watcher(Protocol):
     def pod_gone(self, uid: PodUid) -> None:
         """A pod's object is gone, for certain."""
 
+    def remembers(self, uid: PodUid) -> bool:
+        """Whether something is left to do about a pod of this UID, be its object gone or not."""
+        ...
+
     def synced(self) -> None:
         """Everything that there is has been shown."""
+
+    def write_timeout_s(self) -> float:
+        """How long a write sent now may take; raises `NotLeadingError`."""
+        ...
 
 
 class Cluster(Protocol):

@@ -46,7 +46,7 @@ _BOOKKEEPING: Final = frozenset({"observedGeneration"})
 
 def command_due(view: NodeView, record: PodRecord) -> CommandDue | None:
     """What to tell the executor about this pod."""
-    if not view.is_live:
+    if not view.is_live_for(record):
         return None
     if record.state is PodState.GONE:
         return CommandDue.FORGET if view.may_be_known(record) else None
@@ -65,7 +65,7 @@ def write_due(
     A pod that only says `ContainerCreating` is held back for a moment: a prompt start then costs
     one write.
     """
-    if not view.is_live or record.pod is None or record.state not in _WRITABLE:
+    if not view.is_live_for(record) or record.pod is None or record.state not in _WRITABLE:
         return None
     if record.has_unwritten and (record.refusal is not None or record.report is not None):
         until_s = record.first_seen_s + creating_delay_s

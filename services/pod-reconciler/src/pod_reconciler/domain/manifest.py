@@ -16,6 +16,7 @@ import msgspec
 
 from contract.ids import NodeName
 from pod_reconciler.domain.pod import Json, Pod, decoder
+from pod_reconciler.domain.references import api_references
 from pod_reconciler.errors import ManifestError
 
 FILE_SCHEME: Final = "file:"
@@ -43,7 +44,7 @@ def manifest_of(document: object, source: str, folder: Path) -> Manifest:
         raise ManifestError(source, "it is no mapping")
     kind = f"{document.get('apiVersion')} {document.get('kind')}"
     if kind != "v1 Pod":
-        raise ManifestError(source, f"only v1 Pods run without a cluster, and this is a {kind}")
+        raise ManifestError(source, f"only v1 Pods run from a folder, and this is a {kind}")
     pod = _without_nulls(document)
     problem = next(_problems(pod), None)
     if problem is not None:
@@ -96,6 +97,8 @@ def _problems(pod: Json) -> Iterator[str]:
     if not isinstance(pod.get("spec"), Mapping) or not _containers(pod):
         yield "spec.containers: Required value"
         return
+    for kind in api_references(pod):
+        yield f"static pods may not reference {kind}"
     if _containers(pod, "ephemeralContainers"):
         yield "spec.ephemeralContainers: Forbidden: they are added to pods that run"
     yield from _container_problems(pod)

@@ -31,6 +31,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The newest version, from the watch or from the answer to a write of ours."""
     raw: bytes = b""
     runtime_handler: str = ""
+    is_static: bool = False
+    """Whether a folder has it: it runs whether or not the API server is there."""
     in_watch: bool = False
     """Whether the watch still shows it: only when it does not, may it be dropped for good."""
     refusal: Refusal | None = None

@@ -68,8 +68,16 @@ class NodeView:
     @property
     def is_live(self) -> bool:
         """Whether enough is known to decide: who holds the node, what it has, what the API has."""
+        return self._is_manned and self.synced
+
+    def is_live_for(self, record: PodRecord) -> bool:
+        """Whether enough is known to decide about one pod: a static one needs no API server."""
+        return self._is_manned and (self.synced or record.is_static)
+
+    @property
+    def _is_manned(self) -> bool:
         granted = self.grant is not None and bool(self.grant.host_ip)
-        return granted and self.synced and self.inventory is not None
+        return granted and self.inventory is not None
 
     @property
     def surroundings(self) -> Surroundings:
@@ -120,6 +128,7 @@ class NodeView:
         record.pod, record.raw = pod, version.raw
         if by_watch:
             record.runtime_handler = version.runtime_handler
+            record.is_static = version.is_static
         record.changes += 1
         if pod.metadata.deletion_timestamp and record.state in {*_OPEN, PodState.ENDED}:
             record.moved(PodEvent.DELETION_SEEN)
@@ -267,7 +276,7 @@ class NodeView:
             self._consider(record)
 
     def _consider(self, record: PodRecord) -> None:
-        if self.is_live and record.pod is not None:
+        if self.is_live_for(record) and record.pod is not None:
             assert self.grant is not None
             known = self.may_be_known(record)
             self._decider.consider(record, self.surroundings, self.grant.facts, known=known)
