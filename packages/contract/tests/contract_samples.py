@@ -35,11 +35,11 @@ from contract.messages.pod import (
     PodPlan,
     PodsList,
     PodsListed,
-    PullPolicy,
     RestartPolicy,
     RestartRule,
     RuleAction,
 )
+from contract.messages.pull import PullPolicy
 from contract.messages.report import (
     ContainerReport,
     Inventory,

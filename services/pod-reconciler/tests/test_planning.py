@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from reconciler_samples import AROUND, deleted, pod_json, pod_of
 
 from contract.digests import plan_digest
-from contract.messages.pod import Drain, PullPolicy, RestartPolicy
+from contract.messages.pod import Drain, RestartPolicy
+from contract.messages.pull import PullPolicy
 from pod_reconciler.domain.expansion import expand
 from pod_reconciler.domain.planning import default_pull_policy, plan_of
 from pod_reconciler.errors import PlanError

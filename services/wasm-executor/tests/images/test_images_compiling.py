@@ -10,7 +10,7 @@ import pytest
 from wasmtime import Module, wat2wasm
 from wasmtime.component import Component
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from wasm_executor.images.errors import CompileError
 from wasm_executor.images.jobs import CompileLimits
 from wasm_executor.images.policy import ImageEvent

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from wasm_executor.images.errors import ImagePullError
 from wasm_executor.images.jobs import PullLimits
 from wasm_executor.images.puller import ImageService

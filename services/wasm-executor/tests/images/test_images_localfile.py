@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from wasm_executor.images.errors import ImageError
 from wasm_executor.images.puller import ImageService
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from wasm_executor.images import policy
 from wasm_executor.images.errors import (
     CompileError,

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from wasmtime import wat2wasm
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from controlplane.registry import Registry
 from wasm_executor.images.errors import ImageError
 from wasm_executor.images.jobs import Credentials

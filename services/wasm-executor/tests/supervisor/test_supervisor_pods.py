@@ -7,7 +7,8 @@ import msgspec
 from executor_rig import executor_rig, guest_image
 
 from contract.ids import ContainerName
-from contract.messages.pod import ContainerPlan, PullPolicy, RestartPolicy
+from contract.messages.pod import ContainerPlan, RestartPolicy
+from contract.messages.pull import PullPolicy
 from contract.messages.report import Running, Terminated, Waiting
 
 

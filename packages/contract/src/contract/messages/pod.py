@@ -8,7 +8,7 @@ import msgspec
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import Command, Done, Incarnation, Message, Term
 from contract.messages.health import Hook, Probe
-from contract.messages.pull import PullPolicy as PullPolicy  # a plan's part, and named as one
+from contract.messages.pull import PullPolicy
 from contract.messages.report import ContainerReport
 from contract.messages.volume import Mount, VolumePlan
 

@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import msgspec
 
-from contract.messages.pod import PullPolicy, RestartPolicy
+from contract.messages.pod import RestartPolicy
+from contract.messages.pull import PullPolicy
 
 type Port = int | str
 """A number, or the name of one of the container's ports."""

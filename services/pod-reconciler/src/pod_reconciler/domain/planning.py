@@ -8,14 +8,8 @@ from datetime import timedelta
 from typing import Final
 
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import (
-    ContainerPlan,
-    Deletion,
-    Drain,
-    MessagePolicy,
-    PodPlan,
-    PullPolicy,
-)
+from contract.messages.pod import ContainerPlan, Deletion, Drain, MessagePolicy, PodPlan
+from contract.messages.pull import PullPolicy
 from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.environment import environment_of
 from pod_reconciler.domain.expansion import expand

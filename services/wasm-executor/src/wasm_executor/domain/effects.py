@@ -4,7 +4,7 @@ import msgspec
 
 from contract.ids import ContainerName
 from contract.messages.health import Hook, Probe
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from contract.messages.report import Occurrence
 from wasm_executor.domain.checks import HookKind, ProbeKind
 

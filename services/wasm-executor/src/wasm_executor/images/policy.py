@@ -8,7 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from wasm_executor.domain.backoff import go_duration
 from wasm_executor.images.errors import (
     ImageError,

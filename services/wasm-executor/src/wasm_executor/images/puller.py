@@ -12,7 +12,7 @@ from typing import Final, Self
 
 import structlog
 
-from contract.messages.pod import PullPolicy
+from contract.messages.pull import PullPolicy
 from wasm_executor.images.compiling import Compiler, engine_of_this_machine
 from wasm_executor.images.errors import ImageError, ImageNeverPullError, ImagePullError
 from wasm_executor.images.index import ImageIndex

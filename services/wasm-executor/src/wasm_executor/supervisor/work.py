@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Final
 
 from contract.ids import ContainerName
-from contract.messages.pod import ContainerPlan, PodPlan, PullPolicy
+from contract.messages.pod import ContainerPlan, PodPlan
+from contract.messages.pull import PullPolicy
 from contract.messages.report import Occurrence
 from wasm_executor.container.plan import Artifact, ArtifactKind, ProcessPlan
 from wasm_executor.domain.container import Container
