@@ -16,7 +16,7 @@ REGISTRY_PORT ?= 5000
 PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
 # The executor's tests have a conftest per topic, so each topic is a folder of its own for mypy.
 FOLDERS := $(wildcard packages/* services/[!w]*) services/wasm-executor/src \
-	$(wildcard services/wasm-executor/tests/*) tests/e2e benchmarks dev
+	$(wildcard services/wasm-executor/tests/*) tests/e2e tests/model benchmarks dev
 
 .PHONY: help
 help: ## List the targets

@@ -1,0 +1,1 @@
+"""The world around both pure domains: clock, bus, API server and keeper, all as plain data."""

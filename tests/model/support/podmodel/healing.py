@@ -1,0 +1,88 @@
+"""What must be true once nothing goes wrong any more and some time has passed."""
+
+from typing import Final
+
+from podmodel.livepod import LivePod
+from podmodel.validation import TERMINAL
+from podmodel.witness import EPHEMERAL
+from podmodel.world import World
+from wasm_executor.domain.states import Phase
+
+PATIENCE_S: Final = 240.0
+REST_S: Final = 16.0
+"""Three beats: the digests have been compared."""
+STEP_S: Final = 5.0
+_AT_REST: Final = frozenset({Phase.RUNNING, Phase.ENDED})
+
+
+def heal(world: World) -> None:
+    """Everything is delivered, every guest does well, and time passes until all is at rest."""
+    world.bus.prompt = world.watch_prompt = True
+    world.leader.failing_writes = 0
+    world.settle()
+    ends_at, rest_since = world.clock.mono + PATIENCE_S, world.clock.mono
+    while world.clock.mono < ends_at and world.clock.mono < rest_since + REST_S:
+        for pod in tuple(world.executor.pods.values()):
+            world.work_on(pod)
+        world.finish_inits()
+        world.settle()
+        due = world.executor.next_time()
+        step_s = STEP_S if due is None else due - world.clock.mono
+        world.pass_time(min(max(step_s, 0.01), STEP_S))
+        if not _is_at_rest(world):
+            rest_since = world.clock.mono
+
+
+def _is_at_rest(world: World) -> bool:
+    if world.executor.halting or any(_is_leaving(pod) for pod in world.executor.pods.values()):
+        return False
+    deleted = any("deletionTimestamp" in pod["metadata"] for pod in world.api.pods.values())
+    known = world.executor.pods.keys() | set(world.disk.uids())
+    return not deleted and known <= world.api.pods.keys()
+
+
+def _is_leaving(live: LivePod) -> bool:
+    pod = live.pod
+    if pod.cause is not None and not pod.stopped:
+        return True
+    return not all(each.phase in _AT_REST for each in pod.containers)
+
+
+def assert_healed(world: World) -> None:
+    """The API shows what is, and nothing is left of what is gone."""
+    for uid, pod in world.api.pods.items():
+        assert "deletionTimestamp" not in pod["metadata"], f"{uid} is still there"
+        _assert_shown(world, uid)
+    gone = (world.executor.pods.keys() | set(world.disk.uids())) - world.api.pods.keys()
+    assert not gone, f"{gone} are still known"
+    left = [each.key for each in world.keeper.alive() if each.key.uid not in world.api.pods]
+    assert not left, f"{left} still run"
+    assert world.disk.plans.keys() <= world.api.pods.keys()
+    assert {key.uid for key in world.keeper.table} <= world.api.pods.keys()
+    assert not world.leader.view.strangers
+    assert set(world.leader.view.records) == world.api.pods.keys()
+
+
+def _assert_shown(world: World, uid: str) -> None:
+    pod = world.api.pods[uid]
+    status = pod["status"]
+    record = next(each for each in world.leader.view.records.values() if each.uid == uid)
+    terminal = status["phase"] in TERMINAL
+    assert record.report is not None or terminal, f"{uid} was never reported"
+    live = world.executor.pods.get(uid)
+    # Of a pod that has ended, its node may keep no more than a record.
+    if record.report is not None and not (terminal and live is None):
+        assert live is not None, f"{uid} is not known to its node"
+        assert record.report.containers == live.pod.reports(), f"{uid}: an old report"
+        patch = world.leader.patch(record)
+        assert patch is None, f"{uid}: {patch!r} was not written"
+        assert terminal or live.stored.digest == record.plan_digest, f"{uid}: an old plan"
+        assert terminal == live.pod.stopped, f"{uid} is {status['phase']}"
+    for name, shown in world.api.statuses(uid).items():
+        runs = world.keeper.runs(uid, name)
+        assert ("running" in shown["state"]) == runs, f"{uid}/{name}: {shown['state']}, {runs}"
+        waits = "waiting" in shown["state"]
+        if not terminal and world.witness.role(uid, name) != EPHEMERAL:
+            assert not waits, f"{uid}/{name} waits for ever: {shown['state']}"
+    if not terminal:
+        assert world.keeper.alive(uid), f"nothing runs of {uid}, which is {status['phase']}"
