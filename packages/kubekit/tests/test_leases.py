@@ -1,7 +1,7 @@
 """Who may take a Lease and when; pure, so time passes as fast as the test writes it."""
 
 import itertools
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -168,3 +168,27 @@ def test_measures_that_would_allow_two_leaders_are_refused(
     duration, deadline, retry = measures
     with pytest.raises(KubekitError, match="lease duration"):
         Timing(lease_duration_s=duration, renew_deadline_s=deadline, retry_period_s=retry)
+
+
+@pytest.mark.parametrize("whose", ["leader", "candidate"])
+@pytest.mark.parametrize("step_h", [1, -1])
+def test_a_wall_clock_that_steps_changes_no_leadership(whose: str, step_h: int) -> None:
+    """For a minute of renewals: the leader renews, the other waits, and there is one term."""
+    leader, candidate = Contest("me", Timing()), Contest("other", Timing())
+    walls = {"leader": WALL, "candidate": WALL}
+    held = lease("me", renewed=micro_time(WALL))
+    for now in range(0, 60, 2):
+        walls = {each: wall + timedelta(seconds=2) for each, wall in walls.items()}
+        if now in (20, 40):
+            walls[whose] += timedelta(hours=step_h if now == 20 else -step_h)
+        leader.observe(held, float(now))
+        candidate.observe(held, float(now) + 1)
+        assert leader.move(float(now), leading=True) is Move.RENEW
+        assert candidate.move(float(now) + 1, leading=False) is Move.WAIT
+        spec = leader.spec(Move.RENEW, walls["leader"])
+        assert "leaseTransitions" not in spec, "a renewal begins no term"
+        held = lease("me", renewed=spec["renewTime"])
+    # The leader is gone, and the other one's own clock says when.
+    seen = 59.0
+    assert candidate.move(seen + 14.8, leading=False) is Move.WAIT
+    assert candidate.move(seen + 15.1, leading=False) is Move.TAKE
