@@ -14,28 +14,27 @@ from wasm_executor.domain.effects import (
     AbandonImage,
     ForgetRun,
     PrepareImage,
-    RunProbe,
     StartRun,
 )
 from wasm_executor.domain.frame import Frame
 from wasm_executor.domain.health import Past
 from wasm_executor.domain.inputs import (
-    HookFinished,
     ImagePrepared,
     PreparationFailed,
-    ProbeFinished,
     RunEnded,
     RunRefused,
     RunStarted,
 )
+from wasm_executor.domain.living import Living
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pause import RESTARTING_ALL, crash_waiting, first_waiting
 from wasm_executor.domain.retries import Retries
-from wasm_executor.domain.states import ALIVE, STAYING, Event, Phase
+from wasm_executor.domain.states import ALIVE, STAYING, UNPREPARED, Event, Phase
 from wasm_executor.domain.stopping import Stopping
 from wasm_executor.domain.verdicts import After
 
 RUN_ERROR: Final = "RunContainerError"
+CONFIG_ERROR: Final = "CreateContainerConfigError"
 IMAGE_BACK_OFF: Final = "ImagePullBackOff"
 
 
@@ -46,6 +45,7 @@ class Container(Core):
         super().__init__(frame, plan)
         self.retries = Retries(frame.rules)
         self.stopping = Stopping(self)
+        self.living = Living(self, self.stopping)
         self.pid: int | None = None
         self._attempt = 0
         self._early_end: RunEnded | None = None
@@ -86,8 +86,11 @@ class Container(Core):
             self.tried, self.due = False, True
             self.pause.shown = RESTARTING_ALL
 
-    def image_prepared(self, news: ImagePrepared) -> None:
+    def image_prepared(self, news: ImagePrepared, now: Moment) -> None:
         if self.phase is not Phase.PREPARING or news.attempt != self._attempt:
+            return
+        if self.plan.config_error:
+            self._lack(news, now)
             return
         self.move(Event.IMAGE_READY)
         self.history.image_id = news.image_id
@@ -95,6 +98,17 @@ class Container(Core):
         self.stopping.forget()  # whatever was told of a run that failed
         run = self.history.begin_run(self.plan.image)
         self.frame.want(StartRun(container=self.plan.name, attempt=self._attempt, run=run))
+
+    def _lack(self, news: ImagePrepared, now: Moment) -> None:
+        """The image is there, and something that the container needs is not."""
+        lacking = PreparationFailed(
+            container=news.container,
+            attempt=news.attempt,
+            reason=CONFIG_ERROR,
+            message=self.plan.config_error,
+        )
+        self.frame.tell(occurrences.misconfigured(self.plan, now))
+        self.preparation_failed(lacking, now)
 
     def preparation_failed(self, news: PreparationFailed, now: Moment) -> None:
         if news.attempt != self._attempt or self.phase not in (Phase.PREPARING, Phase.STARTING):
@@ -153,32 +167,12 @@ class Container(Core):
 
     # Being there
 
-    def probed(self, news: ProbeFinished, now: Moment) -> None:
-        if news.run != self.history.run or self.phase not in ALIVE:
-            return
-        self.frame.tell(*occurrences.probed(self.plan, news, now))
-        if self.health.answered(news.kind, news.verdict, now) and self.phase in STAYING:
-            self.stopping.condemn(news.kind, now)
-
-    def hook_finished(self, news: HookFinished, now: Moment) -> None:
-        if news.run != self.history.run or self.phase not in ALIVE:
-            return
-        if news.failure is not None:
-            self.frame.tell(occurrences.hook_failed(self.plan, news.kind, now))
-        if news.kind is HookKind.PRE_STOP:
-            self.stopping.hook_over()
-        elif self.phase is Phase.POST_START:
-            self.tried = True
-            if news.failure is None:
-                self.move(Event.HOOK_DONE)
-            else:
-                self.stopping.end_after_failed_hook(now)
-
     def redefine(self, plan: ContainerPlan, now: Moment) -> None:
         """Take a changed plan; another image replaces what runs and resets every back-off."""
         changed = plan.image != self.plan.image
+        mended = plan.config_error != self.plan.config_error and self.phase in UNPREPARED
         self.plan = plan
-        if not changed or self.phase in (Phase.PENDING, Phase.ENDED):
+        if not (changed or mended) or self.phase in (Phase.PENDING, Phase.ENDED):
             return
         self.retries.forget()
         if self.phase in STAYING and plan.role is not ContainerRole.INIT:
@@ -193,15 +187,7 @@ class Container(Core):
 
     def wake(self, now: Moment) -> None:
         """Do what the time has come for."""
-        for watch in self.health.due(now):
-            self.frame.want(
-                RunProbe(
-                    container=self.plan.name,
-                    run=self.history.run,
-                    kind=watch.kind,
-                    probe=watch.probe,
-                )
-            )
+        self.living.ask(now)
         if self.pause.wake_at is None or now.mono < self.pause.wake_at:
             return
         if self.phase in ALIVE:

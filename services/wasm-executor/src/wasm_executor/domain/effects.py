@@ -13,6 +13,15 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
     """Base of what a pod asks for."""
 
 
+class PrepareVolumes(Effect, frozen=True, kw_only=True):
+    """Bring the pod's volumes to what its plan says; answered by `VolumesPrepared` or `..Failed`.
+
+    Only one is under way at a time; an older attempt's answer counts for nothing.
+    """
+
+    attempt: int
+
+
 class PrepareImage(Effect, frozen=True, kw_only=True):
     """Make the image ready to run; answered by `ImagePrepared` or `PreparationFailed`."""
 

@@ -26,6 +26,19 @@ class PlanArrived(Input, frozen=True, kw_only=True):
     plan: PodPlan
 
 
+class VolumesPrepared(Input, frozen=True, kw_only=True):
+    """The pod's volumes are as this attempt's plan had them."""
+
+    attempt: int
+
+
+class VolumesFailed(Input, frozen=True, kw_only=True):
+    """A volume could not be made; `message` names it, in the kubelet's words."""
+
+    attempt: int
+    message: str
+
+
 class ImagePrepared(ContainerInput, frozen=True, kw_only=True):
     attempt: int
     image_id: str

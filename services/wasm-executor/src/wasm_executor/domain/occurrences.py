@@ -4,6 +4,7 @@ Those of images (Pulling, Pulled, Failed to pull) come with the image service.
 """
 
 from collections.abc import Iterator
+from typing import Final
 
 from contract.messages.pod import ContainerPlan, ContainerRole, PodPlan
 from contract.messages.report import Occurrence
@@ -11,6 +12,8 @@ from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
 from wasm_executor.domain.inputs import ProbeFinished
 from wasm_executor.domain.moments import Moment
+
+DEADLINE_EXCEEDED: Final = "DeadlineExceeded"
 
 
 def _created(container: ContainerPlan, now: Moment) -> Occurrence:
@@ -65,8 +68,13 @@ def probed(container: ContainerPlan, news: ProbeFinished, now: Moment) -> Iterat
 
 
 def sentenced(sentence: Sentence, now: Moment) -> Occurrence:
-    """Say of the whole pod why the node ends it."""
-    return Occurrence(reason=sentence.reason, message=sentence.message, at=now.wall)
+    """Say of the whole pod why the node ends it. A deadline is the pod's own, and no warning."""
+    return Occurrence(
+        reason=sentence.reason,
+        message=sentence.message,
+        at=now.wall,
+        type="Normal" if sentence.reason == DEADLINE_EXCEEDED else "Warning",
+    )
 
 
 def _warning(container: ContainerPlan, now: Moment, reason: str, message: str) -> Occurrence:
@@ -79,6 +87,10 @@ def start_failed(
     container: ContainerPlan, now: Moment, message: str
 ) -> tuple[Occurrence, Occurrence]:
     return _created(container, now), _warning(container, now, "Failed", f"Error: {message}")
+
+
+def misconfigured(container: ContainerPlan, now: Moment) -> Occurrence:
+    return _warning(container, now, "Failed", f"Error: {container.config_error}")
 
 
 def restart_backs_off(pod: PodPlan, container: ContainerPlan, now: Moment) -> Occurrence:

@@ -30,15 +30,18 @@ from wasm_executor.domain.inputs import (
     RunEnded,
     RunRefused,
     RunStarted,
+    VolumesFailed,
+    VolumesPrepared,
 )
 from wasm_executor.domain.moments import Moment
+from wasm_executor.domain.mounting import Mounting
 from wasm_executor.domain.recording import record_of
 from wasm_executor.domain.showing import show
 from wasm_executor.domain.states import STAYING, UNDERWAY, UNSETTLED, Phase
 from wasm_executor.domain.turns import is_finished, may_begin, may_end
 
 DEADLINE: Final = Sentence(
-    reason="DeadlineExceeded",
+    reason=occurrences.DEADLINE_EXCEEDED,
     message="Pod was active on the node longer than the specified deadline",
 )
 
@@ -52,6 +55,7 @@ class Pod:
         self._by_name = {each.plan.name: each for each in containers}
         self._begun_at = begun_at
         """On the monotonic clock: its deadline counts from there."""
+        self._mounting = Mounting(frame)
 
     @classmethod
     def new(cls, plan: PodPlan, rules: Rules, now: Moment) -> "Pod":
@@ -72,7 +76,8 @@ class Pod:
     @property
     def settled(self) -> bool:
         """No container is in a state that a moment changes."""
-        return not any(each.phase in UNSETTLED for each in self.containers)
+        starting = any(each.phase in UNSETTLED for each in self.containers)
+        return not (starting or self._mounting.under_way)
 
     @property
     def preparing(self) -> bool:
@@ -104,7 +109,7 @@ class Pod:
     def next_wake(self) -> float | None:
         """Return when to call `handle` again though nothing has arrived."""
         times = [each.next_wake() for each in self.containers]
-        times.append(self._deadline())
+        times += (self._deadline(), self._mounting.wake_at)
         return min((each for each in times if each is not None), default=None)
 
     def handle(self, news: Input, now: Moment) -> list[Effect]:
@@ -119,6 +124,7 @@ class Pod:
         self._hold_to_ending(now)
         for each in self.containers:
             each.stopping.go_if_free(now, turn=may_end(each, self.containers))
+        self._mounting.go_on(now)
         self._give_turns()
         return self._frame.taken()
 
@@ -126,6 +132,17 @@ class Pod:
         match news:
             case PlanArrived():
                 self._apply(news.plan, now)
+            case VolumesPrepared():
+                self._mounting.prepared(news)
+            case VolumesFailed():
+                self._mounting.failed(news, now)
+            case ContainerInput():
+                tell(self._by_name[news.container], news, now)
+            case _:
+                self._take_end(news, now)
+
+    def _take_end(self, news: Input, now: Moment) -> None:
+        match news:
             case Deleted():
                 self._end(Cause.DELETED, news.grace_s, now)
             case Condemned():
@@ -136,14 +153,13 @@ class Pod:
                 own_s = self.plan.termination_grace_s
                 grace_s = own_s if news.grace_s is None else news.grace_s
                 self._end(Cause.HALTED, grace_s, now)
-            case ContainerInput():
-                tell(self._by_name[news.container], news, now)
             case _:
                 pass  # time has passed: every input wakes what is due
 
     def _apply(self, plan: PodPlan, now: Moment) -> None:
         """Take a changed plan: other images, an end, a deadline, new ephemeral containers."""
-        self._frame.plan = plan
+        before, self._frame.plan = self._frame.plan, plan
+        self._mounting.renew(before)
         for container, changed in zip(self.containers, plan.containers, strict=False):
             container.redefine(changed, now)
         for added in plan.containers[len(self.containers) :]:
@@ -202,7 +218,7 @@ class Pod:
                 each.begin_anew()
 
     def _give_turns(self) -> None:
-        if not self._frame.starts_nothing:
+        if self._mounting.complete and not self._frame.starts_nothing:
             for each in may_begin(self.containers):
                 each.begin()
 
@@ -225,7 +241,7 @@ def tell(container: Container, news: ContainerInput, now: Moment) -> None:
     """Hand a container what concerns it alone."""
     match news:
         case ImagePrepared():
-            container.image_prepared(news)
+            container.image_prepared(news, now)
         case PreparationFailed():
             container.preparation_failed(news, now)
         case RunStarted():
@@ -243,6 +259,6 @@ def tell(container: Container, news: ContainerInput, now: Moment) -> None:
 def _tell_of_check(container: Container, news: ContainerInput, now: Moment) -> None:
     match news:
         case ProbeFinished():
-            container.probed(news, now)
+            container.living.probed(news, now)
         case HookFinished():
-            container.hook_finished(news, now)
+            container.living.hook_finished(news, now)

@@ -158,6 +158,9 @@ STAYING: Final = frozenset({Phase.POST_START, Phase.RUNNING})
 ALIVE: Final = STAYING | {Phase.LEAVING, Phase.STOPPING}
 """A process of the container exists and has started."""
 
+UNPREPARED: Final = frozenset({Phase.NOT_PREPARED, Phase.IMAGE_BACK_OFF})
+"""It waits for the next attempt to have what it needs."""
+
 UNDERWAY: Final = ALIVE | {Phase.STARTING}
 """A process of the container may exist."""
 

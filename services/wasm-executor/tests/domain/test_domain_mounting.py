@@ -1,0 +1,113 @@
+"""What a pod needs before it runs: its volumes, and what its containers' configuration names."""
+
+import msgspec
+from podclock import C, Clock, Driver, container_of, next_driver, pod_of, record
+
+from contract.messages.pod import PodPlan
+from contract.messages.report import Running, Waiting
+from contract.messages.volume import EmptyDir, VolumePlan
+from wasm_executor.domain.effects import PrepareImage, PrepareVolumes
+from wasm_executor.domain.inputs import PlanArrived, VolumesFailed, VolumesPrepared
+from wasm_executor.domain.states import Phase
+
+SCRATCH = VolumePlan(name="scratch", source=EmptyDir())
+LATE = VolumePlan(name="late", missing='configmap "late" not found')
+FAILED = 'MountVolume.SetUp failed for volume "late" : configmap "late" not found'
+LACKING = 'configmap "app" not found'
+
+
+def with_volumes(*volumes: VolumePlan) -> PodPlan:
+    return msgspec.structs.replace(pod_of(container_of(C)), volumes=volumes)
+
+
+def attempts(driver: Driver) -> list[int]:
+    return [each.attempt for each in driver.effects if isinstance(each, PrepareVolumes)]
+
+
+def test_a_pod_begins_when_its_volumes_are_there(clock: Clock) -> None:
+    driver = Driver(clock, with_volumes(SCRATCH))
+    assert driver.tell() == [PrepareVolumes(attempt=1)]
+    assert not driver.pod.settled, "it is about to begin: nothing is to be reported yet"
+    assert [type(each) for each in driver.tell(VolumesPrepared(attempt=1))] == [PrepareImage]
+
+
+def test_volumes_that_cannot_be_made_are_tried_again_as_the_kubelet_does(clock: Clock) -> None:
+    driver = Driver(clock, with_volumes(LATE))
+    driver.tell()
+    waits = []
+    for attempt in range(1, 11):
+        driver.tell(VolumesFailed(attempt=attempt, message=FAILED))
+        due = driver.pod.next_wake()
+        assert due is not None
+        waits.append(due - clock.mono)
+        driver.wait(waits[-1])
+        assert attempts(driver) == [attempt + 1]
+    assert waits == [0.5, 1, 2, 4, 8, 16, 32, 64, 122, 122]
+    assert ("FailedMount", FAILED) in driver.reasons()
+    assert driver.shown().state == Waiting(reason="ContainerCreating")
+
+
+def test_a_source_that_turns_up_is_mounted_at_once(clock: Clock) -> None:
+    driver = Driver(clock, with_volumes(LATE))
+    driver.tell()
+    driver.tell(VolumesFailed(attempt=1, message=FAILED))
+    driver.tell(PlanArrived(plan=with_volumes(SCRATCH)))
+    assert attempts(driver) == [2]
+    driver.tell(VolumesFailed(attempt=1, message="of the plan before"))
+    assert ("FailedMount", "of the plan before") not in driver.reasons()
+    driver.tell(VolumesPrepared(attempt=2))
+    assert driver.phases()[C] is Phase.PREPARING
+
+
+def test_a_change_of_volumes_renews_them_under_a_running_container(clock: Clock) -> None:
+    driver = Driver(clock, with_volumes(LATE))
+    driver.tell()
+    driver.tell(VolumesPrepared(attempt=1))
+    driver.run()
+    driver.tell(PlanArrived(plan=with_volumes(SCRATCH)))
+    assert driver.effects == [PrepareVolumes(attempt=2)]
+    assert isinstance(driver.shown().state, Running)
+
+
+def test_a_deleted_pod_does_not_wait_for_its_volumes(clock: Clock) -> None:
+    driver = Driver(clock, with_volumes(LATE))
+    driver.tell()
+    driver.delete(30)
+    assert driver.pod.stopped
+    driver.tell(VolumesFailed(attempt=1, message=FAILED))
+    driver.wait(10)
+    assert attempts(driver) == []
+
+
+def test_a_restarted_executor_makes_volumes_again_before_anything_begins(clock: Clock) -> None:
+    before = Driver(clock, with_volumes(SCRATCH))
+    before.tell()
+    before.tell(VolumesPrepared(attempt=1))
+    before.run()
+    before.ended(1)
+    after = next_driver(clock, before.pod.plan, record(before), same_life=False)
+    assert [type(each) for each in after.effects] == [PrepareVolumes]
+    assert [type(each) for each in after.tell(VolumesPrepared(attempt=1))] == [PrepareImage]
+
+
+def test_a_container_that_lacks_something_waits_for_the_plan_that_has_it(clock: Clock) -> None:
+    lacking = container_of(C, config_error=LACKING)
+    driver = Driver(clock, pod_of(lacking))
+    driver.tell()
+    driver.prepared()
+    state = Waiting(reason="CreateContainerConfigError", message=LACKING)
+    assert driver.shown().state == state
+    assert ("Failed", f"Error: {LACKING}") in driver.reasons()
+    driver.wait(10)
+    driver.prepared()
+    assert driver.shown().state == state
+    driver.tell(PlanArrived(plan=pod_of(container_of(C))))
+    driver.run()
+    assert isinstance(driver.shown().state, Running)
+
+
+def test_a_container_that_runs_does_not_mind_what_it_lacks_now(clock: Clock) -> None:
+    driver = Driver(clock, pod_of(container_of(C)))
+    driver.begin()
+    assert driver.tell(PlanArrived(plan=pod_of(container_of(C, config_error=LACKING)))) == []
+    assert isinstance(driver.shown().state, Running)
