@@ -155,3 +155,16 @@ def test_a_pod_that_begins_anew_begins_with_its_init_containers_under_the_next_s
     after.ended(0, "init")
     after.run()
     assert after.shown().restart_count == 1
+
+
+def test_a_next_supervisor_leaves_a_deletion_its_grace_where_no_app_had_begun(
+    clock: Clock,
+) -> None:
+    init, main = init_of(C), container_of("main")
+    before = Driver(clock, pod_of(init, main, termination_grace_s=5.0))
+    before.begin()
+    before.delete(30)
+    after = next_driver(clock, before.pod.plan, record(before), alive(clock))
+    assert after.effects == [SignalRun(container=C, run=0, signum=15)]
+    assert after.wait(29) == []
+    assert after.wait(1.1) == [SignalRun(container=C, run=0, signum=9)]

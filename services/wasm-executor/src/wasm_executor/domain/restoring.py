@@ -92,7 +92,8 @@ def _go_on_ending(
     """End what was ending: nothing that the past tells of may start anything then."""
     plan = frame.plan
     frame.sentence = record.sentence
-    if is_finished(containers) and not frame.restarting_all:
+    by_itself = record.sentence is None and plan.deletion is None and not frame.restarting_all
+    if by_itself and is_finished(containers):
         frame.end(Cause.FINISHED, plan.termination_grace_s, now)
     if record.sentence is not None:
         frame.end(Cause.CONDEMNED, plan.termination_grace_s, now)
