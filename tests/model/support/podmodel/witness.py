@@ -42,7 +42,8 @@ class Fate(msgspec.Struct, kw_only=True, eq=False):
     """It ends for its own sake, with a grace of its own."""
     reset: bool = False
     """Its pod begins anew after it."""
-    halted: bool = False
+    over: bool = False
+    """It ended with its pod."""
 
 
 class Witness:
@@ -95,7 +96,7 @@ class Witness:
     def _may_follow(self, key: Key, before: Fate) -> bool:
         uid, name = key.uid, key.container
         role = self.role(uid, name)
-        if role == EPHEMERAL:
+        if role == EPHEMERAL or before.over:
             return False
         if before.reset or before.replaced:
             return True
@@ -239,7 +240,7 @@ class Witness:
         self._ended(key, fate, pod)
 
     def _ended(self, key: Key, fate: Fate, pod: Pod) -> None:
-        fate.halted = pod.cause is Cause.HALTED
+        fate.over = pod.cause not in (None, Cause.HALTED)
         by_itself = not (fate.replaced or fate.condemned)
         if by_itself and pod.cause is None and self._resets(key, fate.code):
             for (uid, name), each in self.fates.items():
@@ -270,6 +271,7 @@ class Witness:
             last = status["lastState"] if status else {}
             ended = state.get("terminated") or last.get("terminated")
             fate.run = status["restartCount"] if status else fate.run
+            fate.over = False
             if "running" in state:
                 fate.code = KILLED
             elif ended is not None:
