@@ -82,7 +82,7 @@ def test_a_leader_that_was_frozen_changes_nothing_when_it_wakes(
     steadily(lambda: counting.statuses() == statuses, 2)
     leaders.assert_recovered()
     assert not second.records("term.ended")
-    assert len(leaders.anatomy.containers()) == len(counting.names())
+    leaders.anatomy.await_count(len(counting.names()))
     for name in burst:
         assert statuses[name]["restartCount"] == 0
         assert_consecutive(counting.written(name), name)
@@ -120,11 +120,11 @@ def test_a_command_of_an_old_term_is_refused(leaders: Scene) -> None:
 def test_a_write_that_landed_late_is_corrected_by_the_next_report(leaders: Scene) -> None:
     """What a frozen leader had sent: the pod as it was before, over what it is."""
     counting, name = leaders.counting, Name("late", "main")
-    others = leaders.anatomy.containers()
+    others = leaders.anatomy.await_count(len(counting.names()))
     counting.add(leaders.images, NODE, name.pod, ALWAYS)
     counting.await_running()
     old = leaders.pods.get(name.pod)["status"]["containerStatuses"]
-    (victim,) = leaders.anatomy.containers() - others
+    (victim,) = leaders.anatomy.await_more(others, 1)
     victim.kill()
     eventually(lambda: counting.is_back(name))
     path = f"/api/v1/namespaces/{leaders.pods.namespace}/pods/{name.pod}/status"

@@ -102,7 +102,6 @@ def test_random_deaths_cost_nothing(many: Scene, counting: CountingPods) -> None
     many.assert_recovered()
     jobs.assert_each_ran_once()
     counting.await_running()
-    eventually(lambda: many.anatomy.containers() == before.processes)
     before.assert_untouched()
 
 
@@ -155,11 +154,12 @@ def test_each_death_of_the_keeper_restarts_what_restarts_once(
         many.anatomy.await_successor(Part.KEEPER, keeper)
         await_restarts(counting, deaths)
         assert not guests_of(keeper)
-        assert len(many.anatomy.containers()) == len(again)
+        many.anatomy.await_count(len(again))
     for name in again:
         for run in range(5):
             assert_consecutive(counting.written(name, run), name)
     assert all(map(counting.is_over, counting.names(NEVER)))
+    assert counting.finished(), "what is finished is not repeated"
     jobs.assert_each_ran_once()
 
 
@@ -175,8 +175,9 @@ def test_everything_may_die_at_once(many: Scene, counting: CountingPods) -> None
     many.wasmlet.start()
     await_restarts(counting, 1)
     reborn = many._replace(anatomy=Anatomy(many.wasmlet))
-    assert len(reborn.anatomy.containers()) == len(counting.names(ALWAYS, ON_FAILURE))
+    reborn.anatomy.await_count(len(counting.names(ALWAYS, ON_FAILURE)))
     assert all(map(counting.is_over, counting.names(NEVER)))
+    assert counting.finished(), "what is finished is not repeated"
     reborn.assert_recovered()
     jobs.assert_each_ran_once()
 

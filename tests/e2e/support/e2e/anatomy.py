@@ -1,5 +1,7 @@
 """Which process of a running wasmlet is what: services, the executor's own three, containers."""
 
+import time
+from collections.abc import Callable
 from enum import StrEnum
 
 from e2e.expectations import eventually
@@ -7,6 +9,9 @@ from e2e.processes import Process, all_processes, process_of
 from e2e.running_wasmlet import RunningWasmlet
 
 RESTARTED_WITHIN_S = 20.0
+PASSED_WITHIN_S = 10.0
+_PASSING_S = 0.2
+"""A probe or a hook runs in a process like a container's, which is gone again sooner than this."""
 _GUEST, _SPARE, _ZYGOTE = "wasmlet-guest", "wasmlet-spare", "wasmlet-zygote"
 
 
@@ -65,13 +70,41 @@ class Anatomy:
         return eventually(ask, RESTARTED_WITHIN_S)
 
     def containers(self, node: str = "") -> frozenset[Process]:
-        """The containers of the living keepers."""
-        return frozenset(
-            child
-            for keeper in self._keepers(node)
-            for child in keeper.children()
-            if child.name == _GUEST
+        """The containers of the living keepers.
+
+        Under load something that passes may be among them, so ask again. One that is missing is
+        gone: no other process has its pid and start.
+        """
+        return _lasting(
+            lambda: frozenset(
+                child
+                for keeper in self._keepers(node)
+                for child in keeper.children()
+                if child.name == _GUEST
+            )
         )
+
+    def await_containers(self, expected: frozenset[Process], node: str = "") -> None:
+        """Exactly these run; what runs besides has to pass, what is missing never comes back."""
+        lost = expected - self.containers(node)
+        assert not lost, f"{len(lost)} of {len(expected)} containers are lost"
+        eventually(lambda: self.containers(node) == expected, PASSED_WITHIN_S)
+
+    def await_more(
+        self, than: frozenset[Process], count: int, node: str = ""
+    ) -> frozenset[Process]:
+        """So many containers beside these, as soon as nothing else runs."""
+
+        def ask() -> frozenset[Process]:
+            more = self.containers(node) - than
+            assert len(more) == count, f"{len(more)} more run"
+            return more
+
+        return eventually(ask, PASSED_WITHIN_S)
+
+    def await_count(self, count: int, node: str = "") -> frozenset[Process]:
+        """So many containers, as soon as nothing else runs."""
+        return self.await_more(frozenset(), count, node)
 
     def spares(self) -> frozenset[Process]:
         """Processes that wait to become a container."""
@@ -89,7 +122,16 @@ class Anatomy:
 
 def guests_of(keeper: Process) -> frozenset[Process]:
     """Containers that this keeper began, living or not itself: whoever is their parent now."""
-    return frozenset(each for each in offspring_of(keeper) if each.name == _GUEST)
+    return _lasting(lambda: frozenset(each for each in offspring_of(keeper) if each.name == _GUEST))
+
+
+def _lasting(look: Callable[[], frozenset[Process]]) -> frozenset[Process]:
+    """What is there twice."""
+    first = look()
+    if not first:
+        return first
+    time.sleep(_PASSING_S)
+    return first & look()
 
 
 def offspring_of(keeper: Process) -> frozenset[Process]:

@@ -5,22 +5,26 @@ in the wrong file are all seen, in the files and through `kubectl logs`.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from controlplane import ControlPlane
 from e2e import guests
 from e2e.expectations import eventually
+from e2e.history import Pod
 from e2e.images import Images
+from e2e.obedient import NAME, obedient, part
 from e2e.pods import Pods, pod
 
 ALWAYS, ON_FAILURE, NEVER = "Always", "OnFailure", "Never"
 EVERY_MS = 40
 KILLED = 137
 _LABEL = "counting"
+_INIT = "init"
 _CRI_LINE = re.compile(r"\S+ stdout F (\S+) (\d{8})")
 _SHOWN_LINE = re.compile(r"\[pod/(\S+)/(\S+)\] (\S+) (\d{8})")
+_NO_SECOND_RUN = re.compile(r'error: previous terminated container "init" in pod "\S+" not found')
 _STARTED_WITHIN_S = 40.0
 
 
@@ -34,7 +38,8 @@ class Name(NamedTuple):
 class CountingPods:
     """Pods `pod-00`, `pod-01`, ... on one node, which restart by turns always, on failure, never.
 
-    `pod-00` has two containers.
+    `pod-00` has two containers. Every fourth, from `pod-01` on, has everything that a pod's life
+    can have: an init container that has run, a sidecar that counts too, probes every second, hooks.
     """
 
     def __init__(self, plane: ControlPlane, pods: Pods, log_root: Path) -> None:
@@ -71,7 +76,7 @@ class CountingPods:
         del self.policies[name]
 
     def names(self, *policies: str) -> list[Name]:
-        """All containers; of pods with these policies, if there are any."""
+        """All containers that count; of pods with these policies, if there are any."""
         return [
             Name(pod, container)
             for pod, policy in self.policies.items()
@@ -81,22 +86,45 @@ class CountingPods:
 
     # What the API server shows
 
+    def all(self) -> list[Pod]:
+        return self._pods.all(labelSelector=f"app={_LABEL}")
+
     def statuses(self) -> dict[Name, dict[str, Any]]:
-        return {
-            Name(found["metadata"]["name"], status["name"]): status
-            for found in self._pods.all(labelSelector=f"app={_LABEL}")
-            for status in found["status"].get("containerStatuses", [])
-        }
+        """Of all that count, sidecars included."""
+        return {name: each for name, each in self._every_status() if name.container != _INIT}
+
+    def finished(self) -> dict[Name, dict[str, Any]]:
+        """The statuses of the init containers: each has run once, and well."""
+        found = {name: each for name, each in self._every_status() if name.container == _INIT}
+        for name, status in found.items():
+            assert status["state"].get("terminated", {}).get("exitCode") == 0, f"{name}: {status}"
+            assert status["restartCount"] == 0, f"{name}: {status}"
+        return found
+
+    def _every_status(self) -> Iterator[tuple[Name, dict[str, Any]]]:
+        for found in self.all():
+            for field in ("initContainerStatuses", "containerStatuses"):
+                for status in found["status"].get(field, []):
+                    yield Name(found["metadata"]["name"], status["name"]), status
 
     def phases(self) -> dict[str, str]:
-        found = self._pods.all(labelSelector=f"app={_LABEL}")
-        return {each["metadata"]["name"]: each["status"]["phase"] for each in found}
+        return {each["metadata"]["name"]: each["status"]["phase"] for each in self.all()}
+
+    def conditions(self) -> dict[str, list[tuple[str, str, str]]]:
+        """What holds of each pod, and since when: (type, status, time) of its conditions."""
+        return {
+            each["metadata"]["name"]: sorted(
+                (held["type"], held["status"], held["lastTransitionTime"])
+                for held in each["status"].get("conditions", [])
+            )
+            for each in self.all()
+        }
 
     def await_running(self) -> None:
         """All pods run and are ready, all conditions true."""
 
         def ask() -> bool:
-            found = self._pods.all(labelSelector=f"app={_LABEL}")
+            found = self.all()
             assert {each["metadata"]["name"] for each in found} == set(self.policies)
             for each in found:
                 status = each["status"]
@@ -142,14 +170,16 @@ class CountingPods:
         return self._shown(f"app={_LABEL}")
 
     def shown_previous(self) -> dict[Name, list[int]]:
-        """The same with `--previous`, of pods that restart."""
-        return self._shown(f"app={_LABEL},restarts!={NEVER}", "--previous")
+        """The same with `--previous`, of pods that restart. Init containers had no second run."""
+        return self._shown(f"app={_LABEL},restarts!={NEVER}", "--previous", "--ignore-errors")
 
     def _shown(self, selector: str, *options: str) -> dict[Name, list[int]]:
         command = ["logs", f"--namespace={self._pods.namespace}", f"--selector={selector}"]
         command += ["--all-containers", "--prefix", "--tail=-1", *options]
         found: dict[Name, list[int]] = {}
         for line in self._plane.kubectl(*command).stdout.splitlines():
+            if options and _NO_SECOND_RUN.fullmatch(line):
+                continue
             match = _SHOWN_LINE.fullmatch(line)
             assert match is not None, f"kubectl shows {line!r}"
             name = Name(match[1], match[2])
@@ -165,22 +195,47 @@ def assert_consecutive(numbers: Sequence[int], whose: object) -> None:
 
 
 def counting_pod(images: Images, node: str, name: str, policy: str) -> dict[str, Any]:
-    """A pod that counts under its name; `pod-00` does it in two containers."""
+    """A pod that counts under its name; some do it in two containers."""
     image = images.push(guests.counts_by_name(EVERY_MS), "counts-by-name")
-    manifest = pod(name, image, command=[_own(Name(name, "main"))])
+    main, *others = [_counter(Name(name, container), image) for container in _containers(name)]
+    manifest = pod(name, image)
     manifest["metadata"]["labels"] = {"app": _LABEL, "restarts": policy}
     spec = manifest["spec"]
     spec["restartPolicy"] = policy
     spec["nodeSelector"] = {"kubernetes.io/hostname": node}
-    (first,) = spec["containers"]
-    spec["containers"] = [
-        first | {"name": container, "command": [_own(Name(name, container))]}
-        for container in _containers(name)
-    ]
+    if _is_lively(name):
+        first = part(_INIT, images.push(obedient(), NAME), "exit0")
+        sidecars = [each | {"restartPolicy": ALWAYS} for each in others]
+        spec["initContainers"] = [first, *sidecars]
+        spec["containers"] = [main | _checked(main["command"])]
+    else:
+        spec["containers"] = [main, *others]
     return manifest
 
 
+def _counter(name: Name, image: str) -> dict[str, Any]:
+    return {"name": name.container, "image": image, "command": [_own(name)]}
+
+
+def _checked(command: list[str]) -> dict[str, Any]:
+    """Every probe and hook, each of them an instance of the module that ends at once."""
+    check = {"exec": {"command": [*command, "check"]}}
+    # A busy machine must not look like a container that is ill.
+    probe = check | {"periodSeconds": 1, "timeoutSeconds": 10}
+    kinds = ("startupProbe", "readinessProbe", "livenessProbe")
+    hooks = {"lifecycle": {"postStart": check, "preStop": check}}
+    return dict.fromkeys(kinds, probe) | hooks
+
+
+def _is_lively(pod_name: str) -> bool:
+    match = re.fullmatch(r"pod-(\d+)", pod_name)
+    return match is not None and int(match[1]) % 4 == 1
+
+
 def _containers(pod_name: str) -> list[str]:
+    """Those that count, the main one first."""
+    if _is_lively(pod_name):
+        return ["main", "sidecar"]
     return ["main", "second"] if pod_name == "pod-00" else ["main"]
 
 

@@ -15,6 +15,7 @@ from e2e.anatomy import Anatomy
 from e2e.api import Api
 from e2e.counting import CountingPods, Name, assert_consecutive
 from e2e.expectations import eventually
+from e2e.history import History, condition
 from e2e.images import Images
 from e2e.pods import Pods, pod
 from e2e.running_wasmlet import RunningWasmlet
@@ -118,17 +119,36 @@ class Baseline:
     def __init__(self, scene: Scene) -> None:
         self._anatomy, self._counting = scene.anatomy, scene.counting
         self._node, counting = scene.node, scene.counting
-        self.processes = scene.anatomy.containers(scene.node)
+        self.processes = scene.anatomy.await_count(len(counting.names()), scene.node)
         self.statuses = counting.statuses()
+        self.finished = counting.finished()
         self.phases = counting.phases()
+        self.conditions = counting.conditions()
+        self._history = History(scene.api, scene.pods.namespace)
         self.written = {name: len(counting.written(name)) for name in counting.names()}
-        assert len(self.processes) == len(counting.names()), "every container runs"
 
-    def assert_untouched(self) -> None:
-        """The same processes, states and counts; every line is there once, and more came."""
-        assert self._anatomy.containers(self._node) == self.processes
+    def assert_untouched(self, *, conditions: bool = True) -> None:
+        """The same processes, states and counts; every line is there once, and more came.
+
+        With `conditions`, none of those has flipped meanwhile, not even for a moment.
+        """
+        self._anatomy.await_containers(self.processes, self._node)
         assert self._counting.statuses() == self.statuses
+        assert self._counting.finished() == self.finished
         assert self._counting.phases() == self.phases
+        if conditions:
+            assert self._counting.conditions() == self.conditions
+        self._assert_lines_go_on()
+
+    def assert_always_ready(self) -> None:
+        """At no moment since has the API server shown one of the pods as not ready."""
+        for moment in self._history.moments():
+            if moment.name in self.phases:
+                for kind in ("Ready", "ContainersReady"):
+                    held = condition(moment.pod, kind)
+                    assert held.get("status") == "True", f"{moment.name}: {held}"
+
+    def _assert_lines_go_on(self) -> None:
         now = {name: self._counting.written(name) for name in self._counting.names()}
         shown = self._counting.shown()
         for name, before in self.written.items():

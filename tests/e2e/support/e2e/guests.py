@@ -99,11 +99,15 @@ def counts(every_ms: int, *, up_to: int | None = None, exit_code: int = 0) -> by
 
 
 def counts_by_name(every_ms: int) -> bytes:
-    """Writes `NAME 00000001`, ... for ever; the name is its argv[0]. Each line is one write."""
+    """Writes `NAME 00000001`, ... for ever; the name is its argv[0]. Each line is one write.
+
+    With arguments, whatever they are, it is a check: it ends with 0 at once.
+    """
     return module(
         f"""
 (local $length i32)
 (drop (call $args_sizes_get (i32.const 24) (i32.const 28)))
+(if (i32.gt_u (i32.load (i32.const 24)) (i32.const 1)) (then (call $proc_exit (i32.const 0))))
 (drop (call $args_get (i32.const 4096) (i32.const 16384)))
 (local.set $length (i32.sub (i32.load (i32.const 28)) (i32.const 1)))
 (memory.copy (i32.sub (i32.const 260) (local.get $length)) (i32.const 16384) (local.get $length))
