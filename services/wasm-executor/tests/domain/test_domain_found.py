@@ -22,6 +22,7 @@ from contract.messages.pod import PodPlan, RestartPolicy, RestartRule, RuleActio
 from contract.messages.report import Running, Terminated, Waiting
 from wasm_executor.domain.checks import HookKind
 from wasm_executor.domain.effects import AbandonHook, PrepareImage, RunHook, SignalRun
+from wasm_executor.domain.frame import Cause
 from wasm_executor.domain.inputs import Forgotten, Halted, PlanArrived
 
 NEVER = RestartPolicy.NEVER
@@ -168,3 +169,16 @@ def test_a_next_supervisor_leaves_a_deletion_its_grace_where_no_app_had_begun(
     assert after.effects == [SignalRun(container=C, run=0, signum=15)]
     assert after.wait(29) == []
     assert after.wait(1.1) == [SignalRun(container=C, run=0, signum=9)]
+
+
+def test_an_executor_that_stops_does_not_bring_back_what_it_was_to_forget(clock: Clock) -> None:
+    before = Driver(clock, pod_of(container_of(C), container_of("other")))
+    before.begin()
+    before.run("other")
+    before.tell(Forgotten(grace_s=2))
+    before.ended(143)
+    before.tell(Halted())
+    before.ended(143, "other")
+    assert before.pod.cause is Cause.FORGOTTEN
+    after = next_driver(clock, before.pod.plan, record(before), same_life=False)
+    assert after.effects == []

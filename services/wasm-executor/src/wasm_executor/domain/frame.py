@@ -51,9 +51,12 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     """There is grace for preStop hooks."""
 
     def hastened(self, later: "Ending") -> "Ending":
-        """Return this ending under a later cause. Grace only ever shrinks."""
+        """Return this ending under a later cause. Grace only ever shrinks.
+
+        A pod whose object is gone stays so: an executor that stops must not bring it back.
+        """
         return Ending(
-            cause=later.cause,
+            cause=Cause.FORGOTTEN if self.cause is Cause.FORGOTTEN else later.cause,
             kill_at=min(self.kill_at, later.kill_at),
             hooks=self.hooks and later.hooks,
         )
