@@ -3,7 +3,7 @@
 A command waits for its answer and is sent again after a while; a write that failed is tried again.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
@@ -34,6 +34,7 @@ from pod_reconciler.domain.tracking import NodeView
 from podmodel.apiserver import NODE, ApiServer
 from podmodel.bus import Answered, Asked
 from podmodel.clock import Clock
+from podmodel.validation import Json
 
 TIMEOUT_S: Final = 5.0
 AGAIN_S: Final = 0.5
@@ -117,6 +118,13 @@ class Leader:
                 self.view.on_inventory(reply)
             case _:
                 pass
+
+    def shown(self) -> Iterator[tuple[tuple[str, str], Json]]:
+        """The containers' statuses as far as it has seen them: what a plan brings along."""
+        for uid, record in self.view.records.items():
+            if record.pod is not None:
+                for name, status in record.pod.statuses_before().items():
+                    yield (uid, name), status
 
     # What it does
 

@@ -82,13 +82,7 @@ class World:
             self.disk.reboot()
         if disk_lost:
             self.disk.lose()
-            self.witness.disk_lost(
-                {
-                    (uid, name): status
-                    for uid in self.api.pods
-                    for name, status in self.api.statuses(uid).items()
-                }
-            )
+            self.witness.disk_lost(dict(self.leader.shown()))
         self.disk.life += 1
         self.disk.epoch = 1
         self.executor = self._new_executor()

@@ -1,0 +1,75 @@
+"""Histories that the model has found, or that a defect needs, written down as they shrank."""
+
+from podmodel.healing import assert_healed, heal
+from podmodel.validation import Json
+from podmodel.world import World
+
+APP: Json = {"name": "a0", "image": "guest:1"}
+
+
+def running(**spec: object) -> tuple[World, str]:
+    """A world with one pod that runs."""
+    world = World()
+    pod = {"restartPolicy": "Always", "terminationGracePeriodSeconds": 30, "containers": [APP]}
+    uid = world.create(pod | spec)
+    world.settle()
+    for _ in range(4):
+        for live in tuple(world.executor.pods.values()):
+            world.work_on(live)
+        world.finish_inits()
+        world.settle()
+    return world, uid
+
+
+def healed(world: World) -> None:
+    heal(world)
+    assert_healed(world)
+
+
+def stubborn(world: World, name: str) -> None:
+    next(each for each in world.keeper.alive() if each.key.container == name).stubborn = True
+
+
+def test_a_pod_that_is_being_forgotten_is_not_lost_with_its_plan() -> None:
+    world, uid = running()
+    stubborn(world, "a0")
+    world.api.delete(uid, 0)
+    world.settle()
+    world.restart_supervisor(lost_plans=True)
+    world.settle()
+    assert world.keeper.alive(uid)
+    healed(world)
+    assert not world.keeper.alive()
+
+
+def test_what_ended_with_a_forgotten_pod_does_not_begin_under_the_next_supervisor() -> None:
+    world, uid = running(containers=[APP, APP | {"name": "a1"}])
+    stubborn(world, "a1")
+    world.api.delete(uid, 0)
+    world.settle()
+    world.restart_supervisor()
+    world.settle()
+    assert not any(live.work.images for live in world.executor.pods.values())
+    healed(world)
+
+
+def test_another_image_under_a_policy_that_restarts_nothing_is_shown_as_it_runs() -> None:
+    world, uid = running(restartPolicy="Never")
+    world.api.set_image(uid, "a0", "guest:2")
+    world.settle()
+    world.pass_time(3)
+    healed(world)
+    (shown,) = world.api.statuses(uid).values()
+    assert "running" in shown["state"]
+    assert shown["restartCount"] == 1
+
+
+def test_a_spec_that_changed_unseen_by_the_watch_is_shown_after_the_next_write() -> None:
+    world, uid = running(restartPolicy="OnFailure")
+    world.watch_prompt = False
+    world.api.add_ephemeral(uid)
+    (process,) = world.keeper.alive(uid)
+    world.keeper.end(process.key, 0)
+    world.settle()
+    healed(world)
+    assert set(world.api.statuses(uid)) == {"a0", "e0"}
