@@ -24,7 +24,13 @@ import wasmtime
 from benchmarks.bare import LABEL
 from benchmarks.cluster import PodWatch, watching
 from benchmarks.logs import log_throughput
-from benchmarks.measures import Subject, delete_burst, start_burst, start_one_by_one
+from benchmarks.measures import (
+    Subject,
+    delete_burst,
+    delete_one_by_one,
+    start_burst,
+    start_one_by_one,
+)
 from benchmarks.memory import Weights, weigh
 from benchmarks.probes import probe_costs
 from controlplane import ControlPlane, Registry, Tuning
@@ -80,9 +86,15 @@ async def measure_starts(
 ) -> dict[str, Any]:
     async with connected(plane) as (api, watch):
         singles = await start_one_by_one(api, watch, subject, chosen.singles)
+        deletions = await delete_one_by_one(api, watch, subject, chosen.singles)
         burst = await start_burst(api, watch, subject, chosen.burst)
         seconds = await delete_burst(api, watch, subject, chosen.burst)
-        return {"one_by_one": singles, "burst": burst, "burst_deleted_s": seconds}
+        return {
+            "one_by_one": singles,
+            "deleted_one_by_one": deletions,
+            "burst": burst,
+            "burst_deleted_s": seconds,
+        }
 
 
 async def measure_wasmlet(
@@ -100,6 +112,7 @@ async def measure_wasmlet(
         await asyncio.sleep(REST_S)
         figures["memory_at_rest"] = weights_of(weigh(pid))
         figures["one_by_one"] = await start_one_by_one(api, watch, subject, chosen.singles)
+        figures["deleted_one_by_one"] = await delete_one_by_one(api, watch, subject, chosen.singles)
         logs = folder / "data" / "nodes" / NODE / "logs"
         figures["logs"] = await log_throughput(api, watch, talker, plane.kubectl, logs)
         figures["burst"] = await start_burst(api, watch, subject, chosen.burst)

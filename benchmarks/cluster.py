@@ -68,10 +68,12 @@ async def events(
                 yield now, event
 
 
-def pod_body(name: str, image: str, node: str | None, target: Mapping[str, str]) -> bytes:
+def pod_body(
+    name: str, image: str, node: str | None, target: Mapping[str, str], *, grace_s: int = 1
+) -> bytes:
     """Return a pod of one container. With `node` it needs no scheduler."""
     spec: dict[str, Any] = {
-        "terminationGracePeriodSeconds": 1,
+        "terminationGracePeriodSeconds": grace_s,
         "automountServiceAccountToken": False,
         "tolerations": TOLERATIONS,
         "nodeSelector": dict(target),

@@ -18,6 +18,7 @@ from kubekit.client import Api
 WARM_UP: Final = 3
 START_TIMEOUT_S: Final = 30
 BURST_TIMEOUT_S: Final = 300
+DEFAULT_GRACE_S: Final = 30
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,6 +39,15 @@ class StartFigures(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     most_ms: float
     status_writes_per_pod: float
+
+
+class DeletionFigures(msgspec.Struct, frozen=True, kw_only=True):
+    """The DELETE of a running pod to its disappearance seen by a watch, in milliseconds."""
+
+    pods: int
+    p50_ms: float
+    p99_ms: float
+    most_ms: float
 
 
 class BurstFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +85,31 @@ async def start_one_by_one(api: Api, watch: PodWatch, subject: Subject, pods: in
         p99_ms=_quantile(spans, 0.99),
         most_ms=round(spans[-1], 1),
         status_writes_per_pod=round(written / pods, 2),
+    )
+
+
+async def delete_one_by_one(
+    api: Api, watch: PodWatch, subject: Subject, pods: int
+) -> DeletionFigures:
+    """Delete running pods with Kubernetes' own grace of 30 s, each when the last one is gone."""
+    names = [f"{subject.label}-doomed-{number}" for number in range(pods)]
+    bodies = [
+        pod_body(name, subject.image, subject.node, subject.selector, grace_s=DEFAULT_GRACE_S)
+        for name in names
+    ]
+    await create_all(api, bodies)
+    await watch.reached(names, "Running", BURST_TIMEOUT_S)
+    spans: list[float] = []
+    for name in names:
+        started = time.perf_counter()
+        await delete_all(api, [name])
+        spans.append((await watch.reached([name], "Deleted", START_TIMEOUT_S) - started) * 1000)
+    spans.sort()
+    return DeletionFigures(
+        pods=pods,
+        p50_ms=_quantile(spans, 0.50),
+        p99_ms=_quantile(spans, 0.99),
+        most_ms=round(spans[-1], 1),
     )
 
 
