@@ -1,6 +1,8 @@
 """A folder of manifests beside a cluster: its pods run on their own, and mirrors tell of them."""
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -234,6 +236,24 @@ def test_a_pod_that_ends_is_shown_as_ended(api: Api, folder: Path) -> None:
     eventually(ended)
     (status,) = pod(api, f"ends-{ONE}")["status"]["containerStatuses"]
     assert status["state"]["terminated"]["exitCode"] == 3
+
+
+def test_a_static_pod_that_was_drained_begins_again_with_its_node(
+    api: Api, wasmlet: RunningWasmlet, folder: Path
+) -> None:
+    write(folder, "drained", "sleep")
+    name = f"drained-{ONE}"
+    eventually(lambda: ready(api, name))
+    command = [sys.executable, "-m", "wasmlet", "node", "drain", "--node", ONE]
+    command += ["--data-dir", str(wasmlet.data_dir)]
+    subprocess.run(command, check=True, capture_output=True)
+
+    def over() -> bool:
+        return bool(pod(api, name)["status"].get("reason") == "Terminated")
+
+    eventually(over)
+    Anatomy(wasmlet).kill(Part.KEEPER, ONE)
+    eventually(lambda: ready(api, name), 60)
 
 
 def test_a_static_pod_starts_while_the_api_server_is_away(

@@ -151,6 +151,27 @@ async def test_a_static_pod_starts_while_the_api_server_is_away(
         await until(lambda: phase(api) == "Running")
 
 
+async def test_a_static_pod_that_ended_with_its_node_begins_again_with_it(
+    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    (folder / "web.yaml").write_text(WEB)
+    async with reconciler(**beside(folder)):
+        await registrar.grant()
+        uid = await start_running(executor)
+        await until(lambda: phase(api) == "Running")
+        await executor.report(uid, container(ended(143)), stopped=True, reason="Terminated")
+        await executor.beat(shutting_down=True)
+        await until(lambda: phase(api) == "Failed")
+        assert not executor.forgotten
+
+        await executor.beat()
+        await until(lambda: executor.forgotten)
+        await executor.beat()
+        await until(lambda: uid in executor.plans)
+        await executor.report(uid, container(running()))
+        await until(lambda: phase(api) == "Running")
+
+
 async def test_a_reconciler_that_starts_again_goes_on_from_the_mirror(
     folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:

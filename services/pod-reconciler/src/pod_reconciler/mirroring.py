@@ -165,10 +165,10 @@ class _ApiSide(_Side):
 
 
 class _FolderSide(_Side):
-    """Says of the folder's pods that they are static."""
+    """Has each pod's mirror looked at."""
 
     def pod_seen(self, version: PodVersion) -> None:
-        self._watcher.pod_seen(version._replace(is_static=True))
+        self._watcher.pod_seen(version)
         self._keeper.poke(version.pod.metadata.namespace, version.pod.metadata.name)
 
     def pod_gone(self, uid: PodUid) -> None:

@@ -170,7 +170,7 @@ class StaticCluster:
         pod = pod | {"metadata": pod["metadata"] | {"resourceVersion": str(self._version)}}
         self._pods[PodUid(pod["metadata"]["uid"])] = pod
         raw = msgspec.json.encode(pod)
-        return PodVersion(decoder.decode(raw), raw)
+        return PodVersion(decoder.decode(raw), raw, is_static=True)
 
     def _find(self, uid: PodUid) -> Json:
         pod = self._pods.get(uid)

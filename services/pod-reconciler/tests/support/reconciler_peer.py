@@ -192,7 +192,7 @@ class Executor:
     async def happen(self, event: PodHappened) -> None:
         await self.bus.publish(self.node, event)
 
-    async def beat(self) -> None:
+    async def beat(self, *, shutting_down: bool = False) -> None:
         await self.bus.publish(
             self.node,
             NodeBeat(
@@ -202,6 +202,7 @@ class Executor:
                 at=datetime.now(UTC),
                 inventory_digest=inventory_digest(self.entries()),
                 pods=len(self.reports),
+                shutting_down=shutting_down,
             ),
         )
 

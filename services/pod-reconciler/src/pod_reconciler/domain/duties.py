@@ -72,7 +72,8 @@ def write_due(
         if now_s < until_s and _is_only_creating(record):
             return Hold(until_s)
         return WriteDue.STATUS
-    return WriteDue.REMOVE if record.state is PodState.STOPPED else None
+    is_over = record.state is PodState.STOPPED or record.outlived_shutdown
+    return WriteDue.REMOVE if is_over else None
 
 
 def is_worth_writing(record: PodRecord, read_patch: Callable[[], Mapping[str, Any]]) -> bool:

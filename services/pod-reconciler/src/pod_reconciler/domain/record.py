@@ -5,6 +5,7 @@ write knows afterwards whether it has said everything.
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,9 @@ from contract.messages.report import PodReported
 from pod_reconciler.domain.admission import Refusal
 from pod_reconciler.domain.lifecycle import PodEvent, PodState, advance
 from pod_reconciler.domain.pod import Pod
+
+SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown"})
+"""Why a node that shuts down ends a pod, or does not take it."""
 
 
 class PodRecord(msgspec.Struct, kw_only=True, eq=False):
@@ -53,6 +57,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """Whether some plan may have reached the present holder, acknowledged or not."""
 
     report: PodReported | None = None
+    outlived_shutdown: bool = False
+    """Whether its node ended it to shut down, and is back: a static pod then begins again."""
     changes: int = 0
     settled: int = -1
     """The change up to which the API's status is known to be right."""
@@ -61,6 +67,17 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     def has_unwritten(self) -> bool:
         """Whether something happened that the status may have to show."""
         return self.changes != self.settled
+
+    @property
+    def ended_with_its_node(self) -> bool:
+        """Whether a static pod is over because its node shut down, which no controller mends."""
+        report = self.report
+        return (
+            self.is_static
+            and report is not None
+            and report.stopped
+            and report.reason in SHUTDOWN_REASONS
+        )
 
     def moved(self, event: PodEvent) -> None:
         """Change the state; raises `IllegalTransitionError`."""

@@ -188,6 +188,8 @@ class NodeView:
         agrees = self._ledger.agrees(beat.inventory_digest)
         if agrees:
             self._on_agreement()
+        for record in () if beat.shutting_down else self.records.values():
+            record.outlived_shutdown |= record.ended_with_its_node
         return self._ledger.is_out_of_step(agrees=agrees)
 
     def on_acked(self, uid: PodUid, digest: str) -> None:
@@ -206,8 +208,10 @@ class NodeView:
     def on_removed(self, uid: PodUid) -> None:
         """Our grace-0 DELETE was accepted."""
         record = self.records.get(uid)
-        if record is not None and record.state is PodState.STOPPED:
-            record.moved(PodEvent.REMOVED)
+        if record is not None:
+            record.outlived_shutdown = False
+            if record.state is PodState.STOPPED:
+                record.moved(PodEvent.REMOVED)
 
     def on_answer(self, uid: PodUid, found: Pod | None, now_s: float) -> None:
         """What a GET by name said about a stranger."""
