@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from reconciler_api import PodApi, failure
 from reconciler_objects import Json, Write, api_pod
 from reconciler_peer import (
@@ -223,6 +224,32 @@ async def test_a_folder_that_cannot_be_read_deletes_no_mirror(
         assert not api.deletions(NAME)
         (folder / "web.yaml").unlink()
         await until(lambda: api.deletions(NAME))
+
+
+async def test_a_manifest_that_cannot_be_read_at_the_start_stops_nothing_in_a_cluster_either(
+    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    (folder / "web.yaml").write_text(WEB)
+    async with reconciler(**beside(folder)):
+        await registrar.grant()
+        await start_running(executor)
+        await until(lambda: phase(api) == "Running")
+    (folder / "web.yaml").write_text("kind: [")
+    questions = []
+
+    def count(request: web.Request) -> None:
+        if (request.method, request.path.rpartition("/")[2]) == ("GET", NAME):
+            questions.append(request.path)
+
+    api.gate = count
+    async with reconciler(**beside(folder)):
+        await until(lambda: len(questions) > 2)
+        (folder / "web.yaml").write_text(WEB)
+        api.create(api_pod("p", "u-1", NODE))
+        await until(lambda: "u-1" in executor.plans)
+        assert not executor.forgotten
+        assert not api.deletions(NAME)
+        assert len(executor.applied) == 2
 
 
 async def test_a_mirror_that_the_api_refuses_holds_up_nothing(
