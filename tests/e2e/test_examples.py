@@ -12,6 +12,7 @@ import wasmtime
 from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.pods import Pods
+from e2e.running_wasmlet import RunningWasmlet
 
 from controlplane import ControlPlane, Registry
 
@@ -63,10 +64,13 @@ def applied(
         (tmp_path / manifest.name).write_text(text)
     control_plane.kubectl("apply", f"--namespace={pods.namespace}", "-f", str(tmp_path))
     yield pods
-    api.delete(f"/apis/apps/v1/namespaces/{pods.namespace}/deployments/counters")
+    for controller in ("deployments/counters", "daemonsets/everywhere"):
+        api.delete(f"/apis/apps/v1/namespaces/{pods.namespace}/{controller}")
 
 
-def test_the_examples_run_as_they_are(applied: Pods, control_plane: ControlPlane) -> None:
+def test_the_examples_run_as_they_are(
+    applied: Pods, control_plane: ControlPlane, wasmlet_up: RunningWasmlet
+) -> None:
     applied.await_phase("hello", "Succeeded")
     assert applied.logs("hello") == "Hello from WebAssembly, run by wasmlet\n"
     control_plane.kubectl(
@@ -76,6 +80,10 @@ def test_the_examples_run_as_they_are(applied: Pods, control_plane: ControlPlane
         "deployment/counters",
         "--timeout=40s",
     )
+    namespace = f"--namespace={applied.namespace}"
+    control_plane.kubectl("rollout", "status", namespace, "daemonset/everywhere", "--timeout=40s")
+    everywhere = applied.all(labelSelector="app=everywhere")
+    assert {each["spec"]["nodeName"] for each in everywhere} >= set(wasmlet_up.nodes)
     applied.await_phase("counter", "Running")
     eventually(lambda: applied.logs("counter").startswith("1\n2\n"))
 
