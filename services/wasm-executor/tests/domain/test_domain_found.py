@@ -20,10 +20,11 @@ from podclock import (
 from contract.messages.health import Exec, Sleep
 from contract.messages.pod import PodPlan, RestartPolicy, RestartRule, RuleAction
 from contract.messages.report import Running, Terminated, Waiting
+from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.checks import HookKind
 from wasm_executor.domain.effects import AbandonHook, PrepareImage, RunHook, SignalRun
 from wasm_executor.domain.frame import Cause
-from wasm_executor.domain.inputs import Forgotten, Halted, PlanArrived
+from wasm_executor.domain.inputs import Condemned, Forgotten, Halted, PlanArrived
 
 NEVER = RestartPolicy.NEVER
 ALL = RestartRule(action=RuleAction.RESTART_ALL, exit_codes=(42,))
@@ -182,3 +183,32 @@ def test_an_executor_that_stops_does_not_bring_back_what_it_was_to_forget(clock:
     assert before.pod.cause is Cause.FORGOTTEN
     after = next_driver(clock, before.pod.plan, record(before), same_life=False)
     assert after.effects == []
+
+
+def test_a_forgotten_pod_is_ended_by_the_next_life_and_begins_nothing(clock: Clock) -> None:
+    """Its object is gone: nobody says so twice to an executor that has already promised it."""
+    before = Driver(clock, pod_of(container_of("a"), container_of("b", pre_stop=Sleep(seconds=9))))
+    before.tell()
+    before.run("a")
+    before.run("b")
+    before.tell(Forgotten(grace_s=30))
+    before.ended(143, "a")
+    before.tell(Halted())
+    after = next_driver(clock, before.pod.plan, record(before), same_life=False)
+    assert not any(isinstance(each, PrepareImage) for each in after.effects)
+    assert after.pod.stopped
+    assert after.pod.cause is Cause.FORGOTTEN
+
+
+def test_what_had_ended_before_the_executor_stopped_is_over_in_its_next_life(
+    clock: Clock,
+) -> None:
+    before = Driver(clock, pod_of(container_of("a"), container_of("b")))
+    before.tell()
+    before.run("a")
+    before.run("b")
+    before.tell(Condemned(sentence=Sentence(reason="Evicted", message="low"), grace_s=30))
+    before.ended(143, "a")
+    before.tell(Halted())
+    ended = {each.name: each.ended for each in record(before).containers}
+    assert ended == {"a": True, "b": False}

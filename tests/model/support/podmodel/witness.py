@@ -164,7 +164,7 @@ class Witness:
         self._kill_at.pop(uid, None)
         self._finished.discard(uid)
         self.looked_at(pod)
-        if pod.sentence is not None:
+        if pod.sentence is not None or pod.cause is Cause.FORGOTTEN:
             self._ends(pod, plan.termination_grace_s)
         if plan.deletion is not None:
             passed_s = now.passed_since(plan.deletion.requested_at)

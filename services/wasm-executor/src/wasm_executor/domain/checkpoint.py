@@ -59,3 +59,5 @@ class PodRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     containers: tuple[ContainerRecord, ...]
     sentence: Sentence | None = None
     restarting_all: bool = False
+    forgotten: bool = False
+    """The API object is gone, and what runs of the pod is being ended."""

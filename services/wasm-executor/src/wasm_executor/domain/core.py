@@ -20,6 +20,8 @@ class Core:
         self.history = History(frame.plan.uid, plan.name)
         self.pause = Pause(first_waiting(frame.plan))
         self.health = Health()
+        self.over = False
+        """It has ended, and no later life of the executor begins it again."""
         self.due = False
         """It is to run once more, whatever the policy says of its latest end."""
         self.tried = False
@@ -28,6 +30,7 @@ class Core:
     def move(self, event: Event) -> None:
         """Go where this event leads; whatever was waited for is not waited for any more."""
         self.phase = advance(self.phase, event)
+        self.over = self.phase is Phase.ENDED and not self.frame.goes_on
         self.pause.wake_at = None
 
     def want_hook(self, kind: HookKind) -> None:

@@ -85,6 +85,12 @@ class Frame:
         """Whatever ends now does not run again by itself."""
         return self.ending is not None or self.restarting_all
 
+    @property
+    def goes_on(self) -> bool:
+        """What ends now is to run again: in the executor's next life, or with all others."""
+        halted = self.ending is not None and self.ending.cause is Cause.HALTED
+        return halted or self.restarting_all
+
     def want(self, effect: Effect) -> None:
         self._effects.append(effect)
 

@@ -234,6 +234,7 @@ class Pod:
             containers=tuple(record_of(each) for each in self.containers),
             sentence=self._frame.sentence,
             restarting_all=self._frame.restarting_all,
+            forgotten=self.cause is Cause.FORGOTTEN,
         )
 
 

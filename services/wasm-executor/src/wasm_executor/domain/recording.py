@@ -2,21 +2,18 @@
 
 from wasm_executor.domain.checkpoint import ContainerRecord
 from wasm_executor.domain.container import Container
-from wasm_executor.domain.frame import Cause
-from wasm_executor.domain.states import ALIVE, UNDERWAY, Phase
+from wasm_executor.domain.states import ALIVE, UNDERWAY
 
 
 def record_of(container: Container) -> ContainerRecord:
-    """Write it down. What ended because the executor stops, or to begin anew, is not over."""
-    history, ending = container.history, container.frame.ending
-    halted = ending is not None and ending.cause is Cause.HALTED
-    goes_on = halted or container.frame.restarting_all
+    """Write it down."""
+    history = container.history
     return ContainerRecord(
         name=container.plan.name,
         run=history.run,
         image=history.image,
         underway=container.phase in UNDERWAY,
-        ended=container.phase is Phase.ENDED and not goes_on,
+        ended=container.over,
         due=container.due,
         started_at=history.started_at,
         latest_end=history.latest_end,

@@ -97,6 +97,8 @@ def _go_on_ending(
         frame.end(Cause.FINISHED, plan.termination_grace_s, now)
     if record.sentence is not None:
         frame.end(Cause.CONDEMNED, plan.termination_grace_s, now)
+    if record.forgotten:
+        frame.end(Cause.FORGOTTEN, plan.termination_grace_s, now)
     if plan.deletion is not None:
         frame.end(Cause.DELETED, _remaining_grace(plan.deletion, now), now)
 
@@ -163,10 +165,10 @@ def _hold(container: Container, past: ContainerRecord, now: Moment) -> None:
     """Place a container of which nothing runs: over for good, backing off, or about to start."""
     if past.latest_end is None:
         if past.ended:
-            container.phase = Phase.ENDED
+            container.phase, container.over = Phase.ENDED, True
         return
     if past.ended or not (past.due or _runs_again(container, past.latest_end)):
-        container.phase = Phase.ENDED
+        container.phase, container.over = Phase.ENDED, True
         return
     if not past.due:
         container.pause.clear()

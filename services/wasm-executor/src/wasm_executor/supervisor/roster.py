@@ -73,24 +73,33 @@ class Roster:
 
         The reconciler sends it again, or says that it is gone: until then its logs stay.
         """
-        records = self._node.checkpoint.records
         planless = [
-            InventoryEntry(
-                uid=uid,
-                plan_digest="",
-                epoch=0,
-                sequence=0,
-                namespace=record.namespace,
-                name=record.name,
-            )
-            for uid, record in records.items()
+            self._planless_entry(uid)
+            for uid in self._node.checkpoint.records
             if uid not in self._pods
         ]
         return (*(task.entry() for task in self._pods.values()), *planless)
 
+    def _planless_entry(self, uid: PodUid) -> InventoryEntry:
+        record = self._node.checkpoint.records[uid]
+        return InventoryEntry(
+            uid=uid,
+            plan_digest="",
+            epoch=0,
+            sequence=0,
+            namespace=record.namespace,
+            name=record.name,
+        )
+
     def digest(self) -> str:
-        """Return the digest over what has been reported, which is what the other side can know."""
-        return inventory_digest(task.entry() for task in self._pods.values() if task.heard)
+        """Return the digest over what has been reported, which is what the other side can know.
+
+        A pod that runs without its plan is in it too, so that both sides differ until the plan
+        comes, or the word to end it.
+        """
+        heard = [task.entry() for task in self._pods.values() if task.heard]
+        running = {key.uid for key in self._planless.alive(self._planless.uids())}
+        return inventory_digest([*heard, *(self._planless_entry(uid) for uid in running)])
 
     # Beginning
 
