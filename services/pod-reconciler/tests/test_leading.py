@@ -1,5 +1,7 @@
 """Only the leader speaks: it starts with a term, ends with it, and another goes on from the API."""
 
+from pathlib import Path
+
 from reconciler_api import PodApi
 from reconciler_objects import api_pod
 from reconciler_peer import (
@@ -77,3 +79,40 @@ async def test_a_leader_that_cannot_renew_falls_silent_and_leads_again_later(
         assert executor.applied[-1].term > first.term
         await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1)
         assert not executor.forgotten
+
+
+async def test_a_leader_that_leads_again_goes_on_with_the_pods_of_its_folder(
+    tmp_path: Path,
+    api: PodApi,
+    registrar: Registrar,
+    executor: Executor,
+    reconciler: StartReconciler,
+) -> None:
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "web.yaml").write_text(
+        "{apiVersion: v1, kind: Pod, metadata: {name: web},"
+        " spec: {containers: [{name: main, image: 'registry.example/guest:1'}]}}"
+    )
+    async with reconciler(**QUICK, manifests=folder, manifests_interval_s=0.05):
+        await registrar.grant()
+        uid = (await until(lambda: executor.applied))[0].uid
+        await executor.report(uid, container(running()))
+        name = f"web-{NODE}"
+        await until(lambda: api.status_writes(name))
+
+        api.lease_available = False
+        await until(lambda: api.open_watches == 0)
+        asked = len(executor.asked)
+        api.lease_available = True
+        await until(lambda: len(executor.asked) > asked)
+        await executor.report(uid, container(running(), restart_count=1))
+
+        def restarts() -> int:
+            (status,) = api.pod(name)["status"]["containerStatuses"]
+            return int(status["restartCount"])
+
+        await until(lambda: restarts() == 1)
+        assert len(executor.applied) == 1
+        assert not executor.forgotten
+        assert not api.deletions(name)
