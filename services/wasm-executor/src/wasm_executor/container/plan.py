@@ -32,6 +32,9 @@ class Preopen(msgspec.Struct, frozen=True, kw_only=True):
     host_path: str
     guest_path: str
     read_only: bool = False
+    beneath: tuple[str, ...] = ()
+    """Paths from there on that guests can change: each must not lead out of the one before, which
+    only whoever opens the folder can see to; see `open_beneath`."""
 
 
 class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -5,7 +5,9 @@ foreign thread enters Python. Exceptions of the binding cross threads, so one pr
 guest on one thread.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Final, NoReturn
 
 from wasmtime import (
@@ -24,6 +26,7 @@ from wasmtime import (
 )
 from wasmtime import component as components
 
+from wasm_executor.container.beneath import open_beneath, openable
 from wasm_executor.container.plan import (
     Artifact,
     ArtifactKind,
@@ -194,10 +197,24 @@ def _exit_code(command: Callable[[], int]) -> int:
 
 def _preopen(wasi: WasiConfig, folder: Preopen) -> None:
     try:
-        wasi.preopen_dir(folder.host_path, folder.guest_path, not folder.read_only)
-    except WasmtimeError as error:
+        with _opened(folder) as path:
+            wasi.preopen_dir(path, folder.guest_path, not folder.read_only)
+    except (WasmtimeError, OSError) as error:
         message = f"the folder for {folder.guest_path} cannot be opened"
         raise GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, message) from error
+
+
+@contextmanager
+def _opened(folder: Preopen) -> Iterator[str]:
+    """Give a path that means this folder and no other, whatever another guest does to its own."""
+    if not folder.beneath:
+        yield folder.host_path
+        return
+    descriptor = open_beneath(folder.host_path, folder.beneath)
+    try:
+        yield openable(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _require_start_function(exports: Mapping[str, object]) -> None:

@@ -25,8 +25,8 @@ from wasm_executor.container.plan import Preopen
 from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.logfiles import place_of_tail, read_on
-from wasm_executor.supervisor.removing import Remover
 from wasm_executor.supervisor.runs import NamedPod, log_path
+from wasm_executor.volumes.removing import Remover
 
 log = structlog.get_logger()
 
