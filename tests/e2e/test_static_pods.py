@@ -256,6 +256,24 @@ def test_a_static_pod_that_was_drained_begins_again_with_its_node(
     eventually(lambda: ready(api, name), 60)
 
 
+def test_a_static_pod_outlives_its_node_object_and_its_mirror_follows_the_new_one(
+    plane: ControlPlane, api: Api, wasmlet: RunningWasmlet, folder: Path
+) -> None:
+    write(folder, "outlives", "sleep")
+    name = f"outlives-{ONE}"
+    old = eventually(lambda: ready(api, name))["metadata"]["ownerReferences"][0]["uid"]
+    before = processes(wasmlet)
+    plane.kubectl("delete", "node", ONE)
+
+    def follows() -> bool:
+        (owner,) = ready(api, name)["metadata"]["ownerReferences"]
+        new = api.get(f"/api/v1/nodes/{ONE}")["metadata"]["uid"]
+        return bool(owner["uid"] == new != old)
+
+    eventually(follows, 50)
+    assert processes(wasmlet) == before
+
+
 def test_a_static_pod_starts_while_the_api_server_is_away(
     plane: ControlPlane, api: Api, wasmlet: RunningWasmlet, folder: Path
 ) -> None:
