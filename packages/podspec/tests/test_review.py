@@ -128,12 +128,12 @@ def test_an_unknown_field_is_refused_with_its_path(
             "spec.containers[0].volumeMounts[0]",
         ),
         (
-            {"container": {"envFrom": [{"prefix": "A_", "secretRef": {"name": "s"}}]}},
-            "spec.containers[0].envFrom[0].secretRef",
+            {"container": {"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]}},
+            "spec.containers[0].env[0].valueFrom.fileKeyRef",
         ),
         (
-            {"container": {"env": [{"name": "A", "valueFrom": {"secretKeyRef": {"key": "k"}}}]}},
-            "spec.containers[0].env[0].valueFrom.secretKeyRef",
+            {"container": {"envFrom": [{"prefix": "A_", "secretReff": {"name": "s"}}]}},
+            "spec.containers[0].envFrom[0].secretReff",
         ),
     ],
 )
@@ -194,6 +194,23 @@ def test_only_field_paths_of_the_downward_api_are_resolved(
     make_pod: MakePod, field_path: str, *, is_supported: bool
 ) -> None:
     variable = {"name": "A", "valueFrom": {"fieldRef": {"fieldPath": field_path}}}
+    assert (not review(make_pod(container={"env": [variable]})).refused) is is_supported
+
+
+@pytest.mark.parametrize(
+    ("resource", "is_supported"),
+    [
+        ("limits.cpu", True),
+        ("requests.memory", True),
+        ("limits.ephemeral-storage", True),
+        ("limits.hugepages-2Mi", False),
+        ("limits", False),
+    ],
+)
+def test_only_amounts_that_a_node_has_are_resolved(
+    make_pod: MakePod, resource: str, *, is_supported: bool
+) -> None:
+    variable = {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": resource}}}
     assert (not review(make_pod(container={"env": [variable]})).refused) is is_supported
 
 

@@ -147,7 +147,7 @@ async def test_a_plan_too_large_for_a_message_is_read_in_parts_by_its_node_alone
                 break
         plan = msgspec.json.decode(blob, type=PodPlan)
         assert plan_digest(plan) == apply.plan_digest
-        assert len(plan.containers[0].env) == 40
+        assert len(plan.containers[0].env) == 1 + 40  # and HOSTNAME
         with pytest.raises(CommandError, match="no blob"):
             await other_executor.request(OTHER_NODE, BlobRead(digest=apply.plan_digest))
         with pytest.raises(CommandError, match="no blob"):

@@ -7,7 +7,6 @@ from podspec.rows import Row, honoured, ignored, refused
 
 _NO_USERS: Final = "a guest has no users or groups"
 _NO_KERNEL: Final = "a guest makes no system calls"
-_NO_REFERENCES: Final = "ConfigMaps and Secrets are not read yet"
 
 # What the downward API offers to environment variables; volumes know a few more.
 ENV_FIELD_PATHS: Final = (
@@ -16,6 +15,7 @@ ENV_FIELD_PATHS: Final = (
     r"|spec\.(nodeName|serviceAccountName)"
     r"|status\.(hostIP|hostIPs|podIP|podIPs)"
 )
+ENV_RESOURCES: Final = r"(limits|requests)\.(cpu|memory|ephemeral-storage)"
 
 
 def _program(path: str) -> tuple[Row, ...]:
@@ -35,12 +35,24 @@ def _environment(path: str) -> tuple[Row, ...]:
         honoured(f"{path}.env[].value"),
         honoured(f"{path}.env[].valueFrom.fieldRef.apiVersion", pattern="v1"),
         honoured(f"{path}.env[].valueFrom.fieldRef.fieldPath", pattern=ENV_FIELD_PATHS),
-        refused(f"{path}.env[].valueFrom.resourceFieldRef", "it is not resolved yet"),
-        refused(f"{path}.env[].valueFrom.configMapKeyRef", _NO_REFERENCES),
-        refused(f"{path}.env[].valueFrom.secretKeyRef", _NO_REFERENCES),
-        refused(f"{path}.env[].valueFrom.fileKeyRef", "volumes are not mounted yet"),
-        refused(f"{path}.envFrom", _NO_REFERENCES, beside_kind="prefix"),
+        honoured(f"{path}.env[].valueFrom.resourceFieldRef.resource", pattern=ENV_RESOURCES),
+        honoured(f"{path}.env[].valueFrom.resourceFieldRef.containerName"),
+        honoured(f"{path}.env[].valueFrom.resourceFieldRef.divisor"),
+        *_object_key(f"{path}.env[].valueFrom.configMapKeyRef"),
+        *_object_key(f"{path}.env[].valueFrom.secretKeyRef"),
+        refused(f"{path}.env[].valueFrom.fileKeyRef", "files of variables are not read yet"),
+        honoured(f"{path}.envFrom[].prefix"),
+        *_object(f"{path}.envFrom[].configMapRef"),
+        *_object(f"{path}.envFrom[].secretRef"),
     )
+
+
+def _object(path: str) -> tuple[Row, ...]:
+    return (honoured(f"{path}.name"), honoured(f"{path}.optional"))
+
+
+def _object_key(path: str) -> tuple[Row, ...]:
+    return (*_object(path), honoured(f"{path}.key"))
 
 
 def _resources(path: str) -> tuple[Row, ...]:

@@ -49,15 +49,11 @@ _NETWORK: Final = (
     ),
     refused("spec.dnsConfig", "a guest has no resolver of its own"),
     refused("spec.hostAliases", "a guest has no hosts file yet"),
-    ignored("spec.hostname", "a guest has no host name"),
+    honoured("spec.hostname", "as the variable HOSTNAME"),
     ignored("spec.subdomain", "a guest has no host name"),
     refused("spec.hostnameOverride", "a guest has no host name"),
     refused("spec.setHostnameAsFQDN", "a guest has no host name", defaults=(False,)),
-    ignored(
-        "spec.enableServiceLinks",
-        "variables of Services are not set yet",
-        defaults=(True, False),
-    ),
+    honoured("spec.enableServiceLinks"),
 )
 
 _ISOLATION: Final = (

@@ -1,7 +1,7 @@
 """Wires the service: the bus, the cluster or the folder, and the terms of leadership."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 import structlog
@@ -19,9 +19,11 @@ from pod_reconciler.domain.cluster import Cluster
 from pod_reconciler.kube import Contact, KubeCluster
 from pod_reconciler.links import Links
 from pod_reconciler.mirroring import MirroringCluster
+from pod_reconciler.objects import Freshness
 from pod_reconciler.office import Office
 from pod_reconciler.settings import LEASE_NAME, Settings
 from pod_reconciler.static import StaticCluster
+from pod_reconciler.supplies import Supplies
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.running import raise_on_signal, stop_absorbed
@@ -83,8 +85,15 @@ async def _serve_cluster(settings: Settings, bus: Bus) -> None:
             settings.manifests_interval_s,
             lanes.Pace(settings.write_backoff_s, settings.write_backoff_max_s),
         )
+        freshness = Freshness(period_s=settings.objects_period_s, retry_s=settings.objects_retry_s)
         async with _election(settings, api) as leadership:
-            await lead_again_and_again(settings, bus, cluster, leadership)
+            await lead_again_and_again(
+                settings,
+                bus,
+                cluster,
+                leadership,
+                lambda: Supplies(api, pace, freshness, settings.namespaces),
+            )
 
 
 def _why_not_ready(bus: Bus, contact: Contact | None = None) -> str | None:
@@ -116,22 +125,30 @@ async def _election(settings: Settings, api: Api) -> AsyncIterator[Leadership]:
 
 
 async def lead_again_and_again(
-    settings: Settings, bus: Bus, cluster: Cluster, leadership: Leadership
+    settings: Settings,
+    bus: Bus,
+    cluster: Cluster,
+    leadership: Leadership,
+    supply: Callable[[], Supplies | None] = lambda: None,
 ) -> None:
     """Work while leading, and wait to lead while not, until cancelled."""
     while True:
         term = await leadership.leading()
         log.info("term.started", uid=term.uid, transitions=term.transitions)
+        supplies = supply()
         links = Links(
             settings=settings,
             cluster=cluster,
             executors=Executors(bus, settings.command_timeout_s),
             leadership=leadership,
+            supplies=supplies,
             write_slots=asyncio.Semaphore(settings.write_concurrency),
         )
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_until_lost(leadership), name="leadership")
+                if supplies is not None:
+                    tasks.create_task(supplies.run(), name="supplies")
                 tasks.create_task(Office(bus, links, tasks).work(), name="office")
         except* _LeadershipLostError:
             log.warning("term.ended")

@@ -23,6 +23,7 @@ from pod_reconciler.domain.tracking import NodeView, ReportFate
 from pod_reconciler.lanes import Lane, Pace, Step, guarded
 from pod_reconciler.links import Links, utc_now
 from pod_reconciler.metrics import REFUSALS, REPORTS
+from pod_reconciler.provisioning import Provisioner
 from pod_reconciler.writing import Writer
 
 log = structlog.get_logger()
@@ -51,6 +52,10 @@ class NodeDesk:
         self._commands = lane("command", self._commander.step, commands)
         self._writes = lane("write", self._writer.step, writes)
         self._questions = lane("question", Inquirer(self.view, links).step, writes)
+        self._provisioner: Provisioner | None = None
+        if links.supplies is not None:
+            self._provisioner = Provisioner(self.view, links.supplies, self._act)
+            self._provisions = lane("provision", self._provisioner.step, writes)
         self._stock = Lane(tasks, f"stock-{node}", guarded(self._take_stock), commands)
         self._stock_wanted = False
         tasks.create_task(links.cluster.follow(node, self), name=f"follow-{node}")
@@ -189,6 +194,8 @@ class NodeDesk:
     def _act(self, uid: PodUid) -> None:
         for decided in self.view.news():
             self._tell_decision(decided)
+        if self._provisioner is not None and self._provisioner.is_due(uid):
+            self._provisions.poke(uid)
         record = self.view.records.get(uid)
         if record is None:
             return

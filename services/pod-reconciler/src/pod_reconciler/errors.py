@@ -14,6 +14,10 @@ class PlanError(ReconcilerError):
         super().__init__(f"{field}: {problem}")
 
 
+class ContainerConfigError(ReconcilerError):
+    """A container lacks something that may come: it waits, and its status shows this text."""
+
+
 class IllegalTransitionError(ReconcilerError):
     """A pod's state has no such transition: nothing was changed."""
 

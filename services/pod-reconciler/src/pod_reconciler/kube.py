@@ -53,7 +53,7 @@ class KubeCluster:
                 case Added(object=version) | Modified(object=version):
                     name = version.pod.spec.runtime_class_name
                     handler = await self._classes.handler_of(name)
-                    watcher.pod_seen(version._replace(runtime_handler=handler))
+                    watcher.pod_seen(_with_handler(version, handler))
                 case Deleted(uid=uid):
                     watcher.pod_gone(PodUid(uid))
                 case Synced(first=first):
@@ -166,6 +166,10 @@ def field_path_of(pod: Pod, container: str | None) -> str:
             kind, _, _ = placed.path.partition("[")
             return f"{kind}{{{container}}}"
     return f"spec.containers{{{container}}}"
+
+
+def _with_handler(version: PodVersion, handler: str) -> PodVersion:
+    return version._replace(runtime_handler=handler, waits_for_material=True)
 
 
 def _path(namespace: str, name: str) -> str:

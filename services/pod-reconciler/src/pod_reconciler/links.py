@@ -12,6 +12,7 @@ from kubekit.leadership import Leadership
 from pod_reconciler.bus import Executors, wire_term
 from pod_reconciler.domain.cluster import Cluster
 from pod_reconciler.settings import Settings
+from pod_reconciler.supplies import Supplies
 
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +22,8 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     cluster: Cluster
     executors: Executors
     leadership: Leadership
+    supplies: Supplies | None = None
+    """What the API holds for pods; None where there is no API server."""
     write_slots: asyncio.Semaphore
     clock: Callable[[], float] = time.monotonic
 

@@ -12,6 +12,11 @@ COMMANDS: Final = Counter(
     "wasmlet_pod_commands", "Commands to executors, by kind and outcome.", ["kind", "outcome"]
 )
 REFUSALS: Final = Counter("wasmlet_pods_refused", "Pods turned away, by reason.", ["reason"])
+OBJECT_READS: Final = Counter(
+    "wasmlet_object_reads",
+    "Reads of ConfigMaps and Secrets, by kind and outcome.",
+    ["kind", "outcome"],
+)
 REPAIRS: Final = Counter("wasmlet_repairs", "How often everything was asked for again.")
 STATUS_WRITE_S: Final = Histogram(
     "wasmlet_status_write_seconds",

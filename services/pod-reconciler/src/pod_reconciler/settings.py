@@ -41,6 +41,12 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     """How many requests to the API server may be in flight."""
     creating_delay_s: float = 0.25
     """A start that is quicker than this costs one status write."""
+    namespaces: tuple[str, ...] = ()
+    """The namespaces whose ConfigMaps, Secrets and Services may be read; empty for all."""
+    objects_period_s: Seconds = 60.0
+    """How often a ConfigMap or Secret is read again while pods use it."""
+    objects_retry_s: Seconds = 5.0
+    """How soon one that is not there, or may not be read, is asked for again."""
     watch_min_s: Seconds = 300.0
     watch_max_s: Seconds = 600.0
     watch_backoff_s: Seconds = 0.8

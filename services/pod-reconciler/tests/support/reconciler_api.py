@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 from reconciler_objects import Json, Write, created, merged_status
+from reconciler_store import StoredObjects
 
 
 class PodApi:
@@ -23,6 +24,7 @@ class PodApi:
         self.pods: dict[tuple[str, str], Json] = {}
         self.writes: list[Write] = []
         self.events: list[Json] = []
+        self.objects = StoredObjects()
         self.lease: Json | None = None
         self.runtime_classes: dict[str, str] = {}
         self.class_reads = 0
@@ -113,6 +115,7 @@ class PodApi:
             [
                 web.get("/version", self._say_version),
                 web.get("/api/v1/pods", self._list),
+                *self.objects.routes(),
                 web.get("/apis/node.k8s.io/v1/runtimeclasses/{name}", self._runtime_class),
                 web.post("/api/v1/namespaces/{namespace}/pods", self._post),
                 web.get(pod, self._get),
@@ -134,6 +137,7 @@ class PodApi:
             yield self
         finally:
             self.end_watches()
+            self.objects.end_watches()
             await runner.cleanup()
 
     @web.middleware

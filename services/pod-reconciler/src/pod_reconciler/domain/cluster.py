@@ -18,6 +18,8 @@ class PodVersion(NamedTuple):
     """What its RuntimeClass stands for; empty where the image decides."""
     is_static: bool = False
     """Whether it comes from a folder: then it waits for no API server."""
+    waits_for_material: bool = False
+    """Whether objects of the API server have to be read for it before it is planned."""
 
 
 class StatusWrite(msgspec.Struct, frozen=True, kw_only=True):

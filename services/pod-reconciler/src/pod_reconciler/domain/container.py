@@ -6,34 +6,12 @@ import msgspec
 
 from contract.messages.pod import RestartPolicy
 from contract.messages.pull import PullPolicy
+from pod_reconciler.domain.variable import EnvFromSource, EnvVar
+from pod_reconciler.domain.view import View
 
 type Port = int | str
 """A number, or the name of one of the container's ports."""
 type NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-
-
-class View(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Unknown fields are skipped: admission has looked at them."""
-
-
-class FieldRef(View, frozen=True, kw_only=True, rename="camel"):
-    """`env[].valueFrom.fieldRef`."""
-
-    field_path: str
-
-
-class ValueSource(View, frozen=True, kw_only=True, rename="camel"):
-    """`env[].valueFrom`, as far as it is resolved."""
-
-    field_ref: FieldRef | None = None
-
-
-class EnvVar(View, frozen=True, kw_only=True, rename="camel"):
-    """`env[]`."""
-
-    name: str
-    value: str = ""
-    value_from: ValueSource | None = None
 
 
 class ContainerPort(View, frozen=True, kw_only=True, rename="camel"):
@@ -139,9 +117,10 @@ class Container(View, frozen=True, kw_only=True, rename="camel"):
     image_pull_policy: PullPolicy | None = None
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    env_from: tuple[EnvFromSource, ...] = ()
     env: tuple[EnvVar, ...] = ()
     ports: tuple[ContainerPort, ...] = ()
-    resources: dict[str, Any] = {}
+    resources: dict[str, Any] = msgspec.field(default_factory=dict)
     stdin: bool = False
     restart_policy: RestartPolicy | None = None
     restart_policy_rules: tuple[RuleView, ...] = ()

@@ -9,6 +9,7 @@ from contract.messages.node import NodeFacts
 from contract.messages.pod import Deletion
 from pod_reconciler.domain.admission import UNEXPECTED, Occupancy, Refusal, decide
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
+from pod_reconciler.domain.material import NO_MATERIAL
 from pod_reconciler.domain.planning import plan_of
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
@@ -38,9 +39,13 @@ class Decider:
         Whatever a pod's content does to us, the other pods go on: it is refused, or keeps the plan
         that it has.
         """
-        if record.runtime_handler:
-            handler = record.runtime_handler
-            around = msgspec.structs.replace(around, runtime_handler=handler)
+        if record.is_short_of_material:
+            return
+        around = msgspec.structs.replace(
+            around,
+            runtime_handler=record.runtime_handler or around.runtime_handler,
+            material=record.material or NO_MATERIAL,
+        )
         try:
             self._consider(record, around, facts, known=known)
         except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above

@@ -1,13 +1,26 @@
-"""The environment of a container, with every reference to its pod and its node resolved."""
+"""The environment of a container, with every reference to pod, node and API objects resolved.
 
-from collections.abc import Callable
+Variables of Services are the least, those of `envFrom` win over them, and those of `env` over all.
+A mandatory value that is not there is no fault of the pod: it may come, so the container waits.
+"""
+
+from collections import ChainMap
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from pod_reconciler.domain.container import Container, EnvVar
+from pod_reconciler.domain.amounts import resource_value
+from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.expansion import expand
+from pod_reconciler.domain.material import Content, Kind
 from pod_reconciler.domain.pod import Pod
 from pod_reconciler.domain.surroundings import Surroundings, pod_ip
-from pod_reconciler.errors import PlanError
+from pod_reconciler.domain.variable import EnvVar, KeyRef, ObjectRef, ValueSource
+from pod_reconciler.errors import ContainerConfigError, PlanError
+
+HOSTNAME: Final = "HOSTNAME"
+UNSYNCED: Final = "services have not yet been read at least once, cannot construct envvars"
+_HOSTNAME_MAX: Final = 63
+_TITLES: Final = {Kind.CONFIG_MAP: "ConfigMap", Kind.SECRET: "Secret"}
 
 _PLAIN_FIELDS: Final[dict[str, Callable[[Pod, Surroundings], str]]] = {
     "metadata.name": lambda pod, _: pod.metadata.name,
@@ -25,21 +38,94 @@ _PLAIN_FIELDS: Final[dict[str, Callable[[Pod, Surroundings], str]]] = {
 def environment_of(
     container: Container, path: str, pod: Pod, around: Surroundings
 ) -> dict[str, str]:
-    """In order; a later variable may use an earlier one, and wins over one of its name."""
+    """In order; a later variable may use an earlier one, and wins over one of its name.
+
+    Raises `ContainerConfigError` for what is not there, `PlanError` for what never will be.
+    """
+    services = around.material.services
+    if services is None:
+        raise ContainerConfigError(UNSYNCED)
     environment: dict[str, str] = {}
+    known = ChainMap(environment, dict(services))
+    for variables in container.env_from:
+        for kind, ref in (
+            (Kind.CONFIG_MAP, variables.config_map_ref),
+            (Kind.SECRET, variables.secret_ref),
+        ):
+            if ref is not None:
+                environment.update(_all_of(kind, ref, variables.prefix, around))
     for index, variable in enumerate(container.env):
-        value = _value(variable, f"{path}.env[{index}]", pod, around)
-        environment[variable.name] = expand(value, environment) if variable.value else value
-    return environment
+        value = _value(variable, f"{path}.env[{index}]", container, pod, around)
+        if value is not None:
+            environment[variable.name] = expand(value, known) if variable.value else value
+    return dict(services) | environment
 
 
-def _value(variable: EnvVar, path: str, pod: Pod, around: Surroundings) -> str:
+def hostname_of(pod: Pod) -> str:
+    """What a pod calls its host: its own name, unless it has another one for that."""
+    name = pod.spec.hostname or pod.metadata.name
+    return name if len(name) <= _HOSTNAME_MAX else name[:_HOSTNAME_MAX].rstrip("-.")
+
+
+def _all_of(kind: Kind, ref: ObjectRef, prefix: str, around: Surroundings) -> dict[str, str]:
+    content = _content(kind, ref.name, around, is_optional=ref.optional)
+    return {
+        f"{prefix}{key}": _text(kind, ref.name, key, value)
+        for key, value in sorted(content.data.items() if content else ())
+    }
+
+
+def _value(
+    variable: EnvVar, path: str, container: Container, pod: Pod, around: Surroundings
+) -> str | None:
+    """The value before expansion; None for an optional one that is not there."""
     source = variable.value_from
     if variable.value or source is None:
         return variable.value
-    if source.field_ref is None:
-        raise PlanError(f"{path}.valueFrom", "this source is not supported")
-    return field_value(source.field_ref.field_path, f"{path}.valueFrom", pod, around)
+    if source.field_ref is not None:
+        return field_value(source.field_ref.field_path, f"{path}.valueFrom", pod, around)
+    if source.resource_field_ref is not None:
+        return resource_value(source.resource_field_ref, container, pod, around)
+    return _keyed_value(source, f"{path}.valueFrom", pod, around)
+
+
+def _keyed_value(source: ValueSource, path: str, pod: Pod, around: Surroundings) -> str | None:
+    if source.config_map_key_ref is not None:
+        return _of_key(Kind.CONFIG_MAP, source.config_map_key_ref, pod, around)
+    if source.secret_key_ref is not None:
+        return _of_key(Kind.SECRET, source.secret_key_ref, pod, around)
+    raise PlanError(path, "this source is not supported")
+
+
+def _of_key(kind: Kind, ref: KeyRef, pod: Pod, around: Surroundings) -> str | None:
+    content = _content(kind, ref.name, around, is_optional=ref.optional)
+    if content is None:
+        return None
+    value = content.data.get(ref.key)
+    if value is not None:
+        return _text(kind, ref.name, ref.key, value)
+    if ref.optional:
+        return None
+    owner = f"{_TITLES[kind]} {pod.metadata.namespace}/{ref.name}"
+    raise ContainerConfigError(f"couldn't find key {ref.key} in {owner}")
+
+
+def _content(kind: Kind, name: str, around: Surroundings, *, is_optional: bool) -> Content | None:
+    found = around.material.find(kind, name)
+    if isinstance(found, Content):
+        return found
+    if is_optional and found.is_absent:
+        return None
+    raise ContainerConfigError(found.problem)
+
+
+def _text(kind: Kind, name: str, key: str, value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        # Without the error, which would show a part of the secret.
+        problem = f'{kind} "{name}": the value of key {key} is not UTF-8, which a variable must be'
+        raise ContainerConfigError(problem) from None
 
 
 def field_value(field: str, path: str, pod: Pod, around: Surroundings) -> str:
@@ -49,7 +135,7 @@ def field_value(field: str, path: str, pod: Pod, around: Surroundings) -> str:
         return plain(pod, around)
     name, opened, key = field.partition("['")
     if opened and key.endswith("']"):
-        maps = {
+        maps: dict[str, Mapping[str, str]] = {
             "metadata.labels": pod.metadata.labels,
             "metadata.annotations": pod.metadata.annotations,
         }

@@ -11,13 +11,13 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, Deletion, Drain, MessagePolicy, PodPlan
 from contract.messages.pull import PullPolicy
 from pod_reconciler.domain.container import Container
-from pod_reconciler.domain.environment import environment_of
+from pod_reconciler.domain.environment import HOSTNAME, environment_of, hostname_of
 from pod_reconciler.domain.expansion import expand
 from pod_reconciler.domain.handlers import hooks_of, probes_of
 from pod_reconciler.domain.pod import PlacedContainer, Pod
 from pod_reconciler.domain.restarting import rules_of
 from pod_reconciler.domain.surroundings import Surroundings, pod_ip
-from pod_reconciler.errors import PlanError
+from pod_reconciler.errors import ContainerConfigError, PlanError
 from podspec.errors import QuantityError
 from podspec.quantity import parse_quantity, whole_units
 
@@ -71,9 +71,13 @@ def _drain(pod: Pod) -> Drain:
 
 
 def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> ContainerPlan:
-    """One container's plan, or `PlanError`."""
+    """One container's plan, or `PlanError`. What it lacks for now is said in the plan."""
     container, role, path = placed
-    environment = environment_of(container, path, pod, around)
+    config_error = ""
+    try:
+        environment = environment_of(container, path, pod, around)
+    except ContainerConfigError as error:
+        environment, config_error = {}, str(error)
     startup, readiness, liveness = probes_of(container, path)
     post_start, pre_stop = hooks_of(container, path)
     return ContainerPlan(
@@ -82,7 +86,8 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         pull_policy=container.image_pull_policy or default_pull_policy(container.image),
         command=tuple(expand(word, environment) for word in container.command),
         args=tuple(expand(word, environment) for word in container.args),
-        env=tuple(environment.items()),
+        # The runtime's own variable: references cannot name it, and the pod may set another.
+        env=tuple(({HOSTNAME: hostname_of(pod)} | environment).items()),
         memory_limit_bytes=_memory_limit(container, path),
         stdin=container.stdin,
         role=role,
@@ -95,6 +100,7 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         pre_stop=pre_stop,
         message_path=container.termination_message_path or MESSAGE_PATH,
         message_policy=_message_policy(container, path),
+        config_error=config_error,
     )
 
 

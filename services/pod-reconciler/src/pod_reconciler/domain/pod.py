@@ -11,7 +11,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from contract.messages.pod import ContainerRole, RestartPolicy
-from pod_reconciler.domain.container import Container, View
+from pod_reconciler.domain.container import Container
+from pod_reconciler.domain.view import View
 
 type Json = dict[str, Any]
 
@@ -54,6 +55,8 @@ class Spec(View, frozen=True, kw_only=True, rename="camel"):
     ephemeral_containers: tuple[Container, ...] = ()
     node_name: str = ""
     service_account_name: str = ""
+    hostname: str = ""
+    enable_service_links: bool = True
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_period_seconds: float = DEFAULT_GRACE_S
     active_deadline_seconds: float | None = None
@@ -132,3 +135,8 @@ def version_of(pod: Pod) -> int:
     """
     version = pod.metadata.resource_version
     return int(version) if version.isdecimal() else 0
+
+
+def is_known(known: Pod | None, pod: Pod) -> bool:
+    """Whether this version, or a newer one, has been taken in: the echo of an own write."""
+    return known is not None and 0 < version_of(pod) <= version_of(known)

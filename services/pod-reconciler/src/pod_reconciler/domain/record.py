@@ -15,6 +15,7 @@ from contract.messages.pod import Deletion, PodPlan
 from contract.messages.report import PodReported
 from pod_reconciler.domain.admission import Refusal
 from pod_reconciler.domain.lifecycle import PodEvent, PodState, advance
+from pod_reconciler.domain.material import Material
 from pod_reconciler.domain.pod import Pod
 
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown"})
@@ -37,6 +38,9 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     runtime_handler: str = ""
     is_static: bool = False
     """Whether a folder has it: it runs whether or not the API server is there."""
+    waits_for_material: bool = False
+    """Whether it is planned only when what the API holds for it has been read."""
+    material: Material | None = None
     in_watch: bool = False
     """Whether the watch still shows it: only when it does not, may it be dropped for good."""
     refusal: Refusal | None = None
@@ -78,6 +82,12 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
             and report.stopped
             and report.reason in SHUTDOWN_REASONS
         )
+
+    @property
+    def is_short_of_material(self) -> bool:
+        """Whether it cannot be decided about yet. What ended or went elsewhere needs nothing."""
+        is_open = self.state in (PodState.SEEN, PodState.DELETING)
+        return is_open and self.waits_for_material and self.material is None
 
     def moved(self, event: PodEvent) -> None:
         """Change the state; raises `IllegalTransitionError`."""

@@ -17,10 +17,11 @@ from contract.messages.report import Inventory, InventoryEntry, PodReported
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.deciding import Decider
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
+from pod_reconciler.domain.material import Material
 from pod_reconciler.domain.numbering import Ledger
-from pod_reconciler.domain.pod import Pod, version_of
+from pod_reconciler.domain.pod import Pod, is_known
 from pod_reconciler.domain.record import PodRecord
-from pod_reconciler.domain.surroundings import Surroundings
+from pod_reconciler.domain.surroundings import Surroundings, surroundings_of
 
 MAX_STRANGERS = 1000
 ASK_AGAIN_S = 5.0
@@ -83,7 +84,7 @@ class NodeView:
     def surroundings(self) -> Surroundings:
         """What plans and statuses say about the node."""
         assert self.grant is not None
-        return Surroundings(node=self.node, host_ip=self.grant.host_ip)
+        return surroundings_of(self.node, self.grant.host_ip, self.grant.facts)
 
     def may_be_known(self, record: PodRecord) -> bool:
         """Whether the executor may have this pod. Only its inventory can say that it has not."""
@@ -123,12 +124,13 @@ class NodeView:
         pod = version.pod
         record = self.records.get(PodUid(pod.metadata.uid)) or self._new_record(pod, now_s)
         record.in_watch |= by_watch
-        if _is_known(record.pod, pod):
+        if is_known(record.pod, pod):
             return
         record.pod, record.raw = pod, version.raw
         if by_watch:
             record.runtime_handler = version.runtime_handler
             record.is_static = version.is_static
+            record.waits_for_material = version.waits_for_material
         record.changes += 1
         if pod.metadata.deletion_timestamp and record.state in {*_OPEN, PodState.ENDED}:
             record.moved(PodEvent.DELETION_SEEN)
@@ -137,10 +139,16 @@ class NodeView:
             self._decider.taken.release(record.uid)
         self._consider(record)
 
+    def on_material(self, uid: PodUid, material: Material) -> None:
+        """What the API holds for a pod was read."""
+        record = self.records.get(uid)
+        if record is not None and not material.equals(record.material):
+            record.material = material
+            self._consider(record)
+
     def on_object_gone(self, uid: PodUid, *, by_watch: bool) -> None:
         """The API object is gone, for certain."""
-        record = self.records.get(uid)
-        if record is None:
+        if (record := self.records.get(uid)) is None:
             return
         record.in_watch &= not by_watch
         if record.state not in _AFTER_THE_OBJECT:
@@ -290,8 +298,3 @@ class NodeView:
             return
         if not self.may_be_known(record):
             self.records.pop(record.uid, None)
-
-
-def _is_known(known: Pod | None, pod: Pod) -> bool:
-    """Whether this version, or a newer one, has been taken in: the echo of an own write."""
-    return known is not None and 0 < version_of(pod) <= version_of(known)

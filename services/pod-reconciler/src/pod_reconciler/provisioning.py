@@ -1,0 +1,78 @@
+"""Bringing each pod of a node what the API holds for it, and again whenever that changes."""
+
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from contract.ids import NodeName, PodUid
+from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.tracking import NodeView
+from pod_reconciler.supplies import Supplies
+
+_WANTING: Final = frozenset({PodState.SEEN, PodState.ADMITTED, PodState.DELETING})
+
+
+class _User(NamedTuple):
+    node: NodeName
+    uid: PodUid
+
+
+class Provisioner:
+    """The step of one node's provision lane. `changed` is called where a pod has work for it."""
+
+    def __init__(
+        self, view: NodeView, supplies: Supplies, changed: Callable[[PodUid], None]
+    ) -> None:
+        self._view = view
+        self._supplies = supplies
+        self._changed = changed
+        self._served: dict[PodUid, int] = {}
+        """The generation of each pod's spec for which it was gathered last."""
+        self._outdated: set[PodUid] = set()
+
+    def is_due(self, uid: PodUid) -> bool:
+        """Whether the step has something to do for a pod."""
+        record = self._wanting(uid)
+        if record is None:
+            return uid in self._served
+        return uid in self._outdated or self._served.get(uid) != _generation(record)
+
+    async def step(self, uid: PodUid) -> float | None:
+        """Gather for one pod, or let go of what was gathered for it."""
+        if not self.is_due(uid):
+            return None
+        record, user = self._wanting(uid), _User(self._view.node, uid)
+        if record is None or record.pod is None:
+            self._supplies.release(user)
+            self._served.pop(uid, None)
+            self._outdated.discard(uid)
+            return 0.0
+        is_new = uid not in self._served
+        generation = _generation(record)
+        self._outdated.discard(uid)
+        self._view.on_material(
+            uid,
+            await self._supplies.gather(
+                user,
+                record.pod,
+                lambda: self._outdate(uid),
+                anew=is_new,
+                is_static=record.is_static,
+            ),
+        )
+        self._served[uid] = generation
+        return 0.0
+
+    def _outdate(self, uid: PodUid) -> None:
+        self._outdated.add(uid)
+        self._changed(uid)
+
+    def _wanting(self, uid: PodUid) -> PodRecord | None:
+        record = self._view.records.get(uid)
+        wants = record is not None and record.pod is not None and record.state in _WANTING
+        return record if wants else None
+
+
+def _generation(record: PodRecord) -> int:
+    assert record.pod is not None
+    return record.pod.metadata.generation
