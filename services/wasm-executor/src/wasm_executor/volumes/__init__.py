@@ -1,0 +1,1 @@
+"""A pod's volumes: made, kept up to date, shown to its containers, removed."""

@@ -1,0 +1,129 @@
+"""Contents of configMaps, secrets and their like: once per node, however many pods use them.
+
+A blob lies on tmpfs, as one file per digest and mode. Volumes hold hard links to it; so the link
+count says who uses it, over restarts too, and one that nobody links to any more is dropped. Guests
+only ever see such a file through read-only folders.
+"""
+
+import asyncio
+import glob
+import hashlib
+import os
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from contract.messages.volume import VolumeFile
+from wasm_executor.volumes.errors import ContentError
+
+type FetchBlob = Callable[[str], Awaitable[bytes]]
+
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PARTIAL: Final = ".partial"
+_PRIVATE: Final = 0o600
+_ONLY_HERE: Final = 1
+
+
+class Contents:
+    """The node's blobs. What is written here is whole and has been checked against its digest."""
+
+    def __init__(self, folder: str, fetch: FetchBlob) -> None:
+        self._folder = folder
+        self._fetch = fetch
+        self._fetching: dict[str, asyncio.Lock] = {}
+        self._held: Counter[str] = Counter()
+        self._guard = threading.Lock()
+        """Between who begins to hold a blob, and the thread that drops what nobody holds."""
+        for left in Path(folder).glob(f"*{_PARTIAL}"):
+            left.unlink()
+
+    @asynccontextmanager
+    async def held(self, files: Sequence[VolumeFile]) -> AsyncIterator[None]:
+        """Have all of these here, and keep them until they have been linked.
+
+        Raise `ContentError`, or what fetching raises.
+        """
+        digests = {each.blob for each in files}
+        with self._guard:
+            self._held.update(digests)
+        try:
+            for file in files:
+                await self._require(file)
+            yield
+        finally:
+            self._held.subtract(digests)
+            for digest in digests:
+                if self._held[digest] == 0:
+                    del self._held[digest]
+
+    async def _require(self, file: VolumeFile) -> None:
+        """Fetch a blob unless it is here; whoever wants it too waits for the first."""
+        if self._is_here(file):
+            return
+        lock = self._fetching.setdefault(file.blob, asyncio.Lock())
+        try:
+            async with lock:
+                if self._like(file) is None:
+                    await self._take(file)
+        finally:
+            if not lock.locked():
+                self._fetching.pop(file.blob, None)
+
+    async def _take(self, file: VolumeFile) -> None:
+        content = await self._fetch(file.blob)
+        if hashlib.sha256(content).hexdigest() != file.blob:
+            raise ContentError(f"the content of {file.path} is not what its digest says")
+        self._write(file, content)
+
+    def link(self, file: VolumeFile, target: str) -> None:
+        """Put a file that is held into a volume. Blocks."""
+        if not self._is_here(file):
+            known = self._like(file)
+            if known is None:
+                raise ContentError(f"the content of {file.path} is gone")
+            self._write(file, Path(known).read_bytes())
+        os.link(self._path(file), target)
+
+    def drop_unused(self) -> None:
+        """Remove what no volume links to. Blocks for a stat per file."""
+        with os.scandir(self._folder) as blobs:
+            for blob in blobs:
+                if blob.stat(follow_symlinks=False).st_nlink == _ONLY_HERE:
+                    self._drop(blob)
+
+    def _drop(self, blob: os.DirEntry[str]) -> None:
+        digest, _, _ = blob.name.partition(".")
+        with self._guard, suppress(FileNotFoundError):
+            if digest not in self._held:
+                os.unlink(blob.path)  # noqa: PTH108 - as above
+
+    def _path(self, file: VolumeFile) -> str:
+        return f"{self._folder}/{file.blob}.{file.mode:o}"
+
+    def _is_here(self, file: VolumeFile) -> bool:
+        return os.path.exists(self._path(file))  # noqa: PTH110 - often, on the way of every start
+
+    def _like(self, file: VolumeFile) -> str | None:
+        """Return the blob in this mode, or in another that lets it be read."""
+        if self._is_here(file):
+            return self._path(file)
+        others = glob.glob(f"{self._folder}/{file.blob}.*[0-7]")  # noqa: PTH207 - as above
+        return next((each for each in others if os.access(each, os.R_OK)), None)
+
+    def _write(self, file: VolumeFile, content: bytes) -> None:
+        """Whole or not at all; of two at a time the last one stays."""
+        partial = f"{self._path(file)}.{os.urandom(4).hex()}{_PARTIAL}"
+        descriptor = os.open(partial, _CREATE, _PRIVATE)
+        try:
+            with open(descriptor, "wb") as target:  # noqa: PTH123 - it is a descriptor
+                target.write(content)
+                target.flush()
+                os.fchmod(descriptor, file.mode)
+            os.replace(partial, self._path(file))  # noqa: PTH105 - as above
+        except BaseException:
+            with suppress(FileNotFoundError):
+                os.unlink(partial)  # noqa: PTH108 - as above
+            raise

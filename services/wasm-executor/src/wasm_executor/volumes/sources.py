@@ -1,0 +1,47 @@
+"""Where a pod's volumes are, each by what it is made of."""
+
+from typing import NamedTuple
+
+from contract.ids import PodUid
+from contract.messages.volume import EmptyDir, Files, HostPath, VolumePlan
+from wasm_executor.volumes.folders import Folders
+from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
+
+
+class Source(NamedTuple):
+    """A volume that is there."""
+
+    host_path: str
+    beneath: tuple[str, ...] = ()
+    read_only: bool = False
+    in_memory: bool = False
+    is_swapped: bool = False
+    """It is replaced whole: what is seen of a part of it must be kept."""
+    is_ours: bool = True
+    """The executor made it: a place for another mount may be made in it."""
+
+
+class Sources:
+    def __init__(self, folders: Folders, host_paths: HostPaths) -> None:
+        self._folders = folders
+        self._host_paths = host_paths
+
+    def find(self, uid: PodUid, volume: VolumePlan) -> Source | None:
+        """None: it has nothing to show, or not any more."""
+        match volume.source:
+            case Files():
+                folder = self._folders.files(uid, volume.name)
+                return Source(folder, read_only=True, in_memory=True, is_swapped=True)
+            case EmptyDir(memory=memory) as source:
+                folder = self._folders.empty_dir(uid, volume.name, source)
+                return Source(folder, in_memory=memory)
+            case HostPath(path=path):
+                return self._on_host(path)
+        return None
+
+    def _on_host(self, path: str) -> Source | None:
+        try:
+            place = self._host_paths.place(path)
+        except HostPathRefusedError:
+            return None
+        return Source(place.prefix, (place.rest,), is_ours=False)

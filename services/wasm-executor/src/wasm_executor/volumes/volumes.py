@@ -1,0 +1,183 @@
+"""The volumes of a node's pods, from the first container's start to the pod's end.
+
+Files that hold secrets lie on tmpfs, emptyDirs on the data disk or on tmpfs, and a hostPath stays
+where it is. All of it survives a restart of the supervisor: what is there is found again by its
+name, and nothing is written that is as planned already.
+"""
+
+import asyncio
+import os
+import threading
+from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Final, assert_never
+
+import structlog
+
+from contract.ids import ContainerName, PodUid
+from contract.messages.pod import ContainerPlan, PodPlan
+from contract.messages.volume import EmptyDir, Files, HostPath, ImageVolume, VolumePlan
+from wasm_executor.container.plan import Preopen
+from wasm_executor.volumes.atomic import AtomicFolder, InvalidPathError
+from wasm_executor.volumes.contents import Contents, FetchBlob
+from wasm_executor.volumes.errors import ContentError, MountError
+from wasm_executor.volumes.folders import Folders, make_folder
+from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
+from wasm_executor.volumes.measuring import Usage, measure
+from wasm_executor.volumes.mounting import Mounts
+from wasm_executor.volumes.removing import Remover
+from wasm_executor.volumes.sources import Sources
+
+log = structlog.get_logger()
+
+_EMPTY_DIR_MODE: Final = 0o777
+
+
+class Volumes:
+    """`fetch` gives a blob by its digest, or raises `ContentError`: then its volume waits.
+
+    `allowed_prefixes` are the host's folders that pods may name by hostPath.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        run_dir: Path,
+        fetch: FetchBlob,
+        allowed_prefixes: Sequence[Path] = (),
+    ) -> None:
+        self._folders = Folders(data_dir, run_dir)
+        self._contents = Contents(self._folders.blobs, fetch)
+        self._host_paths = HostPaths(allowed_prefixes)
+        self._swapping = threading.Lock()
+        sources = Sources(self._folders, self._host_paths)
+        self._mounts = Mounts(self._folders, sources, self._swapping)
+        self._turns: dict[PodUid, asyncio.Lock] = {}
+        places = (self._folders.disk, self._folders.memory)
+        self._removers = tuple(Remover(Path(each, ".removed")) for each in places)
+
+    async def prepare(self, plan: PodPlan) -> None:
+        """Have all volumes of a pod as planned; raise `MountError` for the first that cannot be.
+
+        The others are made all the same, and made again at no cost. Volumes change at the same
+        time for all containers of the pod, also for those that run.
+        """
+        await self._have(plan, plan.volumes)
+
+    async def update(self, plan: PodPlan) -> None:
+        """The same for a pod that runs: what has no source any more stays as it is."""
+        changing = [each for each in plan.volumes if isinstance(each.source, Files)]
+        await self._have(plan, changing)
+
+    async def _have(self, plan: PodPlan, volumes: Sequence[VolumePlan]) -> None:
+        if not volumes:
+            return
+        failures: list[MountError] = []
+        async with self._turns.setdefault(plan.uid, asyncio.Lock()):
+            for volume in volumes:
+                try:
+                    await self._have_one(plan.uid, volume)
+                except MountError as error:
+                    failures.append(error)
+        if failures:
+            raise failures[0]
+
+    async def _have_one(self, uid: PodUid, volume: VolumePlan) -> None:
+        try:
+            match volume.source:
+                case Files() as files:
+                    await self._have_files(uid, volume.name, files)
+                case EmptyDir() as source:
+                    folder = self._folders.empty_dir(uid, volume.name, source)
+                    await asyncio.to_thread(_have_folder, folder)
+                case HostPath() as source:
+                    await asyncio.to_thread(self._host_paths.prepare, source)
+                case ImageVolume(image=image):
+                    text = f"this node cannot mount the image {image}: image volumes are not served"
+                    raise MountError(volume.name, text)
+                case None:
+                    raise MountError(volume.name, volume.missing)
+                case other:
+                    assert_never(other)
+        except (HostPathRefusedError, InvalidPathError, ContentError) as error:
+            raise MountError(volume.name, str(error)) from error
+        except (OSError, ValueError) as error:
+            reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+            raise MountError(volume.name, reason) from error
+
+    async def _have_files(self, uid: PodUid, volume: str, files: Files) -> None:
+        async with self._contents.held(files.files):
+            changed = await asyncio.to_thread(self._write, uid, volume, files)
+        if changed:
+            log.info("volume.written", pod_uid=uid, volume=volume, files=len(files.files))
+
+    def _write(self, uid: PodUid, volume: str, files: Files) -> bool:
+        folder = self._folders.files(uid, volume)
+        is_update = os.path.isdir(folder)  # noqa: PTH112 - on the way of every start
+        with self._swapping:
+            changed = AtomicFolder(folder).write(files, self._contents.link)
+        if changed and is_update:
+            self._contents.drop_unused()
+        return changed
+
+    def preopens(
+        self, plan: PodPlan, container: ContainerPlan, run: int, others: Sequence[Preopen] = ()
+    ) -> tuple[Preopen, ...]:
+        """Return all that a run's processes see; see `Mounts.preopens`. Blocks, for files only.
+
+        Call it once the volumes are prepared; raise `ContainerMountError`.
+        """
+        return self._mounts.preopens(plan, container, run, others)
+
+    def writable_folder(
+        self, uid: PodUid, container: ContainerPlan, run: int, guest_path: str
+    ) -> AbstractContextManager[str | None]:
+        """Give the host's path of what a run sees at a guest path; see `Mounts`."""
+        return self._mounts.writable_folder(uid, container, run, guest_path)
+
+    async def usage(self, plan: PodPlan) -> dict[str, Usage]:
+        """Return what is in each emptyDir that has a limit."""
+        used: dict[str, Usage] = {}
+        for volume in plan.volumes:
+            match volume.source:
+                case EmptyDir(size_limit_bytes=limit) as source if limit is not None:
+                    folder = self._folders.empty_dir(plan.uid, volume.name, source)
+                    used[volume.name] = await asyncio.to_thread(measure, folder)
+        return used
+
+    async def drop_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
+        """Remove what was made for a run, once none of its processes is left."""
+        await asyncio.to_thread(
+            self._remove,
+            self._folders.run(uid, container, run, memory=False),
+            self._folders.run(uid, container, run, memory=True),
+        )
+
+    async def drop(self, uid: PodUid) -> None:
+        """Remove all of a pod's volumes, once none of its containers is left."""
+        async with self._turns.setdefault(uid, asyncio.Lock()):
+            await asyncio.to_thread(self._drop, uid)
+        self._turns.pop(uid, None)
+
+    async def drop_others(self, known: Collection[PodUid]) -> None:
+        """Remove the volumes of pods that nobody knows any more; for a supervisor that starts."""
+        left = await asyncio.to_thread(self._folders.pods)
+        for uid in left - set(known):
+            await self.drop(uid)
+
+    def _drop(self, uid: PodUid) -> None:
+        self._remove(*self._folders.pod(uid))
+        self._contents.drop_unused()
+
+    def _remove(self, disk: str, memory: str) -> None:
+        for remover, folder in zip(self._removers, (disk, memory), strict=True):
+            if os.path.lexists(folder):
+                remover.remove(folder)
+
+
+def _have_folder(folder: str) -> None:
+    """A guest that is there already may have what it likes in it; the folder itself is not its."""
+    if not os.path.isdir(folder):  # noqa: PTH112 - on the way of every start
+        make_folder(folder)
+        Path(folder).chmod(_EMPTY_DIR_MODE)
