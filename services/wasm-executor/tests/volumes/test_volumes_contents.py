@@ -1,0 +1,80 @@
+"""A node holds each content once, for as long as a pod uses it."""
+
+import asyncio
+from pathlib import Path
+
+from volume_rig import VolumeRig, container, mount, pod
+
+from contract.ids import PodUid
+from contract.messages.volume import Files
+
+
+def blobs(rig: VolumeRig) -> list[Path]:
+    return sorted((rig.memory / "blobs").iterdir())
+
+
+async def test_pods_share_one_copy_that_is_fetched_once(rig: VolumeRig) -> None:
+    files = rig.blobs.files(a=b"shared")
+    async with asyncio.TaskGroup() as tasks:
+        for number in range(20):
+            tasks.create_task(rig.volumes.prepare(pod(container(), uid=f"u{number}", v=files)))
+    assert len(rig.blobs.asked) == 1
+    (blob,) = blobs(rig)
+    found = {(rig.files_of("v", PodUid(f"u{n}")) / "a").stat().st_ino for n in range(20)}
+    assert found == {blob.stat().st_ino}
+
+
+async def test_content_goes_with_the_last_pod_that_uses_it(rig: VolumeRig) -> None:
+    for uid in ("u1", "u2"):
+        await rig.volumes.prepare(pod(container(), uid=uid, v=rig.blobs.files(a=b"shared")))
+    await rig.volumes.drop(PodUid("u1"))
+    assert len(blobs(rig)) == 1
+    await rig.volumes.drop(PodUid("u2"))
+    assert blobs(rig) == []
+
+
+async def test_content_that_an_update_leaves_behind_goes(rig: VolumeRig) -> None:
+    await rig.volumes.prepare(pod(container(), v=rig.blobs.files(a=b"1")))
+    await rig.volumes.update(pod(container(), v=rig.blobs.files(a=b"2")))
+    assert [each.read_bytes() for each in blobs(rig)] == [b"2"]
+
+
+async def test_content_of_a_run_that_mounts_a_part_stays_with_the_run(rig: VolumeRig) -> None:
+    plan = pod(container(mount("v", "/etc/a", "a")), v=rig.blobs.files(a=b"1"))
+    await rig.volumes.prepare(plan)
+    rig.volumes.preopens(plan, plan.containers[0], 0)
+    await rig.volumes.update(pod(container(), v=rig.blobs.files(a=b"2")))
+    assert [each.read_bytes() for each in blobs(rig)] in ([b"1", b"2"], [b"2", b"1"])
+    await rig.volumes.drop_run(plan.uid, plan.containers[0].name, 0)
+    await rig.volumes.update(pod(container(), v=rig.blobs.files(a=b"3")))
+    assert [each.read_bytes() for each in blobs(rig)] == [b"3"]
+
+
+async def test_one_content_in_two_modes_is_fetched_once(rig: VolumeRig) -> None:
+    await rig.volumes.prepare(pod(container(), v=rig.blobs.files(a=b"x")))
+    other = Files(files=(rig.blobs.file("b", b"x", 0o400),))
+    await rig.volumes.prepare(pod(container(), uid="u2", v=other))
+    assert len(rig.blobs.asked) == 1
+    assert len(blobs(rig)) == 2
+
+
+async def test_failed_fetch_is_tried_again(rig: VolumeRig) -> None:
+    files = rig.blobs.files(a=b"x")
+    kept = rig.blobs.known.copy()
+    rig.blobs.known.clear()
+    plans = [pod(container(), uid=f"u{number}", v=files) for number in range(3)]
+    failed = await asyncio.gather(
+        *(rig.volumes.prepare(each) for each in plans), return_exceptions=True
+    )
+    assert all(failed)
+    rig.blobs.known.update(kept)
+    await rig.volumes.prepare(plans[0])
+    assert (rig.files_of("v", PodUid("u0")) / "a").read_bytes() == b"x"
+
+
+async def test_volumes_of_unknown_pods_are_dropped_and_no_others(rig: VolumeRig) -> None:
+    for uid in ("u1", "u2"):
+        await rig.volumes.prepare(pod(container(), uid=uid, v=rig.blobs.files(a=b"x")))
+    await rig.volumes.drop_others([PodUid("u2")])
+    assert not rig.files_of("v", PodUid("u1")).exists()
+    assert (rig.files_of("v", PodUid("u2")) / "a").exists()
