@@ -1,6 +1,7 @@
 """What others ask of a reconciler: the pods of a node, in pages, and plans too large to send."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -132,11 +133,13 @@ async def test_a_plan_too_large_for_a_message_is_read_in_parts_by_its_node_alone
     env = [{"name": f"V{n}", "value": "x" * 30_000} for n in range(40)]
     pod = api_pod("p", "u-1", NODE)
     pod["spec"]["containers"][0]["env"] = env
+    pod["status"] = {"phase": "Pending", "startTime": "2026-01-31T12:00:00Z"}
     async with reconciler():
         await registrar.grant()
         api.create(pod)
         apply = (await until(lambda: executor.applied))[0]
         assert apply.plan is None
+        assert apply.started_at == datetime(2026, 1, 31, 12, tzinfo=UTC)
 
         blob = b""
         while True:

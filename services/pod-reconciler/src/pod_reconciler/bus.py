@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
 import structlog
 
 from contract.errors import CommandError, PayloadTooLargeError
@@ -117,11 +118,4 @@ class Executors:
 
 
 def _without_plan(command: PodApply) -> PodApply:
-    return PodApply(
-        uid=command.uid,
-        incarnation=command.incarnation,
-        term=command.term,
-        revision=command.revision,
-        plan_digest=command.plan_digest,
-        last_status=command.last_status,
-    )
+    return msgspec.structs.replace(command, plan=None)

@@ -72,7 +72,8 @@ class Writer:
             log.info("status.written", **_names(record), **_told(version.pod))
             unchanged = record.pod is pod and record.report is report
             self._view.on_pod(version, self._links.clock(), by_watch=False)
-            if unchanged:
+            # The answer may carry a spec that the watch has not shown: that is still to be told.
+            if unchanged and version.pod.metadata.generation == pod.metadata.generation:
                 record.settled = record.changes
 
     def unwritten(self, record: PodRecord) -> Json | None:
