@@ -21,14 +21,16 @@ from podclock import (
 from contract.messages.pod import Deletion, PodPlan, RestartPolicy
 from contract.messages.report import ContainerReport, ContainerState, Running, Terminated, Waiting
 from wasm_executor.domain.effects import ForgetRun, PrepareImage, SignalRun, StartRun
-from wasm_executor.domain.inputs import Forgotten
+from wasm_executor.domain.frame import Rules
+from wasm_executor.domain.inputs import Confirmed, Forgotten
 from wasm_executor.domain.logs import NoLogError, run_to_read
-from wasm_executor.domain.restoring import (
+from wasm_executor.domain.restoring import restore
+from wasm_executor.domain.states import Phase
+from wasm_executor.domain.witnesses import (
     new_record,
     record_of_present,
     record_of_status,
 )
-from wasm_executor.domain.states import Phase
 
 
 def test_what_runs_goes_on_as_it_was(clock: Clock) -> None:
@@ -266,3 +268,39 @@ def test_a_run_that_never_was_has_no_log(clock: Clock) -> None:
     driver.unprepared("ErrImagePull", "x")
     with pytest.raises(NoLogError, match="not found"):
         run_to_read("pod", driver.pod.containers[0], previous=True)
+
+
+def test_a_pod_of_an_earlier_life_begins_when_it_is_still_wanted(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    after = doubted(clock, before)
+    assert after.wait(1) == []
+    assert not after.pod.settled, "nobody is told of what is about to change"
+    assert [type(each) for each in after.tell(Confirmed())] == [PrepareImage]
+
+
+def test_without_a_word_a_pod_begins_as_it_was_wanted_last(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    after = doubted(clock, before)
+    assert after.pod.next_wake() == clock.now.mono + Rules().word_s
+    assert [type(each) for each in after.wait(Rules().word_s)] == [PrepareImage]
+
+
+def test_a_pod_that_was_deleted_meanwhile_does_not_run_to_be_stopped(clock: Clock) -> None:
+    before = Driver(clock, plan_of())
+    before.begin()
+    after = doubted(clock, before)
+    assert after.delete(30) == []
+    assert after.pod.stopped
+    assert after.shown().restart_count == 0
+
+
+def doubted(clock: Clock, before: Driver) -> Driver:
+    """The pod in a new life of the executor, before anybody has told of it."""
+    plan = before.pod.plan
+    pod = restore(plan, record(before), (), same_life=False, now=clock.now, rules=Rules()).pod
+    pod.doubt(clock.now)
+    after = Driver(clock, plan, pod)
+    assert after.tell() == []
+    return after

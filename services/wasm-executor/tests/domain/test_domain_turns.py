@@ -200,8 +200,13 @@ def test_a_restarted_executor_repeats_no_init_container_and_starts_sidecars_firs
     before.run("app")
     clock.turn(60)
     after = next_driver(clock, plan, record(before), same_life=False)
-    assert prepares(after) == ["proxy", "app"], "each restarts as a run that was lost"
+    assert prepares(after) == ["proxy"]
     assert after.phases()["one"] is Phase.ENDED
+    after.run("proxy")
+    assert prepares(after) == ["app"]
+    assert after.shown("app").restart_count == 0
+    after.run("app")
+    assert [after.shown(each).restart_count for each in ("one", "proxy", "app")] == [0, 1, 1]
 
 
 def test_a_pod_that_was_finished_starts_no_sidecar_after_a_restart(clock: Clock) -> None:

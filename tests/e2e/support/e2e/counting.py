@@ -161,6 +161,11 @@ class CountingPods:
         lines = text.rpartition("\n")[0].splitlines()
         return [_number(line, _CRI_LINE.fullmatch(line), name) for line in lines]
 
+    def began(self, name: Name, run: int) -> str:
+        """The time of the first line of a run, to the nanosecond."""
+        file = self._folder(name.pod) / name.container / f"{run}.log"
+        return file.read_text().partition(" ")[0]
+
     def _folder(self, pod_name: str) -> Path:
         uid = self._uids[pod_name]
         return self._log_root / "pods" / f"{self._pods.namespace}_{pod_name}_{uid}"

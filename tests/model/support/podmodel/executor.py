@@ -35,13 +35,15 @@ from wasm_executor.domain.frame import Cause, Rules
 from wasm_executor.domain.inputs import Halted, Input, RunEnded, RunRefused, RunStarted, Woken
 from wasm_executor.domain.restoring import (
     Present,
+    restore,
+)
+from wasm_executor.domain.states import ALIVE
+from wasm_executor.domain.witnesses import (
     is_ahead,
     new_record,
     record_of_present,
     record_of_status,
-    restore,
 )
-from wasm_executor.domain.states import ALIVE
 
 RULES = Rules(
     restarts=BackOffRules(initial_s=10.0, max_s=40.0, reset_after_s=80.0),

@@ -21,6 +21,8 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     restarts: BackOffRules = BackOffRules()
     images: BackOffRules = BackOffRules()
+    word_s: float = 5.0
+    """How long a pod of an earlier life waits to hear whether it is still wanted."""
     error_shown_s: float = 2.0
     """How long an attempt's own reason is shown before its back-off is."""
 

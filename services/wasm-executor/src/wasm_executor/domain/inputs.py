@@ -131,6 +131,10 @@ class Forgotten(Input, frozen=True, kw_only=True):
     grace_s: float
 
 
+class Confirmed(Input, frozen=True, kw_only=True):
+    """The pod is still wanted as its plan has it."""
+
+
 class Halted(Input, frozen=True, kw_only=True):
     """The executor stops, or lost its node: end what runs, tell nobody.
 

@@ -16,6 +16,7 @@ from wasm_executor.domain.effects import Effect
 from wasm_executor.domain.frame import Cause, Frame, Rules
 from wasm_executor.domain.inputs import (
     Condemned,
+    Confirmed,
     ContainerInput,
     Deleted,
     Forgotten,
@@ -55,6 +56,7 @@ class Pod:
         self._by_name = {each.plan.name: each for each in containers}
         self._begun_at = begun_at
         """On the monotonic clock: its deadline counts from there."""
+        self._unsure_until: float | None = None
         self._mounting = Mounting(frame)
 
     @classmethod
@@ -77,7 +79,12 @@ class Pod:
     def settled(self) -> bool:
         """No container is in a state that a moment changes."""
         starting = any(each.phase in UNSETTLED for each in self.containers)
-        return not (starting or self._mounting.under_way)
+        return not (starting or self.unsure or self._mounting.under_way)
+
+    @property
+    def unsure(self) -> bool:
+        """It waits for the word that it is still wanted."""
+        return self._unsure_until is not None
 
     @property
     def preparing(self) -> bool:
@@ -109,11 +116,12 @@ class Pod:
     def next_wake(self) -> float | None:
         """Return when to call `handle` again though nothing has arrived."""
         times = [each.next_wake() for each in self.containers]
-        times += (self._deadline(), self._mounting.wake_at)
+        times += (self._deadline(), self._mounting.wake_at, self._unsure_until)
         return min((each for each in times if each is not None), default=None)
 
     def handle(self, news: Input, now: Moment) -> list[Effect]:
         """Take one input; return what is to be done."""
+        self._hear(news, now)
         self._take(news, now)
         for each in self.containers:
             each.wake(now)
@@ -127,6 +135,20 @@ class Pod:
         self._mounting.go_on(now)
         self._give_turns()
         return self._frame.taken()
+
+    def doubt(self, now: Moment) -> None:
+        """Begin nothing before the word that the pod is still wanted, for as long as it may take.
+
+        Its plan is of an earlier life: it may have been deleted while nobody was here.
+        """
+        self._unsure_until = now.mono + self._frame.rules.word_s
+
+    def _hear(self, news: Input, now: Moment) -> None:
+        """Look for the word; where none comes, what was wanted last is."""
+        if self._unsure_until is not None and (
+            isinstance(news, Confirmed | PlanArrived) or now.mono >= self._unsure_until
+        ):
+            self._unsure_until = None
 
     def _take(self, news: Input, now: Moment) -> None:
         match news:
@@ -218,7 +240,7 @@ class Pod:
                 each.begin_anew()
 
     def _give_turns(self) -> None:
-        if self._mounting.complete and not self._frame.starts_nothing:
+        if self._mounting.complete and not (self.unsure or self._frame.starts_nothing):
             for each in may_begin(self.containers):
                 each.begin()
 

@@ -10,30 +10,25 @@ import signal
 import zlib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
 from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, Deletion, PodPlan
-from contract.messages.report import ContainerReport, Running, Terminated, Waiting
+from contract.messages.report import Terminated
 from wasm_executor.domain import verdicts
 from wasm_executor.domain.backoff import BackOff
 from wasm_executor.domain.checkpoint import ContainerRecord, PodRecord
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.frame import Cause, Frame, Rules
 from wasm_executor.domain.health import Past
+from wasm_executor.domain.history import container_id
 from wasm_executor.domain.inputs import Input, RunEnded
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.states import Phase
 from wasm_executor.domain.turns import is_finished
 from wasm_executor.domain.verdicts import After
-
-NO_LIFE: Final = -1
-"""The start count of a record that no keeper of ours wrote."""
-NO_RUN: Final = -1
-"""Of a container that never began."""
 
 
 class Present(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +57,10 @@ def restore(
     now: Moment,
     rules: Rules,
 ) -> Restored:
-    """Return the pod as the witnesses tell. `same_life`: our keeper wrote this record."""
+    """Return the pod as the witnesses tell. `same_life`: our keeper wrote this record.
+
+    What was lost with an earlier life begins anew in the pod's order.
+    """
     frame = Frame(plan, rules)
     if not same_life:
         record = without_mono(record)
@@ -73,10 +71,12 @@ def restore(
     news: list[Input] = []
     for wanted in plan.containers:
         past = pasts.get(wanted.name, ContainerRecord(name=wanted.name))
+        run = runs.get((past.name, past.run)) if past.underway else None
+        if past.underway and not same_life:
+            past = _without_lost(plan, wanted, past, run, now)
         container = _with_history(frame, wanted, past, now)
         containers.append(container)
-        run = runs.get((past.name, past.run)) if past.underway else None
-        if run is not None or (past.underway and not same_life):
+        if past.underway and not (same_life and run is None):
             news.extend(_resume(container, past, run, now, same_life=same_life))
         else:
             _hold(container, past, now)
@@ -141,6 +141,29 @@ def _resume(
     return [msgspec.structs.replace(end, lost=_is_kill(end), at_mono=None)]
 
 
+def _without_lost(
+    plan: PodPlan, wanted: ContainerPlan, past: ContainerRecord, run: Present | None, now: Moment
+) -> ContainerRecord:
+    """Account for a run that was killed with its keeper: for that, no restart backs off.
+
+    One that had crashed by itself, or whose end concerns the whole pod, is news for the pod.
+    """
+    end = run.end if run is not None else None
+    end = end or _killed(past, (run.started_at if run else past.started_at) or now.wall, now)
+    everything = verdicts.after(plan, wanted, end.exit_code) is After.RESTART_ALL
+    if not _is_kill(end) or everything:
+        return past
+    return msgspec.structs.replace(
+        past,
+        underway=False,
+        latest_end=verdicts.ended(
+            end, container_id(plan.uid, past.name, past.run), memory_exceeded=False
+        ),
+        previous_end=past.latest_end,
+        crash=None,
+    )
+
+
 def _share(container: Container) -> float:
     """Return a number from 0 to 1, of this container and no other."""
     return zlib.crc32(container.history.current_id.encode()) / 2**32
@@ -197,41 +220,6 @@ def _remaining_grace(deletion: Deletion, now: Moment) -> float:
     return max(0.0, deletion.grace_s - now.passed_since(deletion.requested_at))
 
 
-def new_record(plan: PodPlan, life: int, now: Moment) -> PodRecord:
-    """Return the past of a pod that has none."""
-    return PodRecord(
-        uid=plan.uid,
-        namespace=plan.namespace,
-        name=plan.name,
-        started_at=now.wall,
-        start_count=life,
-        containers=(),
-    )
-
-
-def record_of_status(plan: PodPlan, status: Sequence[ContainerReport], now: Moment) -> PodRecord:
-    """Return the past that the API server's last status tells."""
-    containers = tuple(_past_of(each) for each in status)
-    return msgspec.structs.replace(new_record(plan, NO_LIFE, now), containers=containers)
-
-
-def _past_of(report: ContainerReport) -> ContainerRecord:
-    state = report.state
-    ended = isinstance(state, Terminated)
-    began = not isinstance(state, Waiting) or report.last_state is not None
-    return ContainerRecord(
-        name=report.name,
-        run=report.restart_count if began else NO_RUN,
-        underway=isinstance(state, Running),
-        started_at=state.started_at if isinstance(state, Running) else None,
-        latest_end=state if isinstance(state, Terminated) else report.last_state,
-        previous_end=report.last_state if ended else None,
-        image_id=report.image_id,
-        started=report.started,
-        ready=report.ready,
-    )
-
-
 def without_mono(record: PodRecord) -> PodRecord:
     """Return the record of another life, which may have been before the machine was started."""
     containers = tuple(
@@ -239,15 +227,6 @@ def without_mono(record: PodRecord) -> PodRecord:
         for each in record.containers
     )
     return msgspec.structs.replace(record, begun_mono=None, containers=containers)
-
-
-def is_ahead(told: PodRecord, record: PodRecord) -> bool:
-    """Say whether the status tells of a run that our record does not know.
-
-    Then another executor has had the pod since, and what we remember of it is over.
-    """
-    known = {each.name: each.run for each in record.containers}
-    return any(each.run > known.get(each.name, NO_RUN) for each in told.containers)
 
 
 def caught_up(record: PodRecord, present: Sequence[Present]) -> PodRecord:
@@ -265,23 +244,3 @@ def caught_up(record: PodRecord, present: Sequence[Present]) -> PodRecord:
                 begun_mono=None,
             )
     return msgspec.structs.replace(record, containers=tuple(known.values()))
-
-
-def record_of_present(
-    plan: PodPlan, present: Sequence[Present], life: int, now: Moment
-) -> PodRecord:
-    """Return the past that the keeper's table alone tells, where no record is left."""
-    latest = {each.container: each for each in sorted(present, key=lambda each: each.run)}
-    return PodRecord(
-        uid=plan.uid,
-        namespace=plan.namespace,
-        name=plan.name,
-        started_at=min((each.started_at for each in present), default=now.wall),
-        start_count=life,
-        containers=tuple(
-            ContainerRecord(
-                name=each.container, run=each.run, underway=True, started_at=each.started_at
-            )
-            for each in latest.values()
-        ),
-    )

@@ -9,13 +9,12 @@ from contract.messages.pod import PodPlan
 from contract.messages.report import ContainerReport
 from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.moments import Moment
-from wasm_executor.domain.restoring import (
-    Present,
+from wasm_executor.domain.restoring import Present, restore
+from wasm_executor.domain.witnesses import (
     is_ahead,
     new_record,
     record_of_present,
     record_of_status,
-    restore,
 )
 from wasm_executor.supervisor.execing import Execs
 from wasm_executor.supervisor.lastwords import with_last_words
@@ -33,10 +32,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def begin(
-    node: Node, execs: Execs, stored: StoredPlan, present: Sequence[Present], shown: Shown
+    node: Node, execs: Execs, stored: StoredPlan, present: Sequence[Present], told: Shown | None
 ) -> PodTask:
-    """Return the pod as it was when it was last heard of. Its task has yet to run."""
-    moment = now()
+    """Return the pod as it was when it was last heard of. Its task has yet to run.
+
+    `told` came with the plan; None where that was here already.
+    """
+    moment, shown = now(), told or Shown()
     present = [_with_last_words(node, stored.plan, each) for each in present]
     record = _past(node, stored, present, shown, moment)
     if shown.started_at is not None and shown.started_at < record.started_at:
@@ -45,6 +47,8 @@ def begin(
     restored = restore(
         stored.plan, record, present, same_life=same_life, now=moment, rules=node.rules
     )
+    if told is None and not same_life:
+        restored.pod.doubt(moment)
     task = PodTask(node, execs, stored, restored.pod, record.started_at, restored.news)
     for each in restored.pod.containers:
         if each.pid is not None:

@@ -64,6 +64,7 @@ class Commands:
                 assert task is not None
                 self._store(stored)
                 task.stored = stored
+                task.confirm()
             case Standing.REPEATED:
                 pass
         return self._ack(command, changed=False)

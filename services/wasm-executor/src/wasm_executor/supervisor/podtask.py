@@ -18,7 +18,7 @@ from contract.ids import ContainerName
 from contract.messages.report import InventoryEntry, Occurrence
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.effects import Happened
-from wasm_executor.domain.inputs import Input, Woken
+from wasm_executor.domain.inputs import Confirmed, Input, Woken
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.publication import Content, Publication
 from wasm_executor.domain.states import Phase
@@ -95,6 +95,11 @@ class PodTask:
         """Queue an input, unless the pod is over."""
         with suppress(asyncio.QueueShutDown):
             self._queue.put_nowait(news)
+
+    def confirm(self) -> None:
+        """Say that the pod is still wanted, where it waits to hear it."""
+        if self.pod.unsure:
+            self.put(Confirmed())
 
     def entry(self) -> InventoryEntry:
         return self._voice.entry(self.pod.plan, self.stored.digest)

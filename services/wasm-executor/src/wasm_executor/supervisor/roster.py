@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
+import msgspec
 import structlog
 
 from contract.digests import inventory_digest
@@ -12,9 +13,7 @@ from contract.ids import PodUid
 from contract.messages.report import InventoryEntry
 from wasm_executor.domain.frame import MIN_GRACE_S, Cause
 from wasm_executor.domain.inputs import Halted
-from wasm_executor.domain.restoring import (
-    Present,
-)
+from wasm_executor.domain.restoring import Present
 from wasm_executor.domain.states import ALIVE
 from wasm_executor.errors import KeeperLostError
 from wasm_executor.keeper.errors import KeeperError
@@ -78,7 +77,7 @@ class Roster:
             for uid in self._node.checkpoint.records
             if uid not in self._pods
         ]
-        return (*(task.entry() for task in self._pods.values()), *planless)
+        return (*(_entry_to_confirm(task) for task in self._pods.values()), *planless)
 
     def _planless_entry(self, uid: PodUid) -> InventoryEntry:
         record = self._node.checkpoint.records[uid]
@@ -120,7 +119,7 @@ class Roster:
             runs.setdefault(key.uid, []).append(present_of(process))
         for each in stored:
             present = runs.pop(each.plan.uid, [])
-            task = self._begin(each, present, Shown())
+            task = self._begin(each, present, None)
             await self._end_strays(each.plan.uid, _strays(task, present))
         for uid, present in runs.items():
             if uid in self._node.checkpoint.records:
@@ -136,7 +135,9 @@ class Roster:
         for stray in strays:
             await end_stray(self._node, uid, stray)
 
-    def _begin(self, stored: StoredPlan, present: Sequence[Present], shown: Shown) -> PodTask:
+    def _begin(
+        self, stored: StoredPlan, present: Sequence[Present], shown: Shown | None
+    ) -> PodTask:
         task = begin(self._node, self._execs, stored, present, shown)
         self._pods[stored.plan.uid] = task
         self._node.tasks.create_task(self._live(task), name=f"pod-{stored.plan.uid}")
@@ -250,6 +251,12 @@ class Roster:
         elif not self._planless.hear(key, run_ended(exit_)):
             with suppress(KeeperError):
                 await self._node.keeper.forget(exit_.key)
+
+
+def _entry_to_confirm(task: PodTask) -> InventoryEntry:
+    """Return the pod's entry; without a digest, the plan that it waits to hear of is sent again."""
+    entry = task.entry()
+    return msgspec.structs.replace(entry, plan_digest="") if task.pod.unsure else entry
 
 
 def _strays(task: PodTask, present: Iterable[Present]) -> list[Present]:
