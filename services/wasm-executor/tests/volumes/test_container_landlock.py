@@ -7,9 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from keeper_rig import Compiler
 
 from wasm_executor.container.landlock import LEAST_ABI, landlock_abi, restrict, restrict_to
-from wasm_executor.container.plan import Preopen
+from wasm_executor.container.plan import Preopen, ProcessPlan
+from wasm_executor.runtimes.wasi import WasiRuntime
 
 pytestmark = pytest.mark.skipif(
     landlock_abi() < LEAST_ABI, reason="this kernel has no Landlock, or too old a one"
@@ -148,3 +150,33 @@ def test_preopens_say_what_is_allowed_and_parts_of_volumes_are_walked(
     trap = Preopen(host_path=str(write), guest_path="/w", beneath=("trap",))
     with pytest.raises(OSError, match="leads out"):
         restrict_to([trap])
+
+
+def test_guest_runs_behind_both_walls_and_loses_nothing_that_is_its(
+    folders: tuple[Path, Path, Path], compiler: Compiler, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """What the runtime itself needs, before and while the guest runs, is the artifact alone."""
+    read, write, _ = folders
+    preopens = (
+        Preopen(host_path=str(read), guest_path="/r", read_only=True),
+        Preopen(host_path=str(write.parent), guest_path="/w", beneath=("write", ".")),
+    )
+    artifact = compiler.artifact("volumes")
+
+    def guest(*args: str) -> int:
+        plan = ProcessPlan(runtime="wasi", artifact=artifact, args=("g", *args), preopens=preopens)
+        runtime = WasiRuntime()
+        runtime.prepare()
+        assert restrict_to(plan.preopens, also_read=[artifact.path])
+        return runtime.run(plan, lambda: None)
+
+    def does_all() -> None:
+        assert guest("/w", "x", "file", "other") == 0
+
+    def reads() -> None:
+        assert guest("/r", "r", "file") == 0
+
+    in_a_fork(does_all)
+    assert capfd.readouterr().out == "00 " * 13
+    in_a_fork(reads)
+    assert capfd.readouterr().out == "content"

@@ -6,6 +6,7 @@ import re
 import stat
 from pathlib import Path
 
+import msgspec
 import pytest
 from keeper_rig import files_below
 from volume_rig import UID, VolumeRig, container, mount, pod, volume_rig
@@ -173,6 +174,21 @@ async def test_content_that_nobody_has_makes_the_volume_wait(rig: VolumeRig) -> 
     lost = VolumeFile(path="a", blob="0" * 64)
     with pytest.raises(MountError, match="nobody has the blob"):
         await rig.volumes.prepare(pod(container(), v=Files(files=(lost,))))
+
+
+@pytest.mark.parametrize("name", ["..", "a/b", ".hidden", ""])
+async def test_volume_name_that_leads_elsewhere_is_refused(rig: VolumeRig, name: str) -> None:
+    for source in (rig.blobs.files(a=b"1"), EmptyDir()):
+        odd = (VolumePlan(name=name, source=source),)
+        plan = msgspec.structs.replace(pod(container()), volumes=odd)
+        with pytest.raises(MountError, match="invalid volume name"):
+            await rig.volumes.prepare(plan)
+
+
+async def test_blob_that_is_named_by_no_digest_is_refused(rig: VolumeRig) -> None:
+    odd = Files(files=(VolumeFile(path="a", blob="../standing"),))
+    with pytest.raises(MountError, match="is no digest"):
+        await rig.volumes.prepare(pod(container(), v=odd))
 
 
 async def test_failed_update_leaves_the_version_before(rig: VolumeRig) -> None:

@@ -268,6 +268,26 @@ async def test_empty_dir_keeps_its_content_over_prepares_and_goes_with_the_pod(
         assert list((place / ".removed").iterdir()) == []
 
 
+async def test_removal_of_what_a_hostile_guest_left_touches_nothing_else(
+    rig: VolumeRig, tmp_path: Path
+) -> None:
+    plan = pod(container(mount("e", "/e")), e=EmptyDir())
+    await rig.volumes.prepare(plan)
+    folder, outside = rig.empty_dir_of("e"), tmp_path / "outside"
+    (outside / "kept").mkdir(parents=True)
+    (folder / "out").symlink_to(outside)
+    (folder / "way").mkdir()
+    (folder / "way" / "up").symlink_to("../" * 9)
+    (rig.folder / "run" / "executor").write_text("alive")
+    (folder / "linked").hardlink_to(rig.folder / "run" / "executor")
+    nested = open_beneath(str(folder), ["/".join(["n" * 40] * 200)], create_mode=0o755)
+    os.close(nested)
+    await rig.volumes.drop(UID)
+    assert (outside / "kept").is_dir()
+    assert (rig.folder / "run" / "executor").read_text() == "alive"
+    assert [list((rig.disk / each).iterdir()) for each in ("pods", ".removed")] == [[], []]
+
+
 async def test_image_volume_is_refused_with_its_reason(rig: VolumeRig) -> None:
     with pytest.raises(MountError, match="image volumes are not served"):
         await rig.volumes.prepare(pod(container(), i=ImageVolume(image="example/i:1")))

@@ -9,6 +9,7 @@ import asyncio
 import glob
 import hashlib
 import os
+import re
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -25,6 +26,7 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 _PARTIAL: Final = ".partial"
 _PRIVATE: Final = 0o600
 _ONLY_HERE: Final = 1
+_DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
 class Contents:
@@ -47,6 +49,9 @@ class Contents:
         Raise `ContentError`, or what fetching raises.
         """
         digests = {each.blob for each in files}
+        for digest in digests:
+            if not _DIGEST.fullmatch(digest):
+                raise ContentError(f"{digest!r} is no digest")
         with self._guard:
             self._held.update(digests)
         try:

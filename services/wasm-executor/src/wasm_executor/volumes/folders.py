@@ -43,11 +43,11 @@ class Folders:
         return {PodUid(each.name) for place in places for each in place.iterdir()}
 
     def files(self, uid: PodUid, volume: str) -> str:
-        return f"{self.memory}/pods/{uid}/files/{volume}"
+        return f"{self.memory}/pods/{uid}/files/{_name(volume)}"
 
     def empty_dir(self, uid: PodUid, volume: str, source: EmptyDir) -> str:
         place = self.memory if source.memory else self.disk
-        return f"{place}/pods/{uid}/empty/{volume}"
+        return f"{place}/pods/{uid}/empty/{_name(volume)}"
 
     def run(self, uid: PodUid, container: ContainerName, run: int, *, memory: bool) -> str:
         place = self.memory if memory else self.disk
@@ -56,3 +56,10 @@ class Folders:
 
 def make_folder(folder: str) -> None:
     Path(folder).mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+
+
+def _name(volume: str) -> str:
+    """The API server lets no other names in; here they would lead elsewhere."""
+    if not volume or "/" in volume or volume.startswith("."):
+        raise ValueError(f"invalid volume name {volume!r}")
+    return volume
