@@ -46,10 +46,8 @@ def test_what_a_real_api_server_fills_in_is_accepted(recorded_pod: Pod) -> None:
 
     assert found.refused == ()
     assert [finding.path for finding in found.ignored] == [
-        "spec.volumes[0]",
         "spec.containers[0].resources.limits.cpu",
     ]
-    assert "kube-api-access-" in found.ignored[0].reason
 
 
 def test_the_pod_is_left_as_it_was(recorded_pod: Pod) -> None:
@@ -118,14 +116,21 @@ def test_an_unknown_field_is_refused_with_its_path(
 @pytest.mark.parametrize(
     ("extra", "path"),
     [
-        ({"volumes": [{"name": "v", "configMap": {"name": "c"}}]}, "spec.volumes[0].configMap"),
-        ({"volumes": [{"name": "v"}]}, "spec.volumes[0]"),
+        ({"volumes": [{"name": "v", "csi": {"driver": "d"}}]}, "spec.volumes[0].csi"),
         ({"volumes": ["v"]}, "spec.volumes[0]"),
+        (
+            {"volumes": [{"name": "v", "emptyDir": {"medium": "HugePages"}}]},
+            "spec.volumes[0].emptyDir.medium",
+        ),
+        (
+            {"volumes": [{"name": "v", "projected": {"sources": [{"podCertificate": {"a": 1}}]}}]},
+            "spec.volumes[0].projected.sources[0].podCertificate",
+        ),
         ({"ephemeralContainers": [{"name": "e", "tty": True}]}, "spec.ephemeralContainers[0].tty"),
         ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets[0]"),
         (
-            {"container": {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}},
-            "spec.containers[0].volumeMounts[0]",
+            {"container": {"volumeMounts": [{"name": "v", "mountPropagation": "HostToContainer"}]}},
+            "spec.containers[0].volumeMounts[0].mountPropagation",
         ),
         (
             {"container": {"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]}},
@@ -162,10 +167,14 @@ def test_probes_hooks_and_rules_are_honoured(make_pod: MakePod) -> None:
 
 
 def test_each_refused_item_of_a_list_is_named(make_pod: MakePod) -> None:
-    volumes = [{"name": "a", "emptyDir": {}}, {"name": "b", "secret": {"secretName": "s"}}]
+    volumes = [
+        {"name": "a", "nfs": {"server": "s"}},
+        {"name": "b", "emptyDir": {}},
+        {"name": "c", "image": {"reference": "r"}},
+    ]
     assert [str(finding) for finding in review(make_pod(volumes=volumes)).refused] == [
-        "spec.volumes[0].emptyDir: volumes are not mounted yet",
-        "spec.volumes[1].secret: volumes are not mounted yet",
+        "spec.volumes[0].nfs: this node has no driver of this storage",
+        "spec.volumes[2].image: images are not mounted yet",
     ]
 
 
@@ -212,50 +221,6 @@ def test_only_amounts_that_a_node_has_are_resolved(
 ) -> None:
     variable = {"name": "A", "valueFrom": {"resourceFieldRef": {"resource": resource}}}
     assert (not review(make_pod(container={"env": [variable]})).refused) is is_supported
-
-
-def token_volume(name: str = "kube-api-access-x7k2p", **source: Any) -> Pod:
-    sources = [{"serviceAccountToken": {"path": "token"}}, *([source] if source else [])]
-    return {"name": name, "projected": {"sources": sources}}
-
-
-TOKEN_MOUNT = {
-    "name": "kube-api-access-x7k2p",
-    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
-}
-
-
-@pytest.mark.parametrize(
-    "volume",
-    [
-        token_volume("my-kube-api-access-x7k2p"),
-        token_volume(secret={"name": "s"}),
-        {"name": "kube-api-access-x7k2p", "emptyDir": {"medium": "Memory"}},
-    ],
-)
-def test_only_the_automatic_volume_is_exempt(make_pod: MakePod, volume: Pod) -> None:
-    found = review(make_pod(volumes=[volume]))
-    (kind,) = set(volume) - {"name"}
-    assert [finding.path for finding in found.refused] == [f"spec.volumes[0].{kind}"]
-
-
-def test_the_automatic_mount_is_exempt_in_init_containers_too(make_pod: MakePod) -> None:
-    init = [{"name": "i", "volumeMounts": [TOKEN_MOUNT]}]
-    assert not review(make_pod(volumes=[token_volume()], initContainers=init)).refused
-
-
-def test_a_volume_beside_the_automatic_one_is_refused(make_pod: MakePod) -> None:
-    volumes = [token_volume(), {"name": "v", "emptyDir": {}}]
-    found = review(make_pod(volumes=volumes))
-    assert [finding.path for finding in found.refused] == ["spec.volumes[1].emptyDir"]
-
-
-@pytest.mark.parametrize(
-    "mount", [TOKEN_MOUNT | {"mountPath": "/elsewhere"}, TOKEN_MOUNT | {"name": "v"}]
-)
-def test_only_the_automatic_mount_is_exempt(make_pod: MakePod, mount: Pod) -> None:
-    pod = make_pod(volumes=[token_volume()], container={"volumeMounts": [TOKEN_MOUNT, mount]})
-    assert [f.path for f in review(pod).refused] == ["spec.containers[0].volumeMounts[1]"]
 
 
 def test_a_host_port_is_a_default_only_with_the_host_network(make_pod: MakePod) -> None:

@@ -14,16 +14,6 @@ from reconciler_peer import (
     until,
 )
 
-TOKEN_VOLUME = {
-    "name": "kube-api-access-abcde",
-    "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]},
-}
-TOKEN_MOUNT = {
-    "name": "kube-api-access-abcde",
-    "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount",
-    "readOnly": True,
-}
-
 
 async def started(api: PodApi, registrar: Registrar, executor: Executor) -> None:
     """A pod that runs."""
@@ -156,11 +146,10 @@ async def test_a_pod_with_an_unknown_field_ends_failed_and_says_which(
         assert len(api.status_writes("p")) == 1
 
 
-async def test_the_automatic_token_volume_is_told_once_even_over_a_restart(
+async def test_an_ignored_field_is_told_once_even_over_a_restart(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
-    pod = api_pod("p", "u-1", NODE, volumes=[TOKEN_VOLUME])
-    pod["spec"]["containers"][0]["volumeMounts"] = [TOKEN_MOUNT]
+    pod = api_pod("p", "u-1", NODE, subdomain="shop")
     async with reconciler():
         await registrar.grant()
         api.create(pod)
@@ -169,7 +158,7 @@ async def test_the_automatic_token_volume_is_told_once_even_over_a_restart(
         await until(lambda: api.pod("p")["status"]["phase"] == "Running")
         event = (await until(lambda: api.events))[0]
         assert event["type"] == "Normal"
-        assert "not mounted" in event["message"]
+        assert event["message"].startswith("spec.subdomain: ")
     async with reconciler():
         api.create(api_pod("next", "u-2", NODE, teleport=True))
         await until(lambda: len(api.events) == 2)

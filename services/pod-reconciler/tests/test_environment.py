@@ -204,7 +204,7 @@ def test_a_pod_needs_what_its_variables_name_and_nothing_else() -> None:
         of_key("configMap", "c", "k"),
         of_key("secret", "hidden", "k") | {"value": "given"},
     ]
-    assert needs_of(pod_of(json)) == {
+    assert needs_of(pod_of(json)).objects == {
         ObjectKey(Kind.CONFIG_MAP, "c"),
         ObjectKey(Kind.SECRET, "s"),
     }

@@ -12,7 +12,8 @@ from contract.digests import plan_digest
 from contract.messages.pod import Drain, RestartPolicy
 from contract.messages.pull import PullPolicy
 from pod_reconciler.domain.expansion import expand
-from pod_reconciler.domain.planning import default_pull_policy, plan_of
+from pod_reconciler.domain.planning import plan_of
+from pod_reconciler.domain.pulling import default_pull_policy
 from pod_reconciler.errors import PlanError
 
 

@@ -4,6 +4,7 @@ from typing import Final
 
 from podspec.life_fields import ephemeral_life_rows, life_rows
 from podspec.rows import Row, honoured, ignored, refused
+from podspec.volume_fields import mount_rows
 
 _NO_USERS: Final = "a guest has no users or groups"
 _NO_KERNEL: Final = "a guest makes no system calls"
@@ -95,13 +96,6 @@ def _streams(path: str) -> tuple[Row, ...]:
     )
 
 
-def _volumes(path: str) -> tuple[Row, ...]:
-    return (
-        refused(f"{path}.volumeMounts", "volumes are not mounted yet"),
-        refused(f"{path}.volumeDevices", "block devices are not given to guests"),
-    )
-
-
 def _security(path: str) -> tuple[Row, ...]:
     return (
         refused(
@@ -131,7 +125,7 @@ def _common(path: str) -> tuple[Row, ...]:
         *_resources(path),
         *_network(path),
         *_streams(path),
-        *_volumes(path),
+        *mount_rows(path),
         *_security(path),
     )
 

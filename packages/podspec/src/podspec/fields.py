@@ -13,8 +13,9 @@ from podspec.container_fields import CONTAINER_FIELDS
 from podspec.metadata_fields import METADATA_FIELDS
 from podspec.pod_fields import POD_FIELDS
 from podspec.rows import Row
+from podspec.volume_fields import VOLUME_FIELDS
 
-TABLE: Final[tuple[Row, ...]] = (*METADATA_FIELDS, *POD_FIELDS, *CONTAINER_FIELDS)
+TABLE: Final[tuple[Row, ...]] = (*METADATA_FIELDS, *POD_FIELDS, *VOLUME_FIELDS, *CONTAINER_FIELDS)
 
 ITEM: Final = "[]"
 ANY_KEY: Final = "*"

@@ -82,8 +82,6 @@ _SECURITY: Final = (
 _RESOURCES: Final = (
     refused("spec.resources", "limits of a whole pod are not enforced yet"),
     refused("spec.resourceClaims", "devices are not allocated"),
-    # The kube-api-access volume that the API server adds is taken out before (see `automatic`).
-    refused("spec.volumes", "volumes are not mounted yet", beside_kind="name"),
 )
 
 POD_FIELDS: Final[tuple[Row, ...]] = (

@@ -6,11 +6,9 @@ from typing import Any
 
 import msgspec
 
-from podspec.automatic import token_volumes, without_automatic
+from podspec.automatic import without_automatic
 from podspec.fields import ITEM, TREE, Node
 from podspec.rows import Row, Verdict
-
-_UNMOUNTED_TOKEN = "the service account's volume is not mounted yet"  # noqa: S105 -- a reason
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -46,10 +44,7 @@ def review(pod: Mapping[str, Any]) -> Review:
     refused: list[Finding] = []
     if not written["containers"]:
         refused.append(Finding("spec.containers", "at least one is required"))
-    ignored = [
-        Finding(f"spec.volumes[{place}]", f"{_UNMOUNTED_TOKEN} ({name})")
-        for name, place in token_volumes(spec).items()
-    ]
+    ignored: list[Finding] = []
     for met in _walk(TREE, {"metadata": pod.get("metadata"), "spec": written}, ""):
         if fault := met.fault or _fault(met):
             refused.extend(Finding(path, fault) for path in _written_paths(met))
@@ -106,21 +101,13 @@ def _joined(path: str, key: str) -> str:
 
 
 def _written_paths(met: _Met) -> Iterator[str]:
-    """What the user wrote: of a list each item, with its kind; anything else is one thing."""
+    """What the user wrote: of a list each item; anything else is one thing."""
     if met.row is None or met.row.verdict is not Verdict.REFUSED or not isinstance(met.value, list):
         yield met.path
         return
     for position, item in enumerate(met.value):
         if item is not None:
-            yield _joined(f"{met.path}[{position}]", _kind(item, met.row.beside_kind))
-
-
-def _kind(item: Any, beside: str) -> str:
-    """The key that says what an item is (`configMap` of a volume), or nothing."""
-    if not beside or not isinstance(item, Mapping):
-        return ""
-    kinds = [key for key, value in item.items() if key != beside and value is not None]
-    return kinds[0] if len(kinds) == 1 else ""
+            yield f"{met.path}[{position}]"
 
 
 def _fault(met: _Met) -> str:

@@ -32,8 +32,6 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Values that the API server or a controller puts in, or that say what happens anyway."""
     pattern: str = ""
     """What an honoured string has to match, where not every value is honoured."""
-    beside_kind: str = ""
-    """In a list whose items are each of one kind, named by a key: the key beside that one."""
 
 
 def honoured(path: str, note: str = "", *, pattern: str = "") -> Row:
@@ -46,12 +44,11 @@ def ignored(path: str, note: str, *, defaults: tuple[Any, ...] = ()) -> Row:
     return Row(path=path, verdict=Verdict.IGNORED, note=note, defaults=defaults)
 
 
-def refused(path: str, note: str, *, defaults: tuple[Any, ...] = (), beside_kind: str = "") -> Row:
+def refused(path: str, note: str, *, defaults: tuple[Any, ...] = ()) -> Row:
     """A pod that uses the field is rejected; a default value is no use."""
     return Row(
         path=path,
         verdict=Verdict.REFUSED,
         note=note,
         defaults=defaults,
-        beside_kind=beside_kind,
     )

@@ -137,8 +137,10 @@ class NodeDesk:
     # What others may read.
 
     def blob(self, digest: str) -> bytes | None:
-        """The encoding of a plan that is current."""
+        """The encoding of a plan that is current, or what a file of its volumes holds."""
         for record in self.view.records.values():
+            if (content := record.blobs.get(digest)) is not None:
+                return content
             if record.plan is not None and record.plan_digest == digest:
                 return encode(record.plan)
         return None

@@ -7,7 +7,7 @@ from contract.ids import NodeName, PodUid
 from pod_reconciler.domain.lifecycle import PodState
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
-from pod_reconciler.supplies import Supplies
+from pod_reconciler.supplies import Order, Supplies
 
 _WANTING: Final = frozenset({PodState.SEEN, PodState.ADMITTED, PodState.DELETING})
 
@@ -53,11 +53,13 @@ class Provisioner:
         self._view.on_material(
             uid,
             await self._supplies.gather(
-                user,
-                record.pod,
-                lambda: self._outdate(uid),
-                anew=is_new,
-                is_static=record.is_static,
+                Order(
+                    user=user,
+                    pod=record.pod,
+                    notify=lambda: self._outdate(uid),
+                    anew=is_new,
+                    is_static=record.is_static,
+                )
             ),
         )
         self._served[uid] = generation

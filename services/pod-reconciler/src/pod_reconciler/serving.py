@@ -47,7 +47,7 @@ class Library:
         return PodsListed(pods=tuple(page))
 
     async def read_blob(self, node: NodeName, command: BlobRead) -> BlobChunk:
-        """A part of a plan, to the node whose plan it is."""
+        """A part of a plan or of a volume's file, to the node whose pod it belongs to."""
         desk = self._find_desk(node)
         blob = None if desk is None else desk.blob(command.digest)
         if blob is None:

@@ -27,6 +27,18 @@ def service(name: str, cluster_ip: str, *ports: Json, namespace: str = "default"
     return {"kind": "Service", "metadata": metadata, "spec": spec}
 
 
+def claim(name: str, volume: str, phase: str = "Bound") -> Json:
+    metadata = {"name": name, "namespace": "default", "uid": f"uid-{name}"}
+    spec = {"volumeName": volume}
+    kind = "PersistentVolumeClaim"
+    return {"kind": kind, "metadata": metadata, "spec": spec, "status": {"phase": phase}}
+
+
+def volume(name: str, claimed_by: str, **source: Any) -> Json:
+    spec = {"claimRef": {"uid": f"uid-{claimed_by}"}, "accessModes": ["ReadWriteOnce"], **source}
+    return {"kind": "PersistentVolume", "metadata": {"name": name, "namespace": None}, "spec": spec}
+
+
 class StoredObjects:
     """ConfigMaps and Secrets by plural and name; Services, which may be watched."""
 
@@ -35,6 +47,9 @@ class StoredObjects:
         self.reads: list[str] = []
         """The paths of all reads by name."""
         self.services: list[Json] = []
+        self.token_requests: list[Json] = []
+        self.token_life_s = 3607.0
+        self.refuse_tokens = ""
         self.listed: list[str] = []
         """The paths of all lists of Services, with their selectors."""
         self._watches: list[asyncio.Queue[Json | None]] = []
@@ -62,9 +77,12 @@ class StoredObjects:
             watch.put_nowait(None)
 
     def routes(self) -> list[web.RouteDef]:
-        named = "/api/v1/namespaces/{namespace}/{plural:configmaps|secrets}/{name}"
+        plurals = "configmaps|secrets|persistentvolumeclaims"
+        account = "/api/v1/namespaces/{namespace}/serviceaccounts/{name}"
         return [
-            web.get(named, self._get),
+            web.get(f"/api/v1/namespaces/{{namespace}}/{{plural:{plurals}}}/{{name}}", self._get),
+            web.get("/api/v1/{plural:persistentvolumes}/{name}", self._get),
+            web.post(f"{account}/token", self._token),
             web.get("/api/v1/services", self._services),
             web.get("/api/v1/namespaces/{namespace}/services", self._services),
         ]
@@ -73,11 +91,21 @@ class StoredObjects:
         self.reads.append(request.path)
         plural, name = request.match_info["plural"], request.match_info["name"]
         obj = self.named.get((plural, name))
-        if obj is None or obj["metadata"]["namespace"] != request.match_info["namespace"]:
+        if obj is None or obj["metadata"]["namespace"] != request.match_info.get("namespace"):
             message = f'{plural} "{name}" not found'
             status = {"kind": "Status", "code": 404, "reason": "NotFound", "message": message}
             return web.json_response(status, status=404)
         return web.json_response(obj)
+
+    async def _token(self, request: web.Request) -> web.Response:
+        body = json.loads(await request.read())
+        if self.refuse_tokens:
+            status = {"kind": "Status", "code": 404, "reason": "NotFound"}
+            return web.json_response(status | {"message": self.refuse_tokens}, status=404)
+        self.token_requests.append(body | {"path": request.path})
+        spec = body["spec"] | {"expirationSeconds": self.token_life_s}
+        status = {"token": f"token-{len(self.token_requests)}"}
+        return web.json_response(body | {"spec": spec, "status": status}, status=201)
 
     async def _services(self, request: web.Request) -> web.StreamResponse:
         namespace = request.match_info.get("namespace")

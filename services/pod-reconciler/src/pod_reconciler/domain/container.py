@@ -8,6 +8,7 @@ from contract.messages.pod import RestartPolicy
 from contract.messages.pull import PullPolicy
 from pod_reconciler.domain.variable import EnvFromSource, EnvVar
 from pod_reconciler.domain.view import View
+from pod_reconciler.domain.volume import VolumeMount
 
 type Port = int | str
 """A number, or the name of one of the container's ports."""
@@ -128,6 +129,7 @@ class Container(View, frozen=True, kw_only=True, rename="camel"):
     readiness_probe: ProbeHandler | None = None
     liveness_probe: ProbeHandler | None = None
     lifecycle: Lifecycle | None = None
+    volume_mounts: tuple[VolumeMount, ...] = ()
     termination_message_path: str = ""
     termination_message_policy: str = ""
 

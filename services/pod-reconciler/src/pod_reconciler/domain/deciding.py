@@ -10,7 +10,7 @@ from contract.messages.pod import Deletion
 from pod_reconciler.domain.admission import UNEXPECTED, Occupancy, Refusal, decide
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.material import NO_MATERIAL
-from pod_reconciler.domain.planning import plan_of
+from pod_reconciler.domain.planning import planned
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.domain.withholding import withheld_of, without_ephemeral
@@ -97,13 +97,13 @@ class Decider:
             return
         withheld = withheld_of(record.pod, record.raw, around)
         try:
-            plan = plan_of(record.pod, around, withheld)
+            plan, blobs = planned(record.pod, around, withheld)
         except PlanError as error:
             self._refuse(record, FEATURE_REASON, str(error))
             return
         if record.stop is not None:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
-        record.planned(plan)
+        record.planned(plan, blobs)
         record.plan_basis, record.withheld = basis, withheld
 
     def _refuse(self, record: PodRecord, reason: str, message: str) -> None:

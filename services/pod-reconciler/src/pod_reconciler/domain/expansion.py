@@ -5,7 +5,7 @@ written; an opening without its closing parenthesis is text.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 _REFERENCE: Final = re.compile(r"\$\$|\$\(([^)]*)\)")
@@ -21,3 +21,10 @@ def expand(text: str, variables: Mapping[str, str]) -> str:
         return "$" if name is None else variables.get(name, reference[0])
 
     return _REFERENCE.sub(resolved, text)
+
+
+def names_in(text: str) -> Iterator[str]:
+    """Every name that the text refers to."""
+    for reference in _REFERENCE.finditer(text):
+        if reference[1] is not None:
+            yield reference[1]

@@ -28,6 +28,20 @@ class ObjectKey(NamedTuple):
     name: str
 
 
+class TokenKey(NamedTuple):
+    """Which token of a pod's service account: for whom, and for how long."""
+
+    audience: str
+    lifetime_s: int
+
+
+class HostVolume(msgspec.Struct, frozen=True, kw_only=True):
+    """What a claim is bound to: a folder of the node."""
+
+    path: str
+    path_type: str = ""
+
+
 class Content(msgspec.Struct, frozen=True, kw_only=True):
     """What an object holds. Variables are made of `data` alone, files of both."""
 
@@ -50,6 +64,8 @@ class Material(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """See the module. Compared by identity: what is read anew and found equal is not made anew."""
 
     objects: Mapping[ObjectKey, Content | Lack] = {}
+    tokens: Mapping[TokenKey, str | Lack] = {}
+    claims: Mapping[str, HostVolume | Lack] = {}
     services: Mapping[str, str] | None = {}
     """The variables of Services; None while they have not been read even once."""
 
@@ -63,9 +79,11 @@ class Material(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
     def equals(self, other: "Material | None") -> bool:
         """Whether a plan made of the one is a plan made of the other."""
-        return (
-            other is not None and self.objects == other.objects and self.services == other.services
-        )
+        return other is not None and _parts(self) == _parts(other)
+
+
+def _parts(material: Material) -> tuple[object, ...]:
+    return material.objects, material.tokens, material.claims, material.services
 
 
 NO_MATERIAL: Final = Material()

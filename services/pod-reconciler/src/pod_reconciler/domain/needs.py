@@ -2,15 +2,38 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from pod_reconciler.domain.container import Container
-from pod_reconciler.domain.material import Kind, ObjectKey
+from pod_reconciler.domain.material import Kind, ObjectKey, TokenKey
 from pod_reconciler.domain.pod import Pod
+from pod_reconciler.domain.volume import Volume
 
 
-def needs_of(pod: Pod) -> frozenset[ObjectKey]:
-    """The ConfigMaps and Secrets that the pod's plan is made of."""
-    return frozenset(
-        key for placed in pod.spec.placed() for key in _of_variables(placed.container) if key.name
+class Needs(msgspec.Struct, frozen=True, kw_only=True):
+    """What has to be read, or asked for, before a pod can be planned."""
+
+    objects: frozenset[ObjectKey] = frozenset()
+    tokens: frozenset[TokenKey] = frozenset()
+    claims: frozenset[str] = frozenset()
+
+
+def needs_of(pod: Pod) -> Needs:
+    """What the pod's plan is made of. A volume that nobody mounts needs nothing."""
+    mounted = pod.spec.mounted_volumes()
+    volumes = [volume for volume in pod.spec.volumes if volume.name in mounted]
+    named = [
+        *(key for placed in pod.spec.placed() for key in _of_variables(placed.container)),
+        *(key for volume in volumes for key in _of_volume(volume)),
+    ]
+    return Needs(
+        objects=frozenset(key for key in named if key.name),
+        tokens=frozenset(key for volume in volumes for key in _tokens_of(volume)),
+        claims=frozenset(
+            volume.persistent_volume_claim.claim_name
+            for volume in volumes
+            if volume.persistent_volume_claim is not None
+        ),
     )
 
 
@@ -28,3 +51,18 @@ def _of_variables(container: Container) -> Iterator[ObjectKey]:
             yield ObjectKey(Kind.CONFIG_MAP, source.config_map_key_ref.name)
         if source.secret_key_ref is not None:
             yield ObjectKey(Kind.SECRET, source.secret_key_ref.name)
+
+
+def _of_volume(volume: Volume) -> Iterator[ObjectKey]:
+    for source in volume.projections():
+        if source.config_map is not None:
+            yield ObjectKey(Kind.CONFIG_MAP, source.config_map.name)
+        if source.secret is not None:
+            yield ObjectKey(Kind.SECRET, source.secret.name)
+
+
+def _tokens_of(volume: Volume) -> Iterator[TokenKey]:
+    for source in volume.projections():
+        token = source.service_account_token
+        if token is not None:
+            yield TokenKey(token.audience, token.expiration_seconds)

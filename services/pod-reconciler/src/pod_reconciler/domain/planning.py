@@ -5,18 +5,20 @@ Planning the same pod twice gives the same plan, byte for byte: the two sides co
 
 from collections.abc import Collection
 from datetime import timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, Deletion, Drain, MessagePolicy, PodPlan
-from contract.messages.pull import PullPolicy
+from contract.messages.volume import Mount
 from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.environment import HOSTNAME, environment_of, hostname_of
 from pod_reconciler.domain.expansion import expand
 from pod_reconciler.domain.handlers import hooks_of, probes_of
 from pod_reconciler.domain.pod import PlacedContainer, Pod
+from pod_reconciler.domain.pulling import default_pull_policy
 from pod_reconciler.domain.restarting import rules_of
 from pod_reconciler.domain.surroundings import Surroundings, pod_ip
+from pod_reconciler.domain.volumes import mounts_of, volumes_of
 from pod_reconciler.errors import ContainerConfigError, PlanError
 from podspec.errors import QuantityError
 from podspec.quantity import parse_quantity, whole_units
@@ -25,14 +27,27 @@ MESSAGE_PATH: Final = "/dev/termination-log"
 DRAIN_ANNOTATION: Final = "wasmlet.dev/drain"
 
 
+class Planned(NamedTuple):
+    """A plan, and the contents that it names by digest."""
+
+    plan: PodPlan
+    blobs: dict[str, bytes]
+
+
 def plan_of(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> PodPlan:
+    """Return the pod's plan alone; see `planned`."""
+    return planned(pod, around, withheld).plan
+
+
+def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> Planned:
     """Return the pod's plan, or raise `PlanError` naming the field that allows none.
 
     Containers that are withheld are left out.
     """
+    volumes = volumes_of(pod, around)
     metadata, spec = pod.metadata, pod.spec
     placed = [each for each in spec.placed() if each.container.name not in withheld]
-    return PodPlan(
+    plan = PodPlan(
         uid=PodUid(metadata.uid),
         namespace=metadata.namespace,
         name=metadata.name,
@@ -44,8 +59,10 @@ def plan_of(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         drain=_drain(pod),
         active_deadline_s=spec.active_deadline_seconds,
         containers=tuple(container_plan(each, pod, around) for each in placed),
+        volumes=volumes.plans,
         deletion=_deletion(pod),
     )
+    return Planned(plan, volumes.blobs)
 
 
 def _deletion(pod: Pod) -> Deletion | None:
@@ -74,8 +91,10 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
     """One container's plan, or `PlanError`. What it lacks for now is said in the plan."""
     container, role, path = placed
     config_error = ""
+    mounts: tuple[Mount, ...] = ()
     try:
         environment = environment_of(container, path, pod, around)
+        mounts = mounts_of(container, path, pod, environment)
     except ContainerConfigError as error:
         environment, config_error = {}, str(error)
     startup, readiness, liveness = probes_of(container, path)
@@ -100,6 +119,7 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         pre_stop=pre_stop,
         message_path=container.termination_message_path or MESSAGE_PATH,
         message_policy=_message_policy(container, path),
+        mounts=mounts,
         config_error=config_error,
     )
 
@@ -111,15 +131,6 @@ def _message_policy(container: Container, path: str) -> MessagePolicy:
     except ValueError as error:
         field = f"{path}.terminationMessagePolicy"
         raise PlanError(field, f"{asked!r} is not supported") from error
-
-
-def default_pull_policy(image: str) -> PullPolicy:
-    """What the API server would fill in: `Always` for `:latest` and for no tag at all."""
-    if image.startswith("file:") or "@" in image:
-        return PullPolicy.IF_NOT_PRESENT
-    _, _, last = image.rpartition("/")
-    _, _, tag = last.partition(":")
-    return PullPolicy.ALWAYS if tag in ("", "latest") else PullPolicy.IF_NOT_PRESENT
 
 
 def _memory_limit(container: Container, path: str) -> int | None:

@@ -13,6 +13,7 @@ import msgspec
 from contract.messages.pod import ContainerRole, RestartPolicy
 from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.view import View
+from pod_reconciler.domain.volume import Volume
 
 type Json = dict[str, Any]
 
@@ -62,6 +63,13 @@ class Spec(View, frozen=True, kw_only=True, rename="camel"):
     active_deadline_seconds: float | None = None
     readiness_gates: tuple[ReadinessGate, ...] = ()
     runtime_class_name: str = ""
+    volumes: tuple[Volume, ...] = ()
+
+    def mounted_volumes(self) -> frozenset[str]:
+        """The names of the volumes that some container mounts."""
+        return frozenset(
+            mount.name for placed in self.placed() for mount in placed.container.volume_mounts
+        )
 
     def placed(self) -> Iterator[PlacedContainer]:
         """Every container with its role and its path: init, app, ephemeral ones, as they start."""

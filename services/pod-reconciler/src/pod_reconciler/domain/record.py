@@ -51,6 +51,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
 
     plan: PodPlan | None = None
     plan_digest: str = ""
+    blobs: Mapping[str, bytes] = {}
+    """The contents of the plan's volumes, by digest."""
     withheld: Mapping[str, str] = {}
     """The containers that the plan leaves out, with the reason."""
     plan_basis: object = None
@@ -94,7 +96,7 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         self.state = advance(self.state, event)
         self.changes += 1
 
-    def planned(self, plan: PodPlan) -> None:
-        """Take a plan as the one that the node should have."""
-        self.plan = plan
+    def planned(self, plan: PodPlan, blobs: Mapping[str, bytes]) -> None:
+        """Take a plan as the one that the node should have, with the contents that it names."""
+        self.plan, self.blobs = plan, blobs
         self.plan_digest = plan_digest(plan)
