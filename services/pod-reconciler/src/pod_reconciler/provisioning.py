@@ -47,22 +47,22 @@ class Provisioner:
             self._served.pop(uid, None)
             self._outdated.discard(uid)
             return 0.0
-        is_new = uid not in self._served
+        order = Order(
+            user=user,
+            pod=record.pod,
+            notify=lambda: self._outdate(uid),
+            anew=uid not in self._served,
+            is_static=record.is_static,
+        )
         generation = _generation(record)
         self._outdated.discard(uid)
-        self._view.on_material(
-            uid,
-            await self._supplies.gather(
-                Order(
-                    user=user,
-                    pod=record.pod,
-                    notify=lambda: self._outdate(uid),
-                    anew=is_new,
-                    is_static=record.is_static,
-                )
-            ),
-        )
+        try:
+            material = await self._supplies.gather(order)
+        except BaseException:
+            self._outdated.add(uid)
+            raise
         self._served[uid] = generation
+        self._view.on_material(uid, material)
         return 0.0
 
     def _outdate(self, uid: PodUid) -> None:
