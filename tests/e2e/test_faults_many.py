@@ -102,7 +102,8 @@ def test_random_deaths_cost_nothing(many: Scene, counting: CountingPods) -> None
     many.assert_recovered()
     jobs.assert_each_ran_once()
     counting.await_running()
-    before.assert_untouched()
+    # Registrar, bus and executor may be away at once, one after the other, and the Node with them.
+    before.assert_untouched(conditions=False)
 
 
 def test_leaders_frozen_at_any_moment_harm_nobody(

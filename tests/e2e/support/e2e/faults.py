@@ -137,7 +137,12 @@ class Baseline:
         assert self._counting.finished() == self.finished
         assert self._counting.phases() == self.phases
         if conditions:
-            assert self._counting.conditions() == self.conditions
+            flipped = {
+                name: sorted(set(held) ^ set(self.conditions[name]))
+                for name, held in self._counting.conditions().items()
+                if held != self.conditions[name]
+            }
+            assert not flipped, f"conditions have flipped: {flipped}"
         self._assert_lines_go_on()
 
     def assert_always_ready(self) -> None:
