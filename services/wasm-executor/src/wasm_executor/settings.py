@@ -36,6 +36,9 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """Certificates that are trusted beside the public ones."""
     local_image_root: Path | None = None
     """Where the files of `file:` images may lie; without it there are no such images."""
+    host_path_prefixes: tuple[Path, ...] = ()
+    """The folders of this machine that hostPath volumes may name, with all below them; none unless
+    set."""
     pulls_per_registry: Count = 5
     compile_jobs: Count = 2
     pull_stall_timeout_s: Seconds = 30.0

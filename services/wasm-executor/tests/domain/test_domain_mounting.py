@@ -65,7 +65,7 @@ def test_a_change_of_volumes_renews_them_under_a_running_container(clock: Clock)
     driver.tell(VolumesPrepared(attempt=1))
     driver.run()
     driver.tell(PlanArrived(plan=with_volumes(SCRATCH)))
-    assert driver.effects == [PrepareVolumes(attempt=2)]
+    assert driver.effects == [PrepareVolumes(attempt=2, renewal=True)]
     assert isinstance(driver.shown().state, Running)
 
 

@@ -24,6 +24,8 @@ from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.work import process_plan
+from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.volumes.volumes import Volumes
 
 C = ContainerName("c")
 MEMORY_CHECK_S = 0.02
@@ -111,6 +113,10 @@ class ExecRig:
                 await asyncio.sleep(0.005)
 
 
+async def _no_blobs(digest: str) -> bytes:
+    raise AssertionError(digest)
+
+
 @asynccontextmanager
 async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterator[ExecRig]:
     """Be the part of a supervisor that runs commands."""
@@ -129,7 +135,8 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         looking = tasks.create_task(memory.look_often(MEMORY_CHECK_S))
         node = RigNode(identity, tasks, supervisor.client, memory)
         words = LastWords(settings)
-        execs = Execs(node, words, sockets=False)
+        volumes = Volumes(settings.data_dir, settings.run_dir, _no_blobs)
+        execs = Execs(node, Worlds(words, volumes), sockets=False)
         yield ExecRig(keeper, supervisor, settings, memory, words, execs)
         for left in execs._live.values():
             left.kill()

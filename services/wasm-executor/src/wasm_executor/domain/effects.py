@@ -16,10 +16,12 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 class PrepareVolumes(Effect, frozen=True, kw_only=True):
     """Bring the pod's volumes to what its plan says; answered by `VolumesPrepared` or `..Failed`.
 
-    Only one is under way at a time; an older attempt's answer counts for nothing.
+    An older attempt's answer counts for nothing. A renewal changes contents alone: what has lost
+    its source stays as it is.
     """
 
     attempt: int
+    renewal: bool = False
 
 
 class PrepareImage(Effect, frozen=True, kw_only=True):

@@ -55,7 +55,7 @@ class Mounting:
         if self.state is Mounted.WANTED and not self._frame.starts_nothing:
             self._attempt += 1
             self.state = Mounted.UNDER_WAY
-            self._frame.want(PrepareVolumes(attempt=self._attempt))
+            self._frame.want(PrepareVolumes(attempt=self._attempt, renewal=self.complete))
 
     def prepared(self, news: VolumesPrepared) -> None:
         if news.attempt == self._attempt:

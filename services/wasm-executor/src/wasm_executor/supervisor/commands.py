@@ -12,7 +12,6 @@ import structlog
 from contract.digests import plan_digest
 from contract.errors import CommandError
 from contract.ids import NodeName
-from contract.messages.blob import BlobRead
 from contract.messages.form import Done, Incarnation, Term
 from contract.messages.node import NodePing, NodePong
 from contract.messages.pod import PodAck, PodApply, PodForget, PodPlan
@@ -31,8 +30,6 @@ from wasm_executor.supervisor.roster import Roster
 
 log = structlog.get_logger()
 
-MAX_PLAN_BYTES: Final = 32 * 1024 * 1024
-"""What ConfigMaps may sum up to, and then some."""
 _plan_decoder: Final = msgspec.json.Decoder(PodPlan)
 
 
@@ -150,14 +147,8 @@ class Commands:
 
     async def _fetch(self, digest: str) -> PodPlan:
         """Read a plan that was too large for its command."""
-        content = bytearray()
         try:
-            while True:
-                read = BlobRead(digest=digest, offset=len(content))
-                chunk = await self._bus.request(self._node.reporter.node, read, stream=True)
-                content += chunk.data
-                if not chunk.data or len(content) >= min(chunk.total_bytes, MAX_PLAN_BYTES):
-                    break
+            content = await self._node.blobs.read(digest)
         except (BusUnavailableError, CommandError) as error:
             raise CommandError(503, f"the plan cannot be read: {error}") from error
         try:

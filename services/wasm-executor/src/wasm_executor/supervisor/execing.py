@@ -26,10 +26,10 @@ from wasm_executor.keeper.errors import ContainerInUseError, KeeperError, SpawnF
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec, is_exec
 from wasm_executor.supervisor.capturing import Capture
 from wasm_executor.supervisor.identity import Identity
-from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.memory import MemoryWatch, Watched
 from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
 from wasm_executor.supervisor.work import process_plan
+from wasm_executor.supervisor.worlds import Worlds
 
 log = structlog.get_logger()
 
@@ -94,10 +94,10 @@ class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
 class Execs:
     """All of this executor."""
 
-    def __init__(self, node: ExecutingNode, last_words: LastWords, *, sockets: bool) -> None:
+    def __init__(self, node: ExecutingNode, worlds: Worlds, *, sockets: bool) -> None:
         self._node = node
         self._sockets = sockets
-        self._last_words = last_words
+        self._worlds = worlds
         self._numbers = itertools.count(_first_number(node.identity))
         self._live: dict[str, _Exec] = {}
 
@@ -158,7 +158,7 @@ class Execs:
         plan = msgspec.structs.replace(
             process_plan(target.plan, target.container, target.image, sockets=self._sockets),
             args=tuple(command),
-            preopens=self._last_words.preopens(uid, target.container, target.run),
+            preopens=self._worlds.find(target.plan, target.container, target.run),
         )
         spec = SpawnSpec(key=f"{uid}/{name}{EXEC_SUFFIX}/{next(self._numbers)}")
         one = self._live[spec.key] = _Exec(self._node, spec, plan, stdio)

@@ -122,7 +122,7 @@ class Grant:
         self._keep(self._node.identity.incarnation)
         log.info("node.granted", node=self._name)
         await resume()
-        self._node.reporter.speak(self._bus)
+        self._node.speak(self._bus)
         await self._serve()
         for task in self._roster:
             await task.say_all()
@@ -181,7 +181,7 @@ class Grant:
 
     async def _revoked(self, _node: NodeName, command: NodeRevoke) -> Done:
         if command.holder != self._node.identity.incarnation:
-            self._node.reporter.keep_silent()
+            self._node.keep_silent()
             self._node.tasks.create_task(self._obey(command), name="revoked")
         return Done()
 
@@ -201,7 +201,7 @@ class Grant:
         if self.held or self._node.standing.granted is not None or len(self._roster) > 0:
             log.warning("node.lost", node=self._name, holder=holder.executor_id)
         self.held = False
-        self._node.reporter.keep_silent()
+        self._node.keep_silent()
         await self._unsubscribe()
         self._keep(None)
         self._node.drop_stored_plans()
@@ -212,7 +212,7 @@ class Grant:
         self._stopping = True
         async with self._turn:
             held, self.held = self.held, False
-            self._node.reporter.keep_silent()
+            self._node.keep_silent()
             await self._unsubscribe()
             await self._roster.halt(drop=False)
         if not held:

@@ -23,6 +23,7 @@ from wasm_executor.domain.effects import (
     ForgetRun,
     PlaceDrainFile,
     PrepareImage,
+    PrepareVolumes,
     RunHook,
     RunProbe,
     SignalRun,
@@ -41,7 +42,7 @@ from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, pod_log_folder
 from wasm_executor.supervisor.starting import RunStart
-from wasm_executor.supervisor.work import Tell, broken, image_of_run, prepare_image
+from wasm_executor.supervisor.work import Tell, broken, have_volumes, image_of_run, prepare_image
 
 log = structlog.get_logger()
 
@@ -61,11 +62,12 @@ class Hands:
         self._images: dict[ContainerName, PreparedImage] = {}
         self._work: dict[ContainerName, asyncio.Task[None]] = {}
         self._starts: dict[ContainerName, RunStart] = {}
+        self._mounting: list[asyncio.Task[None]] = []
         self._checks = Checks(node, execs, pod, put, self._image_of)
 
     def drop_all(self) -> None:
         """Nobody waits for anything any more."""
-        for work in self._work.values():
+        for work in (*self._work.values(), *self._mounting):
             work.cancel()
         self._checks.drop_all()
 
@@ -81,13 +83,15 @@ class Hands:
                 await self._starts[effect.container].abandon()
             case AbandonRun():
                 await self._abandon(effect)
-            case RunProbe() | RunHook() | AbandonHook():
-                self._check(effect)
+            case PrepareVolumes() | RunProbe() | RunHook() | AbandonHook():
+                self._attend(effect)
             case SignalRun() | CloseStdin() | PlaceDrainFile() | ForgetRun():
                 await self._command_keeper(effect)
 
-    def _check(self, effect: RunProbe | RunHook | AbandonHook) -> None:
+    def _attend(self, effect: PrepareVolumes | RunProbe | RunHook | AbandonHook) -> None:
         match effect:
+            case PrepareVolumes():
+                self._prepare_volumes(effect)
             case RunProbe():
                 self._checks.probe(effect)
             case RunHook():
@@ -189,12 +193,23 @@ class Hands:
         """Hold nothing of a run that is over; what it said last is told by now."""
         self._node.memory.unwatch(key)
         self._checks.end(effect.container)
-        name = f"last-words-{key}"
-        self._node.tasks.create_task(self._drop_last_words(effect), name=name)
+        name = f"drop-world-{key}"
+        self._node.tasks.create_task(self._drop_world(effect), name=name)
 
-    async def _drop_last_words(self, effect: ForgetRun) -> None:
+    async def _drop_world(self, effect: ForgetRun) -> None:
         uid, drop = self._pod.plan.uid, self._node.last_words.drop_run
         await asyncio.to_thread(drop, uid, effect.container, effect.run)
+        if self._plan_of(effect.container).mounts:
+            await self._node.volumes.drop_run(uid, effect.container, effect.run)
+
+    def _prepare_volumes(self, want: PrepareVolumes) -> None:
+        """Bring the volumes to the plan in force; a task is over soon, so the last two are kept."""
+        name = f"volumes-{self._pod.plan.uid}"
+        task = self._node.tasks.create_task(self._have_volumes(want), name=name)
+        self._mounting = [*self._mounting[-1:], task]
+
+    async def _have_volumes(self, want: PrepareVolumes) -> None:
+        self._put(await have_volumes(self._node.volumes, self._pod.plan, want))
 
     async def _image_of(self, container: ContainerName) -> PreparedImage:
         """Return what a container's current run is made of."""

@@ -5,6 +5,7 @@ import os
 
 import structlog
 
+from servicekit.bus import Bus
 from wasm_executor.checking.sockets import SocketHolders
 from wasm_executor.domain.backoff import BackOffRules
 from wasm_executor.domain.frame import Rules
@@ -12,6 +13,7 @@ from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.images.puller import ImageService
 from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor.blobs import Blobs
 from wasm_executor.supervisor.checkpoints import Checkpoint
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.lastwords import LastWords
@@ -19,6 +21,8 @@ from wasm_executor.supervisor.logreaders import LogReaders
 from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.plans import PlanStore, Standing
 from wasm_executor.supervisor.reporting import Reporter
+from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.volumes.volumes import Volumes
 
 log = structlog.get_logger()
 
@@ -47,9 +51,23 @@ class Node:
         self.log_readers = LogReaders()
         self.memory = MemoryWatch(os.getppid())
         self.last_words = LastWords(settings)
+        self.blobs = Blobs(reporter.node)
+        self.volumes = Volumes(
+            settings.data_dir, settings.run_dir, self.blobs.content, settings.host_path_prefixes
+        )
+        self.worlds = Worlds(self.last_words, self.volumes)
         self.socket_holders = SocketHolders()
         self.rules = rules_of(settings)
         self.standing = self.plans.load_standing()
+
+    def speak(self, bus: Bus) -> None:
+        """The node is ours: say what there is, and read what is asked for."""
+        self.reporter.speak(bus)
+        self.blobs.open(bus)
+
+    def keep_silent(self) -> None:
+        self.reporter.keep_silent()
+        self.blobs.close()
 
     def keep_standing(self, standing: Standing) -> None:
         """Remember it, for a supervisor after this one too.

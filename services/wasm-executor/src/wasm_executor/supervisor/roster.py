@@ -44,7 +44,7 @@ class Roster:
         self._node = node
         self._pods: dict[PodUid, PodTask] = {}
         self._planless = Planless(node)
-        self._execs = Execs(node, node.last_words, sockets=node.settings.guest_sockets)
+        self._execs = Execs(node, node.worlds, sockets=node.settings.guest_sockets)
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
@@ -126,6 +126,7 @@ class Roster:
                 self._planless.take(uid, present)
             else:
                 await self._end_strays(uid, present)
+        await self._node.volumes.drop_others({*self._pods, *self._node.checkpoint.records})
         self._adopted = True
         for exit_ in self._early:
             await self._hear(exit_)
@@ -178,6 +179,7 @@ class Roster:
             folder = pod_log_folder(node.settings.log_root, record)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         await asyncio.to_thread(node.last_words.drop, uid)
+        await node.volumes.drop(uid)
         log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:

@@ -30,7 +30,8 @@ from wasm_executor.keeper.protocol import SpawnSpec
 from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, log_path
-from wasm_executor.supervisor.work import not_created, process_plan
+from wasm_executor.supervisor.work import misconfigured, not_created, process_plan
+from wasm_executor.volumes.errors import ContainerMountError
 
 log = structlog.get_logger()
 
@@ -56,10 +57,8 @@ class RunStart:
         self._image = image
         self._on_pid = on_pid
         settings = node.settings
-        process = process_plan(plan, container, image, sockets=settings.guest_sockets)
-        # Its execs see the same folders; see `Execs`.
-        last_words = node.last_words.prepare(plan.uid, container, want.run)
-        self._process = msgspec.structs.replace(process, preopens=last_words)
+        self._plan = plan
+        self._process = process_plan(plan, container, image, sockets=settings.guest_sockets)
         self._spec = SpawnSpec(
             key=str(RunKey(plan.uid, container.name, want.run)),
             log_path=str(log_path(settings.log_root, plan, container.name, want.run)),
@@ -74,7 +73,10 @@ class RunStart:
         """Spawn the container and return what came of it."""
         name, began = self._container.name, time.monotonic()
         try:
+            await self._make_world()
             spawned = await self._spawn_patiently()
+        except ContainerMountError as error:
+            return misconfigured(name, self._want.attempt, error.message)
         except StartFailedError as error:
             return await self._refused(error)
         except KeeperError as error:
@@ -93,6 +95,11 @@ class RunStart:
         if not self._decided:
             log.info("start.abandoned", key=self._spec.key)
             await self._kill()
+
+    async def _make_world(self) -> None:
+        worlds, run = self._node.worlds, self._want.run
+        preopens = await worlds.make(self._plan, self._container, run)
+        self._process = msgspec.structs.replace(self._process, preopens=preopens)
 
     async def _kill(self) -> None:
         with suppress(UnknownContainerError):

@@ -8,20 +8,26 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+import structlog
+
 from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, PodPlan
 from contract.messages.pull import PullPolicy
 from contract.messages.report import Occurrence
 from wasm_executor.container.plan import Artifact, ArtifactKind, ProcessPlan
-from wasm_executor.domain.container import Container
-from wasm_executor.domain.effects import PrepareImage
-from wasm_executor.domain.inputs import Input, PreparationFailed
+from wasm_executor.domain.container import CONFIG_ERROR, Container
+from wasm_executor.domain.effects import PrepareImage, PrepareVolumes
+from wasm_executor.domain.inputs import Input, PreparationFailed, VolumesFailed, VolumesPrepared
 from wasm_executor.images.errors import ImageError, ImagePullError
 from wasm_executor.images.localfile import PREFIX
 from wasm_executor.images.policy import ImageEvent, back_off_message
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
+from wasm_executor.volumes.errors import MountError
+from wasm_executor.volumes.volumes import Volumes
+
+log = structlog.get_logger()
 
 CREATE_ERROR: Final = "CreateContainerError"
 DEFAULT_RUNTIME: Final = "wasi"
@@ -57,6 +63,18 @@ async def prepare_image(node: Node, want: PrepareImage, tell: Tell) -> PreparedI
         )
 
 
+async def have_volumes(volumes: Volumes, plan: PodPlan, want: PrepareVolumes) -> Input:
+    """Return the news that a pod's volumes are as planned, or that one cannot be."""
+    try:
+        await (volumes.update(plan) if want.renewal else volumes.prepare(plan))
+    except MountError as error:
+        return VolumesFailed(attempt=want.attempt, message=error.message)
+    except Exception as error:  # a failure of this program: the pod waits and tries again
+        log.exception("volumes.broke", pod_uid=plan.uid)
+        return VolumesFailed(attempt=want.attempt, message=f"internal error: {error!r}")
+    return VolumesPrepared(attempt=want.attempt)
+
+
 async def image_of_run(node: Node, container: Container) -> PreparedImage:
     """Return what a run that was taken over is made of; raises `ImageError` where it is gone."""
     images = await asyncio.shield(node.images)
@@ -89,6 +107,13 @@ def program_name(image: str) -> str:
 def not_created(container: ContainerName, attempt: int, message: str) -> PreparationFailed:
     return PreparationFailed(
         container=container, attempt=attempt, reason=CREATE_ERROR, message=message
+    )
+
+
+def misconfigured(container: ContainerName, attempt: int, message: str) -> PreparationFailed:
+    """Return the news that the container cannot have its world as its plan wants it."""
+    return PreparationFailed(
+        container=container, attempt=attempt, reason=CONFIG_ERROR, message=message
     )
 
 
