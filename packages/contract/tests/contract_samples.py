@@ -23,6 +23,7 @@ from contract.messages.node import (
     NodeRevoke,
     ServerAnnounced,
 )
+from contract.messages.naming import Dns, DnsBase, DnsConfig, HostAlias, Naming
 from contract.messages.pod import (
     ContainerPlan,
     ContainerRole,
@@ -166,6 +167,20 @@ PLAN = PodPlan(
             name="model", source=ImageVolume(image="registry/model:1", pull_policy=PullPolicy.NEVER)
         ),
         VolumePlan(name="late", missing='configmap "late" not found'),
+    ),
+    naming=Naming(
+        hostname="hello",
+        domain="apps.default.svc.cluster.local",
+        hostname_is_full=True,
+        hosts_of_node=True,
+        aliases=(HostAlias(ip="10.1.2.3", hostnames=("foo.local", "bar.local")),),
+        dns=Dns(
+            base=DnsBase.CLUSTER,
+            cluster=DnsConfig(
+                nameservers=("10.96.0.10",), searches=("svc.cluster.local",), options=("ndots:5",)
+            ),
+            added=DnsConfig(nameservers=("1.2.3.4",), searches=("ns1.test",), options=("edns0",)),
+        ),
     ),
     deletion=Deletion(requested_at=LATER, grace_s=2.0),
 )

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from contract.errors import UnknownSubjectError
 from contract.ids import NodeName, id_token, node_of_token, node_token
-from contract.messages import blob, log, node, pod, report
+from contract.messages import blob, log, node, pod, report, stream
 from contract.messages.form import Command, Done, Event, Message
 
 PREFIX: Final = "wasmlet.v1"
@@ -58,6 +58,12 @@ ROUTES: Final[dict[type[Message], Route]] = {
     report.PodHappened: Route("pod", "happened", _EXE, _REC, has_id=True),
     log.LogOpen: Route("log", "open", _LOG, _EXE, reply=log.LogOpened),
     log.LogRead: Route("log", "read", _LOG, _EXE, reply=log.LogChunk),
+    stream.ExecOpen: Route("exec", "open", _LOG, _EXE, reply=stream.StreamOpened),
+    stream.AttachOpen: Route("attach", "open", _LOG, _EXE, reply=stream.StreamOpened),
+    stream.ForwardOpen: Route("forward", "open", _LOG, _EXE, reply=stream.StreamOpened),
+    stream.StreamRead: Route("stream", "read", _LOG, _EXE, reply=stream.StreamChunk),
+    stream.StreamWrite: Route("stream", "write", _LOG, _EXE, reply=stream.StreamTaken),
+    stream.StreamClose: Route("stream", "close", _LOG, _EXE, reply=Done),
     blob.BlobRead: Route("blob", "read", _EXE, _REC, has_id=True, reply=blob.BlobChunk),
 }
 

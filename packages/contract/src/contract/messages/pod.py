@@ -8,6 +8,7 @@ import msgspec
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import Command, Done, Incarnation, Message, Term
 from contract.messages.health import Hook, Probe
+from contract.messages.naming import Naming
 from contract.messages.pull import PullPolicy
 from contract.messages.report import ContainerReport
 from contract.messages.volume import Mount, VolumePlan
@@ -129,6 +130,8 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     containers: tuple[ContainerPlan, ...]
     """Init containers in their order first, then app containers, then ephemeral ones."""
     volumes: tuple[VolumePlan, ...] = ()
+    naming: Naming | None = None
+    """None where an older reconciler planned: then nothing is shown in `/etc`."""
     deletion: Deletion | None = None
 
 
