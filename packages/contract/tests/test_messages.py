@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from contract_samples import AT, DIGEST, LATER, LIFE, PLAN, SAMPLES, TERM, UID
+from stream_samples import STREAM_SAMPLES
 
 from contract.codec import decode, encode
 from contract.digests import inventory_digest, plan_digest
@@ -15,13 +16,14 @@ from contract.messages.report import InventoryEntry
 from contract.subjects import ROUTES
 
 GOLDEN = Path(__file__).parent / "golden"
+ALL = (*SAMPLES, *STREAM_SAMPLES)
 
 
 def kind_of(message: Message) -> str:
     return str(msgspec.json.decode(encode(message))["kind"])
 
 
-@pytest.mark.parametrize("message", SAMPLES, ids=kind_of)
+@pytest.mark.parametrize("message", ALL, ids=kind_of)
 def test_a_message_has_its_golden_bytes(message: Message) -> None:
     golden = (GOLDEN / f"{kind_of(message)}.json").read_bytes()
     assert msgspec.json.format(encode(message), indent=2) + b"\n" == golden
@@ -32,8 +34,8 @@ def test_a_message_has_its_golden_bytes(message: Message) -> None:
 
 def test_every_message_of_the_table_has_a_sample_and_every_golden_a_message() -> None:
     spoken = set(ROUTES) | {route.reply for route in ROUTES.values() if route.reply}
-    assert {type(message) for message in SAMPLES} == spoken
-    assert {file.stem for file in GOLDEN.iterdir()} == {kind_of(m) for m in SAMPLES}
+    assert {type(message) for message in ALL} == spoken
+    assert {file.stem for file in GOLDEN.iterdir()} == {kind_of(m) for m in ALL}
 
 
 def test_an_unknown_field_is_skipped_and_a_wrong_type_refused() -> None:
