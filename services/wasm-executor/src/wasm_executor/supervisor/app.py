@@ -85,6 +85,7 @@ class Supervisor:
         settings, node = self._settings, self._node
         self._tasks.create_task(self._stop_on_signal(), name="signals")
         self._tasks.create_task(self._open_images(), name="images")
+        await self._roster.end_execs()
         if node.standing.granted == node.identity.incarnation:
             await self._adopt()
         metrics.RUNNING_PODS.set_function(self._roster.running)

@@ -100,6 +100,8 @@ class Execs:
         self._worlds = worlds
         self._numbers = itertools.count(_first_number(node.identity))
         self._live: dict[str, _Exec] = {}
+        self._left_over: set[str] = set()
+        """Of earlier supervisors, and being seen to."""
 
     async def output_of(
         self, target: ExecTarget, command: Sequence[str], timeout_s: float | None
@@ -142,14 +144,16 @@ class Execs:
     def clear(self, table: Iterable[ContainerProcess]) -> list[ContainerProcess]:
         """End what a supervisor before this one ran; return the rows that are no execs.
 
-        Nobody waits for these any more. They leave the keeper's table when they are dead.
+        Nobody waits for these any more, whoever holds the node name. They leave the keeper's table
+        when they are dead.
         """
         runs = []
         for row in table:
             if not is_exec(row.key):
                 runs.append(row)
-            elif row.key not in self._live:
+            elif row.key not in self._live and row.key not in self._left_over:
                 log.info("exec.left_over", key=row.key, alive=row.exit is None)
+                self._left_over.add(row.key)
                 self._node.tasks.create_task(self._bury(row.key), name=f"exec-{row.key}")
         return runs
 

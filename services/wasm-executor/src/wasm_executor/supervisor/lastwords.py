@@ -13,6 +13,7 @@ nothing, except by its log.
 import os
 import posixpath
 import stat
+from collections.abc import Collection
 from contextlib import suppress
 from typing import Final, NamedTuple
 
@@ -127,6 +128,14 @@ class LastWords:
         with suppress(OSError), os.scandir(self._root) as folders:
             for each in folders:
                 if each.name.startswith(f"{uid}."):
+                    self._remover.remove(each.path)
+
+    def drop_others(self, known: Collection[PodUid]) -> None:
+        """Remove what pods left that nobody knows any more; for a supervisor that starts."""
+        with suppress(OSError), os.scandir(self._root) as folders:
+            for each in folders:
+                uid, _, run = each.name.partition(".")
+                if uid and run and uid not in known:
                     self._remover.remove(each.path)
 
     def _folder(self, uid: PodUid, container: ContainerName, run: int) -> str:

@@ -111,6 +111,10 @@ class Roster:
         if strays:
             self._node.tasks.create_task(self._end_strays(uid, strays), name=f"strays-{uid}")
 
+    async def end_execs(self) -> None:
+        """End the commands that a supervisor before this one ran; it needs no grant for that."""
+        self._execs.clear(await self._node.keeper.containers())
+
     async def adopt(self, stored: Iterable[StoredPlan], table: Iterable[ContainerProcess]) -> None:
         """Go on with what a supervisor before this one had, and end what belongs to nobody."""
         runs: dict[PodUid, list[Present]] = {}
@@ -126,7 +130,9 @@ class Roster:
                 self._planless.take(uid, present)
             else:
                 await self._end_strays(uid, present)
-        await self._node.volumes.drop_others({*self._pods, *self._node.checkpoint.records})
+        known = {*self._pods, *self._node.checkpoint.records}
+        await self._node.volumes.drop_others(known)
+        await asyncio.to_thread(self._node.last_words.drop_others, known)
         self._adopted = True
         for exit_ in self._early:
             await self._hear(exit_)
@@ -171,15 +177,16 @@ class Roster:
         await self._planless.end(self._planless.uids(), grace_s)
 
     async def _drop(self, uid: PodUid) -> None:
+        """Remove a pod's traces, its record last: a supervisor that dies here lists it again."""
         node = self._node
         record = node.checkpoint.records.get(uid)
         node.plans.drop(uid)
-        node.checkpoint.drop(uid)
         if record is not None:
             folder = pod_log_folder(node.settings.log_root, record)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
         await asyncio.to_thread(node.last_words.drop, uid)
         await node.volumes.drop(uid)
+        node.checkpoint.drop(uid)
         log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:
