@@ -6,6 +6,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from executor_rig import Rig, executor_rig, kill_keeper, kill_supervisor
 
 from contract.messages.pod import Drain, PodPlan
@@ -168,6 +169,25 @@ async def test_a_host_that_shuts_down_drains_by_sigpwr(tmp_path: Path) -> None:
         os.kill(rig.executor.pid, signal.SIGPWR)
         assert await sentence(rig, plan) == TERMINATED
         await shutting_down(rig)
+
+
+@pytest.mark.parametrize("starting", [True, False])
+async def test_a_host_that_shuts_down_while_the_supervisor_starts_drains_all_the_same(
+    tmp_path: Path, *, starting: bool
+) -> None:
+    async with executor_rig(tmp_path, SHUTDOWN_GRACE_S="3") as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        first = rig.executor.supervisor_pid()
+        assert first is not None
+        os.kill(first, signal.SIGKILL)
+        if starting:
+            await rig.peer.until(lambda: rig.executor.supervisor_pid() not in {first, None})
+        os.kill(rig.executor.pid, signal.SIGPWR)
+        assert await sentence(rig, plan) == TERMINATED
+        await shutting_down(rig)
+        assert rig.peer.beats[-1].epoch == 2
 
 
 async def test_a_drain_needs_no_bus_and_is_told_when_it_is_back(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ class Keeper:
         self._starting: set[str] = set()
         self._stopping = False
         self._finishing = False
+        self._power_fails = False
         self._exit_code = 0
 
     def run(self) -> int:
@@ -110,11 +111,14 @@ class Keeper:
                 *("--start-count", str(self._identity.start_count)),
                 *("--epoch", str(self._epoch)),
             )
-            pid = spawn_bound(arguments, self._environ, theirs.fileno())
+            held = (signal.SIGPWR,)
+            pid = spawn_bound(arguments, self._environ, theirs.fileno(), held)
         if self._link is not None:
             self._link.close()
         self._link = SupervisorLink(self._loop, ours, self._handle, self._spawner.drop_waiting)
         emit("supervisor.started", pid=pid, epoch=self._epoch)
+        if self._power_fails:
+            os.kill(pid, signal.SIGPWR)
         return pid
 
     def _stop(self) -> None:
@@ -125,7 +129,8 @@ class Keeper:
             self._finish()
 
     def _pass_on_power_failure(self) -> None:
-        """Let the supervisor end the pods: the host shuts down."""
+        """Let the supervisor end the pods: the host shuts down. Those after it hear it too."""
+        self._power_fails = True
         if self._supervisor.pid is not None:
             os.kill(self._supervisor.pid, signal.SIGPWR)
 

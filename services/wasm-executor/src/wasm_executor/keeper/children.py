@@ -7,7 +7,7 @@ enough for a fork to be cheap.
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, NoReturn
 
 from wasm_executor.keeper.descriptors import close_all_but
@@ -75,12 +75,23 @@ class Service:
             os.kill(self.pid, signum)
 
 
-def spawn_bound(argv: Sequence[str], environ: Mapping[str, str], inherited_fd: int) -> int:
-    """Start a program that dies with this process; it inherits stdio and one descriptor."""
-    parent = os.getpid()
-    pid = os.fork()
-    if pid == 0:
-        _become(argv, environ, inherited_fd, parent)
+def spawn_bound(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    inherited_fd: int,
+    held: Collection[int] = (),
+) -> int:
+    """Start a program that dies with this process; it inherits stdio and one descriptor.
+
+    `held` are signals that wait until it takes them, where they would end it while it starts.
+    """
+    parent, before = os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, held)
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _become(argv, environ, inherited_fd, parent)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     return pid
 
 

@@ -80,9 +80,13 @@ async def drain(shutdown: Shutdown, period_s: float, say: Say) -> None:
 
 
 async def drain_on_power_failure(shutdown: Shutdown, period_s: float) -> NoReturn:
-    """Shut the node down when the host says that it does: SIGPWR, by way of the keeper."""
+    """Shut the node down when the host says that it does: SIGPWR, by way of the keeper.
+
+    What arrived before this was held back: it would have ended this process.
+    """
     arrived = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGPWR, arrived.set)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGPWR,))
     while True:
         await arrived.wait()
         arrived.clear()
