@@ -234,3 +234,58 @@ async def test_a_pod_that_is_deleted_while_its_objects_are_read_goes_all_the_sam
         api.create(pod_with("p", color(kind)))
         api.delete("p", grace_s=5)
         await until(lambda: executor.deletion_of("u-p") if executor.plans else None)
+
+
+async def test_an_immutable_object_is_read_once_for_all_who_use_it(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    api.objects.put(config_map("settings", {"color": "blue"}, immutable=True))
+    api.objects.put(config_map("beacon", {"color": "x"}))
+    async with reconciler(objects_period_s=0.1):
+        await registrar.grant()
+        api.create(pod_with("p", color()))
+        api.create(pod_with("beacon", color(name="beacon")))
+        await until(lambda: value_on(executor, "p") == "blue")
+        await until(lambda: api.objects.reads_of("beacon") > 3)
+        api.create(pod_with("q", color()))
+        await until(lambda: value_on(executor, "q") == "blue")
+        assert api.objects.reads_of("settings") == 1
+
+
+async def test_a_read_that_hangs_holds_up_nobody_else(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    api.objects.put(config_map("settings", {"color": "blue"}))
+    api.objects.put(config_map("hangs", {"color": "x"}))
+    async with reconciler(objects_period_s=0.2):
+        await registrar.grant()
+        api.create(pod_with("p", color()))
+        api.create(pod_with("q", color(name="hangs")))
+        await until(lambda: value_on(executor, "q") == "x")
+        api.objects.stalled.add("hangs")
+        reads = api.objects.reads_of("hangs")
+        await until(lambda: api.objects.reads_of("hangs") > reads)
+        api.objects.put(config_map("settings", {"color": "green"}))
+        await until(lambda: value_on(executor, "p") == "green", timeout_s=2)
+
+
+@pytest.mark.parametrize("code", [429, 500])
+async def test_a_server_that_is_ill_for_one_object_is_told_in_a_kubelets_words(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler, code: int
+) -> None:
+    def fail(request: web.Request) -> web.Response | None:
+        ill = request.path.endswith("/configmaps/ill")
+        return failure(code, "TooManyRequests", "later") if ill else None
+
+    api.gate = fail
+    api.objects.put(config_map("ill", {"color": "blue"}))
+    api.objects.put(config_map("settings", {"color": "blue"}))
+    async with reconciler(objects_retry_s=0.1):
+        await registrar.grant()
+        api.create(pod_with("p", color(name="ill", optional=True)))
+        api.create(pod_with("q", color()))
+        await until(lambda: value_on(executor, "q") == "blue")
+        error = "failed to sync configmap cache: timed out waiting for the condition"
+        await until(lambda: getattr(plan_on(executor, "p"), "config_error", "") == error)
+        api.gate = lambda _: None
+        await until(lambda: value_on(executor, "p") == "blue")

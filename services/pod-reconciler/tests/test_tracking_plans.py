@@ -29,6 +29,8 @@ from pod_reconciler.domain.duties import (
     command_due,
 )
 from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.material import Material
+from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
 
 
@@ -209,3 +211,38 @@ def test_a_refused_pod_is_removed_only_if_the_inventory_lacks_it() -> None:
 
 
 # Reports and their numbers.
+
+
+# What is kept.
+
+
+def kept_of(record: PodRecord) -> tuple[object, ...]:
+    return record.plan, record.material, record.plan_basis, record.blobs
+
+
+def test_of_a_pod_that_has_ended_nothing_is_kept_that_a_secret_could_lie_in() -> None:
+    view = live_view()
+    record = see(view, pod_json())
+    view.on_material(record.uid, Material(services={"A": "secret"}))
+    assert record.plan is not None
+    acked(view, record)
+    view.on_report(report_of("u-1", container(ended(0)), stopped=True), 0)
+    see(view, pod_json(version=2) | {"status": {"phase": "Succeeded"}})
+    assert record.state is PodState.ENDED
+    assert kept_of(record) == (None, None, None, {})
+    view.on_material(record.uid, Material(services={"A": "late"}))
+    assert record.material is None
+    see(view, deleted(pod_json(), version=3))
+    assert state_of(record) is PodState.STOPPED
+
+
+def test_a_deleted_pod_keeps_nothing_once_it_is_stopped() -> None:
+    view = live_view()
+    record = see(view, pod_json())
+    view.on_material(record.uid, Material(services={"A": "secret"}))
+    acked(view, record)
+    see(view, deleted(pod_json()))
+    assert record.plan is not None
+    view.on_report(report_of("u-1", container(ended(0)), stopped=True), 0)
+    assert state_of(record) is PodState.STOPPED
+    assert kept_of(record) == (None, None, None, {})

@@ -2,7 +2,8 @@
 
 Never listed or watched: that would need the right to read every Secret there is. An object is read
 for a new pod at once, then again every period as long as some pod uses it, and nobody keeps it
-afterwards. At most one read of an object is under way; users hear of a change.
+afterwards. At most one read of an object is under way, and none that hangs holds up another's;
+users hear of a change. What is immutable is read once for all that use it, as a kubelet does.
 """
 
 import asyncio
@@ -57,14 +58,25 @@ class _Entry:
         self.users: dict[Hashable, Notify] = {}
         self.reading = asyncio.Lock()
 
+    def is_good(self, since_s: float) -> bool:
+        """Whether what is known was asked for late enough."""
+        return self.is_final or (self.value is not None and self.asked_at_s >= since_s)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it never changes."""
+        return isinstance(self.value, Content) and self.value.is_immutable
+
 
 class _ConfigMap(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     data: dict[str, str] | None = None
     binary_data: dict[str, bytes] | None = None
+    immutable: bool | None = None
 
 
 class _Secret(msgspec.Struct, frozen=True, kw_only=True):
     data: dict[str, bytes] | None = None
+    immutable: bool | None = None
 
 
 _CONFIG_MAPS: Final = msgspec.json.Decoder(_ConfigMap)
@@ -102,7 +114,7 @@ class ObjectCache:
         """The object as it is, or as it was at the earliest at `since_s` on the monotonic clock."""
         entry = self._entries.get(key) or _Entry()
         async with entry.reading:
-            if entry.value is None or entry.asked_at_s < since_s:
+            if not entry.is_good(since_s):
                 await self._renew(key, entry)
         assert entry.value is not None, "a reading leaves a value"
         return entry.value
@@ -111,12 +123,13 @@ class ObjectCache:
         """Read again what is in use and old, until cancelled."""
         freshness = self._freshness
         tick_s = min(freshness.period_s, freshness.retry_s) / _TICKS
-        while True:
-            await asyncio.sleep(tick_s)
-            now_s = time.monotonic()
-            async with asyncio.TaskGroup() as tasks:
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                await asyncio.sleep(tick_s)
+                now_s = time.monotonic()
                 for key, entry in tuple(self._entries.items()):
-                    if entry.value is not None and entry.due_s <= now_s:
+                    is_due = entry.due_s <= now_s and not entry.is_final
+                    if entry.value is not None and is_due and not entry.reading.locked():
                         name = f"object-{key.key.kind}-{key.namespace}-{key.key.name}"
                         tasks.create_task(self.read(key, now_s), name=name)
 
@@ -170,7 +183,8 @@ class ObjectCache:
 def content_of(kind: Kind, body: bytes) -> Content:
     """What an object's JSON holds; raises `msgspec.DecodeError`."""
     if kind is Kind.SECRET:
-        return Content(data=_SECRETS.decode(body).data or {})
+        secret = _SECRETS.decode(body)
+        return Content(data=secret.data or {}, is_immutable=bool(secret.immutable))
     read = _CONFIG_MAPS.decode(body)
     data = {key: value.encode() for key, value in (read.data or {}).items()}
-    return Content(data=data, binary=read.binary_data or {})
+    return Content(data=data, binary=read.binary_data or {}, is_immutable=bool(read.immutable))

@@ -1,15 +1,12 @@
 """Bringing each pod of a node what the API holds for it, and again whenever that changes."""
 
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from contract.ids import NodeName, PodUid
-from pod_reconciler.domain.lifecycle import PodState
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
 from pod_reconciler.supplies import Order, Supplies
-
-_WANTING: Final = frozenset({PodState.SEEN, PodState.ADMITTED, PodState.DELETING})
 
 
 class _User(NamedTuple):
@@ -71,8 +68,7 @@ class Provisioner:
 
     def _wanting(self, uid: PodUid) -> PodRecord | None:
         record = self._view.records.get(uid)
-        wants = record is not None and record.pod is not None and record.state in _WANTING
-        return record if wants else None
+        return record if record is not None and record.wants_material else None
 
 
 def _generation(record: PodRecord) -> int:

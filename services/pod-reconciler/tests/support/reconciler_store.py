@@ -46,6 +46,8 @@ class StoredObjects:
         self.named: dict[tuple[str, str], Json] = {}
         self.reads: list[str] = []
         """The paths of all reads by name."""
+        self.stalled: set[str] = set()
+        """The names whose reads are never answered."""
         self.services: list[Json] = []
         self.token_requests: list[Json] = []
         self.token_life_s = 3607.0
@@ -90,6 +92,8 @@ class StoredObjects:
     async def _get(self, request: web.Request) -> web.Response:
         self.reads.append(request.path)
         plural, name = request.match_info["plural"], request.match_info["name"]
+        if name in self.stalled:
+            await asyncio.Event().wait()
         obj = self.named.get((plural, name))
         if obj is None or obj["metadata"]["namespace"] != request.match_info.get("namespace"):
             message = f'{plural} "{name}" not found'

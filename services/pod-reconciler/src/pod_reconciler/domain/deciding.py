@@ -49,7 +49,8 @@ class Decider:
         try:
             self._consider(record, around, facts, known=known)
         except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above
-            self._refuse(record, UNEXPECTED, repr(error))
+            # Its text might quote what it was about, which may be a Secret's content.
+            self._refuse(record, UNEXPECTED, type(error).__name__)
             if record.state is PodState.SEEN and record.refusal is not None:
                 record.moved(PodEvent.REFUSED)
                 self._news.append(record)
@@ -114,7 +115,10 @@ class Decider:
     def _stop(self, record: PodRecord, around: Surroundings) -> None:
         """Somebody else ended the pod in the API; if its node still runs it, that has to end."""
         assert record.pod is not None
-        if record.report is None or record.report.stopped:
+        if record.report is None:
+            return
+        if record.report.stopped:
+            record.let_go()
             return
         if record.stop is None:
             grace_s = record.pod.spec.termination_grace_period_seconds
@@ -122,11 +126,12 @@ class Decider:
         self._plan(record, around)
 
     def _delete(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
-        if record.refusal is None:
+        if record.refusal is None and not record.is_stopping_done:
             self._plan(record, around)
             if not self.taken.counts(record.uid):
                 self.taken.take(record.uid, msgspec.json.decode(record.raw))
         never_ran = record.plan is None and not known
-        if never_ran or (record.report is not None and record.report.stopped):
+        if never_ran or record.is_stopping_done:
             record.moved(PodEvent.STOPPED)
+            record.let_go()
             self.taken.release(record.uid)

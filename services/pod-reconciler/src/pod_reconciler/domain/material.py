@@ -47,6 +47,8 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
 
     data: Mapping[str, bytes] = {}
     binary: Mapping[str, bytes] = {}
+    is_immutable: bool = False
+    """As long as somebody uses it, it is what it is."""
 
     def __repr__(self) -> str:
         return f"Content({len(self.data) + len(self.binary)} keys)"

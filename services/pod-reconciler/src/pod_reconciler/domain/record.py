@@ -20,6 +20,7 @@ from pod_reconciler.domain.pod import Pod
 
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown"})
 """Why a node that shuts down ends a pod, or does not take it."""
+_WANTING: Final = frozenset({PodState.SEEN, PodState.ADMITTED, PodState.DELETING})
 
 
 class PodRecord(msgspec.Struct, kw_only=True, eq=False):
@@ -87,8 +88,19 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
 
     @property
     def is_short_of_material(self) -> bool:
+    @property
+    def wants_material(self) -> bool:
+        """Whether what the API holds for it is to be read, and kept."""
+        return self.pod is not None and self.state in _WANTING and not self.is_stopping_done
+
+    @property
+    def is_stopping_done(self) -> bool:
+        """Whether nothing is left of a pod that is being deleted, so that no plan is needed."""
+        report = self.report
+        return self.state is PodState.DELETING and report is not None and report.stopped
+
         """Whether it cannot be decided about yet. What ended or went elsewhere needs nothing."""
-        is_open = self.state in (PodState.SEEN, PodState.DELETING)
+        is_open = self.state in (PodState.SEEN, PodState.DELETING) and not self.is_stopping_done
         return is_open and self.waits_for_material and self.material is None
 
     def moved(self, event: PodEvent) -> None:
@@ -100,3 +112,14 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         """Take a plan as the one that the node should have, with the contents that it names."""
         self.plan, self.blobs = plan, blobs
         self.plan_digest = plan_digest(plan)
+
+    def take_material(self, material: Material) -> bool:
+        """Take what was read for it; True if that is another than before."""
+        is_news = self.wants_material and not material.equals(self.material)
+        if is_news:
+            self.material = material
+        return is_news
+
+    def let_go(self) -> None:
+        """Keep no secret of a pod that has ended: neither its plan nor what that was made of."""
+        self.material, self.plan, self.plan_basis, self.blobs = None, None, None, {}

@@ -142,8 +142,7 @@ class NodeView:
     def on_material(self, uid: PodUid, material: Material) -> None:
         """What the API holds for a pod was read."""
         record = self.records.get(uid)
-        if record is not None and not material.equals(record.material):
-            record.material = material
+        if record is not None and record.take_material(material):
             self._consider(record)
 
     def on_object_gone(self, uid: PodUid, *, by_watch: bool) -> None:
@@ -153,6 +152,7 @@ class NodeView:
         record.in_watch &= not by_watch
         if record.state not in _AFTER_THE_OBJECT:
             record.moved(PodEvent.OBJECT_GONE)
+            record.let_go()
         self._decider.taken.release(uid)
         self._drop_if_done(record)
 
