@@ -51,6 +51,29 @@ async def test_writes_of_one_pod_never_overlap_and_only_the_newest_is_sent_after
         assert len(api.status_writes("p")) == 2
 
 
+async def test_a_write_whose_answer_was_lost_is_repeated_with_the_same_times(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler(write_backoff_s=1.2, write_backoff_max_s=1.2):
+        await started(api, registrar, executor)
+        api.mute, api.lost_answers = True, 1  # the watch lags
+        await executor.report("u-1", container(running(), ready=False))
+        await until(lambda: len(api.status_writes("p")) == 2)
+        first = times_of(api)
+        await until(lambda: len(api.status_writes("p")) == 3)
+        await until(lambda: api.lost_answers == 0)
+        assert times_of(api) == first
+
+        await executor.report("u-1", container(running(), ready=True))
+        await until(lambda: len(api.status_writes("p")) == 4)
+        assert times_of(api)["Ready"] > first["Ready"]
+
+
+def times_of(api: PodApi) -> dict[str, str]:
+    conditions = api.pod("p")["status"]["conditions"]
+    return {each["type"]: each["lastTransitionTime"] for each in conditions}
+
+
 async def test_a_write_that_is_refused_for_good_waits_for_the_next_report(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:

@@ -7,6 +7,7 @@ from contract.ids import PodUid
 from contract.staticstatus import StaticContainer
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import StatusWrite
+from pod_reconciler.domain.conditions import with_times_of
 from pod_reconciler.domain.duties import Hold, WriteDue, is_worth_writing, write_due
 from pod_reconciler.domain.outcome import container_outcomes
 from pod_reconciler.domain.pod import Json, Pod
@@ -49,12 +50,13 @@ class Writer:
     async def _write_status(self, record: PodRecord) -> None:
         pod, report, changes = record.pod, record.report, record.changes
         assert pod is not None
-        status = self._rendered(record, pod)
+        status = with_times_of(record.attempted, self._rendered(record, pod), pod.status)
         patch = status_patch(record.uid, pod.status, status, OWNERSHIP)
         if patch is None or not _is_worth_it(record, patch):
-            record.settled = changes
+            record.settled, record.attempted = changes, None
             return
         write = StatusWrite(pod=pod, status=status, patch=patch)
+        record.attempted = status
         try:
             async with self._links.write_slots:
                 with STATUS_WRITE_S.time():
@@ -66,10 +68,11 @@ class Writer:
         except WriteRefusedError as error:
             STATUS_WRITES.labels("refused").inc()
             log.error("status.refused", **_names(record), reason=str(error))  # noqa: TRY400 - one line says it
-            record.settled = changes
+            record.settled, record.attempted = changes, None
         else:
             STATUS_WRITES.labels("written").inc()
             log.info("status.written", **_names(record), **_told(version.pod))
+            record.attempted = None
             unchanged = record.pod is pod and record.report is report
             self._view.on_pod(version, self._links.clock(), by_watch=False)
             # The answer may carry a spec that the watch has not shown: that is still to be told.

@@ -71,6 +71,34 @@ def conditions_of(situation: Situation, now: datetime) -> list[Json]:
     return [*others.values(), *owned]
 
 
+def with_times_of(attempted: Json | None, rendered: Json, shown: Json) -> Json:
+    """Return a status with the times of an attempt to write it whose outcome nobody knows.
+
+    The API may show them already, where the watch lags. What changed back between the two attempts
+    was in neither.
+    """
+    if attempted is None:
+        return rendered
+    before = {each["type"]: each for each in shown.get("conditions") or ()}
+    told = {each["type"]: each for each in attempted.get("conditions") or ()}
+    status = dict(rendered)
+    if not shown.get("startTime") and "startTime" in attempted:
+        status["startTime"] = attempted["startTime"]
+    if "conditions" in rendered:
+        status["conditions"] = [
+            _with_time_of(told.get(each["type"]), each, before.get(each["type"]))
+            for each in rendered["conditions"]
+        ]
+    return status
+
+
+def _with_time_of(told: Json | None, condition: Json, before: Json | None) -> Json:
+    is_news = before is None or before["status"] != condition["status"]
+    if told is None or not is_news or told["status"] != condition["status"]:
+        return condition
+    return condition | {"lastTransitionTime": told["lastTransitionTime"]}
+
+
 def _owned(situation: Situation, others: Iterable[Json]) -> dict[str, Verdict]:
     containers_ready = _containers_ready(situation)
     ready_to_start, initialized = Verdict(not situation.stopped), _initialized(situation)

@@ -16,7 +16,7 @@ from contract.messages.report import PodReported
 from pod_reconciler.domain.admission import Refusal
 from pod_reconciler.domain.lifecycle import PodEvent, PodState, advance
 from pod_reconciler.domain.material import Material
-from pod_reconciler.domain.pod import Pod
+from pod_reconciler.domain.pod import Json, Pod
 
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown"})
 """Why a node that shuts down ends a pod, or does not take it."""
@@ -69,6 +69,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     changes: int = 0
     settled: int = -1
     """The change up to which the API's status is known to be right."""
+    attempted: Json | None = None
+    """The status of a write that may have been done or not: its times are true if it was."""
 
     @property
     def has_unwritten(self) -> bool:

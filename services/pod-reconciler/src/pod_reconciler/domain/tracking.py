@@ -21,7 +21,7 @@ from pod_reconciler.domain.material import Material
 from pod_reconciler.domain.numbering import Ledger
 from pod_reconciler.domain.pod import Pod, is_known
 from pod_reconciler.domain.record import PodRecord
-from pod_reconciler.domain.surroundings import Surroundings, surroundings_of
+from pod_reconciler.domain.surroundings import ClusterNames, Surroundings, surroundings_of
 
 MAX_STRANGERS = 1000
 ASK_AGAIN_S = 5.0
@@ -57,7 +57,7 @@ class NodeView:
     """See the module. `wall` gives the time of day."""
 
     def __init__(self, node: NodeName, wall: Callable[[], datetime]) -> None:
-        self.node = node
+        self.node, self.names = node, ClusterNames()
         self.records: dict[PodUid, PodRecord] = {}
         self.strangers: dict[PodUid, Stranger] = {}
         self.grant: NodeGranted | None = None
@@ -84,7 +84,7 @@ class NodeView:
     def surroundings(self) -> Surroundings:
         """What plans and statuses say about the node."""
         assert self.grant is not None
-        return surroundings_of(self.node, self.grant.host_ip, self.grant.facts)
+        return surroundings_of(self.node, self.grant.host_ip, self.grant.facts, self.names)
 
     def may_be_known(self, record: PodRecord) -> bool:
         """Whether the executor may have this pod. Only its inventory can say that it has not."""
