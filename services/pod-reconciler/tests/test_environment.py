@@ -7,8 +7,8 @@ import pytest
 from reconciler_samples import AROUND, pod_json, pod_of
 
 from contract.messages.pod import ContainerPlan
-from pod_reconciler.domain.environment import hostname_of
 from pod_reconciler.domain.material import Content, Kind, Lack, Material, ObjectKey
+from pod_reconciler.domain.naming import hostname_of
 from pod_reconciler.domain.needs import needs_of
 from pod_reconciler.domain.planning import plan_of
 from pod_reconciler.domain.surroundings import Allocatable
@@ -183,10 +183,10 @@ def test_the_host_is_named_after_the_pod_unless_it_has_a_name_and_never_in_refer
     assert dict(plan.env)["HOSTNAME"] == "pod-u-1"
     assert dict(plan.env)["V"] == plan.args[0] == "$(HOSTNAME)"
     assert dict(planned(env=[{"name": "HOSTNAME", "value": "own"}]).env)["HOSTNAME"] == "own"
-    assert hostname_of(pod_of(pod_json(hostname="web-0"))) == "web-0"
+    assert hostname_of(pod_of(pod_json(hostname="web-0")), AROUND_MATERIAL) == "web-0"
     long = pod_json()
     long["metadata"]["name"] = "a" * 62 + "-" + "b" * 40
-    assert hostname_of(pod_of(long)) == "a" * 62
+    assert hostname_of(pod_of(long), AROUND_MATERIAL) == "a" * 62
 
 
 def test_a_lacking_container_leaves_the_others_alone() -> None:

@@ -39,6 +39,7 @@ class NodeDesk:
     def __init__(self, node: NodeName, links: Links, tasks: asyncio.TaskGroup) -> None:
         self.node = node
         self.view = NodeView(node, utc_now)
+        self.view.names = links.names
         self._links = links
         self._commander = Commander(self.view, links)
         self._writer = Writer(self.view, links)

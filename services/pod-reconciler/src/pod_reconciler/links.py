@@ -11,6 +11,7 @@ from contract.messages.form import Term
 from kubekit.leadership import Leadership
 from pod_reconciler.bus import Executors, wire_term
 from pod_reconciler.domain.cluster import Cluster
+from pod_reconciler.domain.surroundings import ClusterNames
 from pod_reconciler.settings import Settings
 from pod_reconciler.supplies import Supplies
 
@@ -26,6 +27,12 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     """What the API holds for pods; None where there is no API server."""
     write_slots: asyncio.Semaphore
     clock: Callable[[], float] = time.monotonic
+
+    @property
+    def names(self) -> ClusterNames:
+        """What resolves the names of the cluster."""
+        settings = self.settings
+        return ClusterNames(servers=settings.cluster_dns, domain=settings.cluster_domain)
 
     def term(self) -> Term:
         """The term to act under; raises `NotLeadingError`. Ask before each command and write."""

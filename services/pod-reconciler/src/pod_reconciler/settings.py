@@ -41,6 +41,11 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     """How many requests to the API server may be in flight."""
     creating_delay_s: float = 0.25
     """A start that is quicker than this costs one status write."""
+    cluster_dns: tuple[str, ...] = ()
+    """The addresses of the cluster's name server, for pods with dnsPolicy ClusterFirst. Without
+    one these resolve names as their node does."""
+    cluster_domain: str = "cluster.local"
+    """The domain of the cluster's names; empty for none."""
     namespaces: tuple[str, ...] = ()
     """The namespaces whose ConfigMaps, Secrets and Services may be read; empty for all."""
     objects_period_s: Seconds = 60.0

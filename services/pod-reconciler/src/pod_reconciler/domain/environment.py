@@ -19,7 +19,6 @@ from pod_reconciler.errors import ContainerConfigError, PlanError
 
 HOSTNAME: Final = "HOSTNAME"
 UNSYNCED: Final = "services have not yet been read at least once, cannot construct envvars"
-_HOSTNAME_MAX: Final = 63
 _TITLES: Final = {Kind.CONFIG_MAP: "ConfigMap", Kind.SECRET: "Secret"}
 
 _PLAIN_FIELDS: Final[dict[str, Callable[[Pod, Surroundings], str]]] = {
@@ -59,12 +58,6 @@ def environment_of(
         if value is not None:
             environment[variable.name] = expand(value, known) if variable.value else value
     return dict(services) | environment
-
-
-def hostname_of(pod: Pod) -> str:
-    """What a pod calls its host: its own name, unless it has another one for that."""
-    name = pod.spec.hostname or pod.metadata.name
-    return name if len(name) <= _HOSTNAME_MAX else name[:_HOSTNAME_MAX].rstrip("-.")
 
 
 def _all_of(kind: Kind, ref: ObjectRef, prefix: str, around: Surroundings) -> dict[str, str]:

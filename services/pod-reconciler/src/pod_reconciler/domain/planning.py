@@ -11,9 +11,10 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, Deletion, Drain, MessagePolicy, PodPlan
 from contract.messages.volume import Mount
 from pod_reconciler.domain.container import Container
-from pod_reconciler.domain.environment import HOSTNAME, environment_of, hostname_of
+from pod_reconciler.domain.environment import HOSTNAME, environment_of
 from pod_reconciler.domain.expansion import expand
 from pod_reconciler.domain.handlers import hooks_of, probes_of
+from pod_reconciler.domain.naming import hostname_of, naming_of
 from pod_reconciler.domain.pod import PlacedContainer, Pod
 from pod_reconciler.domain.pulling import default_pull_policy
 from pod_reconciler.domain.restarting import rules_of
@@ -60,6 +61,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         active_deadline_s=spec.active_deadline_seconds,
         containers=tuple(container_plan(each, pod, around) for each in placed),
         volumes=volumes.plans,
+        naming=naming_of(pod, around),
         deletion=_deletion(pod),
     )
     return Planned(plan, volumes.blobs)
@@ -91,8 +93,11 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
     """One container's plan, or `PlanError`. What it lacks for now is said in the plan."""
     container, role, path = placed
     config_error = ""
+    own: dict[str, str] = {}
     mounts: tuple[Mount, ...] = ()
     try:
+        # The runtime's own variable: references cannot name it, and the pod may set another.
+        own = {HOSTNAME: hostname_of(pod, around)}
         environment = environment_of(container, path, pod, around)
         mounts = mounts_of(container, path, pod, environment)
     except ContainerConfigError as error:
@@ -105,8 +110,7 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         pull_policy=container.image_pull_policy or default_pull_policy(container.image),
         command=tuple(expand(word, environment) for word in container.command),
         args=tuple(expand(word, environment) for word in container.args),
-        # The runtime's own variable: references cannot name it, and the pod may set another.
-        env=tuple(({HOSTNAME: hostname_of(pod)} | environment).items()),
+        env=tuple((own | environment).items()),
         memory_limit_bytes=_memory_limit(container, path),
         stdin=container.stdin,
         role=role,

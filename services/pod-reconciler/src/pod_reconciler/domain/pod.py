@@ -12,6 +12,7 @@ import msgspec
 
 from contract.messages.pod import ContainerRole, RestartPolicy
 from pod_reconciler.domain.container import Container
+from pod_reconciler.domain.nameview import HostAliasView, PodDnsConfig
 from pod_reconciler.domain.view import View
 from pod_reconciler.domain.volume import Volume
 
@@ -57,6 +58,13 @@ class Spec(View, frozen=True, kw_only=True, rename="camel"):
     node_name: str = ""
     service_account_name: str = ""
     hostname: str = ""
+    hostname_override: str | None = None
+    subdomain: str = ""
+    set_hostname_as_fqdn: bool | None = msgspec.field(default=None, name="setHostnameAsFQDN")
+    host_network: bool = False
+    host_aliases: tuple[HostAliasView, ...] = ()
+    dns_policy: str = "ClusterFirst"
+    dns_config: PodDnsConfig | None = None
     enable_service_links: bool = True
     restart_policy: RestartPolicy = RestartPolicy.ALWAYS
     termination_grace_period_seconds: float = DEFAULT_GRACE_S

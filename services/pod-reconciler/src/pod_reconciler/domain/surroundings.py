@@ -15,6 +15,13 @@ class Allocatable(msgspec.Struct, frozen=True, kw_only=True):
     ephemeral_storage_bytes: int
 
 
+class ClusterNames(msgspec.Struct, frozen=True, kw_only=True):
+    """What resolves the names of the cluster."""
+
+    servers: tuple[str, ...] = ()
+    domain: str = "cluster.local"
+
+
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """What a pod may ask about its node. A pod shares its node's address here (host network)."""
 
@@ -23,10 +30,13 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     runtime_handler: str = ""
     allocatable: Allocatable | None = None
     """None while nobody has told of the node's machine."""
+    names: ClusterNames = ClusterNames()
     material: Material = NO_MATERIAL
 
 
-def surroundings_of(node: str, host_ip: str, facts: NodeFacts | None) -> Surroundings:
+def surroundings_of(
+    node: str, host_ip: str, facts: NodeFacts | None, names: ClusterNames
+) -> Surroundings:
     """What is the same for all pods of a node."""
     allocatable = None
     if facts is not None:
@@ -35,7 +45,7 @@ def surroundings_of(node: str, host_ip: str, facts: NodeFacts | None) -> Surroun
             memory_bytes=facts.allocatable_memory_bytes,
             ephemeral_storage_bytes=facts.ephemeral_storage_bytes,
         )
-    return Surroundings(node=node, host_ip=host_ip, allocatable=allocatable)
+    return Surroundings(node=node, host_ip=host_ip, allocatable=allocatable, names=names)
 
 
 def pod_ip(pod: Pod, around: Surroundings) -> str:
