@@ -89,8 +89,6 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         )
 
     @property
-    def is_short_of_material(self) -> bool:
-    @property
     def wants_material(self) -> bool:
         """Whether what the API holds for it is to be read, and kept."""
         return self.pod is not None and self.state in _WANTING and not self.is_stopping_done
@@ -101,6 +99,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         report = self.report
         return self.state is PodState.DELETING and report is not None and report.stopped
 
+    @property
+    def is_short_of_material(self) -> bool:
         """Whether it cannot be decided about yet. What ended or went elsewhere needs nothing."""
         is_open = self.state in (PodState.SEEN, PodState.DELETING) and not self.is_stopping_done
         return is_open and self.waits_for_material and self.material is None
