@@ -66,6 +66,8 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     guest_sockets: bool = False
     """Whether guests may open sockets (`wasi:sockets`): to listen, and to connect to wherever this
     machine can. No policy holds them then."""
+    stream_lease_s: Seconds = 30.0
+    """How long an exec or a forwarded connection may be missed by whoever opened it."""
     memory_check_interval_s: Seconds = 0.1
     checkpoint_sync_s: Seconds = 1.0
     """How much of the checkpoint a power cut may cost."""

@@ -26,6 +26,7 @@ from contract.messages.node import (
 )
 from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import ReportAll
+from contract.messages.stream import ExecOpen, StreamClose, StreamRead, StreamWrite
 from servicekit.bus import Bus, Handler
 from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
@@ -34,6 +35,7 @@ from wasm_executor.supervisor.logs import Logs
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.roster import Roster
 from wasm_executor.supervisor.shutdown import Shutdown
+from wasm_executor.supervisor.streaming import Streams
 
 log = structlog.get_logger()
 
@@ -52,6 +54,7 @@ class Grant:
         self._subscriptions: list[Subscription] = []
         self._commands = Commands(node, roster, bus)
         self._logs = Logs(node, roster)
+        self._streams = Streams(node, roster)
         self._stopping = False
         self._turn = asyncio.Lock()
         """Taken to change between holding and not holding."""
@@ -130,7 +133,8 @@ class Grant:
 
     async def _serve(self) -> None:
         tasks, name, bus = self._node.tasks, self._name, self._bus
-        commands, logs, held = self._commands, self._logs, self._while_held
+        commands, logs, streams = self._commands, self._logs, self._streams
+        held = self._while_held
         self._subscriptions = [
             await bus.serve(tasks, PodApply, name, held(self._apply)),
             await bus.serve(tasks, PodForget, name, held(commands.forget)),
@@ -138,6 +142,10 @@ class Grant:
             await bus.serve(tasks, NodePing, name, held(commands.ping)),
             await bus.serve(tasks, LogOpen, name, held(logs.open), stream=True),
             await bus.serve(tasks, LogRead, name, held(logs.read), stream=True),
+            await bus.serve(tasks, ExecOpen, name, held(streams.exec), stream=True),
+            await bus.serve(tasks, StreamRead, name, held(streams.read), stream=True),
+            await bus.serve(tasks, StreamWrite, name, held(streams.write), stream=True),
+            await bus.serve(tasks, StreamClose, name, held(streams.close), stream=True),
         ]
 
     def _while_held[C, R](self, handler: Handler[C, R]) -> Handler[C, R]:

@@ -119,7 +119,7 @@ class Logs:
         return record, past_has_ended(record, cursor.container, cursor.run, life)
 
     async def _run_wanted(self, command: LogOpen) -> tuple[NamedPod, int]:
-        task = self._pod_named(command.namespace, command.pod)
+        task = self._roster.named(command.namespace, command.pod)
         if task is not None:
             container = _container_of(task, command.container)
             return task.pod.plan, run_to_read(command.pod, container, previous=command.previous)
@@ -128,15 +128,6 @@ class Logs:
         kept = await asyncio.to_thread(kept_runs, folder)
         run = past_run_to_read(record, command.container, kept, previous=command.previous)
         return record, run
-
-    def _pod_named(self, namespace: str, name: str) -> PodTask | None:
-        """Return the youngest pod of this name: an older one of another UID may still be ending."""
-        found = [
-            task
-            for task in self._roster
-            if (task.pod.plan.namespace, task.pod.plan.name) == (namespace, name)
-        ]
-        return max(found, key=lambda task: task.started_at, default=None)
 
     def _past_pod_named(self, namespace: str, name: str) -> PodRecord:
         """Return the youngest pod of this name that an earlier life of this executor ran.

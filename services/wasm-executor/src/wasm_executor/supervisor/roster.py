@@ -44,7 +44,7 @@ class Roster:
         self._node = node
         self._pods: dict[PodUid, PodTask] = {}
         self._planless = Planless(node)
-        self._execs = Execs(node, node.worlds, sockets=node.settings.guest_sockets)
+        self.execs = Execs(node, node.worlds, sockets=node.settings.guest_sockets)
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
@@ -57,6 +57,15 @@ class Roster:
 
     def get(self, uid: PodUid) -> PodTask | None:
         return self._pods.get(uid)
+
+    def named(self, namespace: str, name: str) -> PodTask | None:
+        """Return the youngest pod of this name: an older one of another UID may still be ending."""
+        found = [
+            task
+            for task in self._pods.values()
+            if (task.pod.plan.namespace, task.pod.plan.name) == (namespace, name)
+        ]
+        return max(found, key=lambda task: task.started_at, default=None)
 
     def running(self) -> int:
         """Return how many pods have a running container."""
@@ -113,12 +122,12 @@ class Roster:
 
     async def end_execs(self) -> None:
         """End the commands that a supervisor before this one ran; it needs no grant for that."""
-        self._execs.clear(await self._node.keeper.containers())
+        self.execs.clear(await self._node.keeper.containers())
 
     async def adopt(self, stored: Iterable[StoredPlan], table: Iterable[ContainerProcess]) -> None:
         """Go on with what a supervisor before this one had, and end what belongs to nobody."""
         runs: dict[PodUid, list[Present]] = {}
-        for process in self._execs.clear(table):
+        for process in self.execs.clear(table):
             key = RunKey.parse(process.key)
             runs.setdefault(key.uid, []).append(present_of(process))
         for each in stored:
@@ -145,7 +154,7 @@ class Roster:
     def _begin(
         self, stored: StoredPlan, present: Sequence[Present], shown: Shown | None
     ) -> PodTask:
-        task = begin(self._node, self._execs, stored, present, shown)
+        task = begin(self._node, self.execs, stored, present, shown)
         self._pods[stored.plan.uid] = task
         self._node.tasks.create_task(self._live(task), name=f"pod-{stored.plan.uid}")
         return task

@@ -1,0 +1,181 @@
+"""Serves byte streams: which container or port is meant, and the stream by its id.
+
+The id is the opener's, so that an open which is repeated, or comes late, opens once. Nothing waits
+between the look at the pod and the stream that is there.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from contract.errors import CommandError
+from contract.ids import NodeName
+from contract.messages.form import Done
+from contract.messages.stream import (
+    ExecOpen,
+    StreamChunk,
+    StreamClose,
+    StreamEnd,
+    StreamOpened,
+    StreamRead,
+    StreamTaken,
+    StreamWrite,
+)
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.states import ALIVE
+from wasm_executor.images.errors import ImageError
+from wasm_executor.supervisor.bytestream import ByteStream
+from wasm_executor.supervisor.execing import ExecTarget, Stdio
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.piping import Sink, Sources
+from wasm_executor.supervisor.podtask import PodTask
+from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.work import image_of_run
+
+log = structlog.get_logger()
+
+MAX_STREAMS: Final = 512
+"""Each may hold six descriptors and some half a MiB."""
+_NO_STREAM: Final = "the stream has ended"
+
+
+class Streams:
+    """Handlers of the stream commands."""
+
+    def __init__(self, node: Node, roster: Roster) -> None:
+        self._node = node
+        self._roster = roster
+        self._open: dict[str, ByteStream] = {}
+
+    async def exec(self, _node: NodeName, command: ExecOpen) -> StreamOpened:
+        if command.stream in self._open:
+            return StreamOpened()
+        self._require_room()
+        task = self._pod_of(command.namespace, command.pod)
+        container = _running(task, command.uid, command.container)
+        if container is None:
+            raise CommandError(500, f'container not found ("{command.container}")')
+        ends = _Ends(command)
+        run = self._run(task, container, command, ends.stdio)
+        running = self._node.tasks.create_task(run, name=f"stream-{command.stream}")
+        running.add_done_callback(lambda _: ends.close_stdio())
+        self._add(command.stream, ends.sources, ends.sink, running, running.cancel)
+        return StreamOpened()
+
+    async def read(self, _node: NodeName, command: StreamRead) -> StreamChunk:
+        return await self._stream(command.stream).read(command)
+
+    async def write(self, _node: NodeName, command: StreamWrite) -> StreamTaken:
+        return await self._stream(command.stream).write(command)
+
+    async def close(self, _node: NodeName, command: StreamClose) -> Done:
+        stream = self._open.get(command.stream)
+        if stream is not None:
+            stream.close()
+        return Done()
+
+    async def _run(
+        self, task: PodTask, container: Container, command: ExecOpen, stdio: Stdio
+    ) -> StreamEnd:
+        try:
+            image = await image_of_run(self._node, container)
+            plan, run = task.pod.plan, container.history.run
+            target = ExecTarget(plan, container.plan, run, image)
+            outcome = await self._roster.execs.run(target, command.command, stdio, None)
+        except ImageError as error:
+            return StreamEnd(failure=error.message)
+        except Exception as error:  # the edge of this program: an exec's failure is its own
+            log.exception("stream.failed", stream=command.stream)
+            return StreamEnd(failure=f"internal error: {error!r}")
+        return StreamEnd(exit_code=outcome.exit_code, failure=outcome.failure or "")
+
+    def _add(
+        self,
+        name: str,
+        sources: Sources,
+        sink: Sink | None,
+        end: asyncio.Future[StreamEnd],
+        on_close: Callable[[], object],
+    ) -> None:
+        def closed() -> None:
+            self._open.pop(name, None)
+            on_close()
+            log.info("stream.closed", stream=name)
+
+        lease_s = self._node.settings.stream_lease_s
+        self._open[name] = ByteStream(sources, sink, end, lease_s=lease_s, on_close=closed)
+        log.info("stream.opened", stream=name)
+
+    def _require_room(self) -> None:
+        if len(self._open) >= MAX_STREAMS:
+            raise CommandError(429, "too many streams are open on this node")
+
+    def _stream(self, name: str) -> ByteStream:
+        stream = self._open.get(name)
+        if stream is None:
+            raise CommandError(404, _NO_STREAM)
+        return stream
+
+    def _pod_of(self, namespace: str, name: str) -> PodTask:
+        task = self._roster.named(namespace, name)
+        if task is None:
+            raise CommandError(404, "pod does not exist")
+        return task
+
+
+class _Ends:
+    """The pipes of an exec, or its terminal: what it gets, and what stays here."""
+
+    def __init__(self, command: ExecOpen) -> None:
+        self._theirs: list[int] = []
+        self.sink: Sink | None = None
+        if command.tty:
+            self._open_terminal(command)
+        else:
+            self._open_pipes(command)
+
+    def close_stdio(self) -> None:
+        """Close what the process has by now: its end must be the last one."""
+        while self._theirs:
+            os.close(self._theirs.pop())
+
+    def _open_pipes(self, command: ExecOpen) -> None:
+        stdin: int | None = None
+        if command.stdin:
+            stdin, ours = os.pipe2(os.O_CLOEXEC)
+            self._theirs.append(stdin)
+            self.sink = Sink(ours)
+        out, stdout = self._output(command.stdout)
+        err, stderr = self._output(command.stderr)
+        self.stdio = Stdio(stdin, stdout, stderr)
+        self.sources = Sources(out, err)
+
+    def _output(self, wanted: bool) -> tuple[int | None, int]:  # noqa: FBT001 - which of two
+        """Return our end and the process's."""
+        ours: int | None = None
+        if wanted:
+            ours, theirs = os.pipe2(os.O_CLOEXEC)
+        else:
+            theirs = os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)
+        self._theirs.append(theirs)
+        return ours, theirs
+
+    def _open_terminal(self, command: ExecOpen) -> None:
+        """A terminal of the kernel's echoes, edits lines and turns line ends, as people expect."""
+        ours, theirs = os.openpty()
+        self._theirs.append(theirs)
+        if command.stdin:
+            self.sink = Sink(os.dup(ours))
+        self.stdio = Stdio(theirs if command.stdin else None, theirs, theirs)
+        self.sources = Sources(ours, None)
+
+
+def _running(task: PodTask, uid: str, name: str) -> Container | None:
+    """Return the container if it runs, in the pod that is meant."""
+    if uid and uid != task.pod.plan.uid:
+        return None
+    found = next((each for each in task.pod.containers if each.plan.name == name), None)
+    return found if found is not None and found.phase in ALIVE else None
