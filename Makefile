@@ -76,11 +76,13 @@ lint: setup ## Lint, format, types and layers
 	@$(PYTHON) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@$(PYTHON) dev/document_settings.py --check
 	@$(PYTHON) dev/document_states.py --check
+	@$(PYTHON) dev/document_pod_spec.py --check
 
 .PHONY: docs
 docs: setup ## Write the pages that are made from the code
 	@$(PYTHON) dev/document_settings.py
 	@$(PYTHON) dev/document_states.py
+	@$(PYTHON) dev/document_pod_spec.py
 
 .PHONY: bench
 bench: setup ## Measure start, burst, status writes, memory and logs on a real control plane

@@ -130,6 +130,7 @@ def test_every_row_that_takes_something_away_says_why(row: Row) -> None:
     assert not row.note.endswith(".")
     assert not (row.pattern and row.verdict is not Verdict.HONOURED)
     assert not (row.defaults and row.verdict is Verdict.HONOURED)
+    assert not (row.needs and row.verdict is not Verdict.HONOURED)
 
 
 def test_no_path_is_decided_twice() -> None:

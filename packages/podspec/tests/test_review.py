@@ -72,7 +72,9 @@ def test_an_ignored_field_is_told_and_refuses_nothing(row: Row) -> None:
     "row", [row for row in rows(Verdict.HONOURED) if not row.pattern], ids=lambda row: row.path
 )
 def test_an_honoured_field_passes_in_silence(row: Row) -> None:
-    assert review(pod_using(row)[0]) == Review()
+    found = review(pod_using(row)[0])
+    assert (found.refused, found.ignored) == ((), ())
+    assert bool(found.needed) is bool(row.needs)
 
 
 @pytest.mark.parametrize("row", [row for row in TABLE if row.pattern], ids=lambda row: row.path)
@@ -223,16 +225,26 @@ def test_only_amounts_that_a_node_has_are_resolved(
     assert (not review(make_pod(container={"env": [variable]})).refused) is is_supported
 
 
-def test_a_host_port_is_a_default_only_with_the_host_network(make_pod: MakePod) -> None:
-    copied = {"ports": [{"containerPort": 80, "hostPort": 80}]}
+def test_a_host_port_can_only_be_the_containers_own(make_pod: MakePod) -> None:
+    same = {"ports": [{"containerPort": 80, "hostPort": 80}]}
     other = {"ports": [{"containerPort": 80, "hostPort": 8080}]}
     path = "spec.containers[0].ports[0].hostPort"
 
-    init = [{"name": "i", **copied}]
-    assert review(make_pod(container=copied, hostNetwork=True)) == Review()
-    assert review(make_pod(initContainers=init, hostNetwork=True)) == Review()
-    for pod in (make_pod(container=copied), make_pod(container=other, hostNetwork=True)):
+    init = [{"name": "i", **same}]
+    for pod in (make_pod(container=same), make_pod(initContainers=init, hostNetwork=True)):
+        assert not review(pod).refused
+    for pod in (make_pod(container=other), make_pod(container=other, hostNetwork=True)):
         assert [finding.path for finding in review(pod).refused] == [path]
+
+
+def test_what_a_node_has_to_allow_is_told_and_refuses_nothing(make_pod: MakePod) -> None:
+    volumes = [{"name": "v", "hostPath": {"path": "/srv"}}]
+    found = review(make_pod(container={"ports": [{"containerPort": 80}]}, volumes=volumes))
+    assert (found.refused, found.ignored) == ((), ())
+    assert [str(finding) for finding in found.needed] == [
+        "spec.containers[0].ports[0].containerPort: a node that lets guests listen (GUEST_SOCKETS)",
+        "spec.volumes[0].hostPath.path: a node that allows it (HOST_PATH_PREFIXES)",
+    ]
 
 
 @pytest.mark.parametrize("pod", [{}, {"spec": None}, {"spec": {}}, {"spec": {"containers": "x"}}])

@@ -1,7 +1,8 @@
-"""What the API server puts into a Pod by itself. It is no use of a field, so it is taken out first.
+"""What a Pod has anyway, or by the API server. It is no use of a field, so it is taken out first.
 
-One thing depends on more than one field, so that no default value in the table can name it: the
-hostPort that hostNetwork brings.
+One thing depends on more than one field, so that no default value in the table can name it: a
+hostPort that is the containerPort. hostNetwork brings it, and without that a pod has the ports of
+its node, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,14 +11,10 @@ from typing import Any
 
 def without_automatic(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The spec as somebody wrote it. Nothing is changed in place; list positions are kept."""
-    host_network = spec.get("hostNetwork") is True
     written = dict(spec)
     for kind in ("containers", "initContainers"):
         if kind == "containers" or _sequence(spec.get(kind)):
-            written[kind] = [
-                _written_container(container) if host_network else container
-                for container in _sequence(spec.get(kind))
-            ]
+            written[kind] = [_written_container(each) for each in _sequence(spec.get(kind))]
     return written
 
 

@@ -8,6 +8,7 @@ from podspec.volume_fields import mount_rows
 
 _NO_USERS: Final = "a guest has no users or groups"
 _NO_KERNEL: Final = "a guest makes no system calls"
+_SOCKETS: Final = "a node that lets guests listen (GUEST_SOCKETS)"
 
 # What the downward API offers to environment variables; volumes know a few more.
 ENV_FIELD_PATHS: Final = (
@@ -79,12 +80,12 @@ def _resources(path: str) -> tuple[Row, ...]:
 def _network(path: str) -> tuple[Row, ...]:
     return (
         # As everywhere in Kubernetes, declaring a port opens none.
-        honoured(f"{path}.ports[].containerPort", "a declaration"),
+        honoured(f"{path}.ports[].containerPort", "a declaration", needs=_SOCKETS),
         honoured(f"{path}.ports[].name", "a declaration"),
         honoured(f"{path}.ports[].protocol", "a declaration"),
-        # With hostNetwork the API server copies containerPort here: no use (see `automatic`).
-        refused(f"{path}.ports[].hostPort", "a guest cannot listen yet"),
-        refused(f"{path}.ports[].hostIP", "a guest cannot listen yet"),
+        # The containerPort itself is no use (see `automatic`); it is kept from other pods.
+        refused(f"{path}.ports[].hostPort", "it can only be the containerPort: no port is mapped"),
+        refused(f"{path}.ports[].hostIP", "a guest binds what it likes"),
     )
 
 

@@ -22,10 +22,12 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Review(msgspec.Struct, frozen=True):
-    """Everything a pod uses that it will not get."""
+    """Everything a pod uses that it will not get, or not on every node."""
 
     refused: tuple[Finding, ...] = ()
     ignored: tuple[Finding, ...] = ()
+    needed: tuple[Finding, ...] = ()
+    """Honoured where the node is set so; `reason` says how."""
 
 
 class _Met(msgspec.Struct, frozen=True):
@@ -45,12 +47,15 @@ def review(pod: Mapping[str, Any]) -> Review:
     if not written["containers"]:
         refused.append(Finding("spec.containers", "at least one is required"))
     ignored: list[Finding] = []
+    needed: list[Finding] = []
     for met in _walk(TREE, {"metadata": pod.get("metadata"), "spec": written}, ""):
         if fault := met.fault or _fault(met):
             refused.extend(Finding(path, fault) for path in _written_paths(met))
         elif met.row is not None and _is_told(met):
             ignored.append(Finding(met.path, met.row.note))
-    return Review(tuple(refused), tuple(ignored))
+        elif met.row is not None and met.row.needs:
+            needed.append(Finding(met.path, met.row.needs))
+    return Review(tuple(refused), tuple(ignored), tuple(needed))
 
 
 def _walk(place: Node, value: Any, path: str) -> Iterator[_Met]:

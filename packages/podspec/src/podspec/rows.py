@@ -32,11 +32,13 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """Values that the API server or a controller puts in, or that say what happens anyway."""
     pattern: str = ""
     """What an honoured string has to match, where not every value is honoured."""
+    needs: str = ""
+    """What an honoured field asks of the node, where not every node gives it."""
 
 
-def honoured(path: str, note: str = "", *, pattern: str = "") -> Row:
+def honoured(path: str, note: str = "", *, pattern: str = "", needs: str = "") -> Row:
     """The field does what Kubernetes says it does."""
-    return Row(path=path, verdict=Verdict.HONOURED, note=note, pattern=pattern)
+    return Row(path=path, verdict=Verdict.HONOURED, note=note, pattern=pattern, needs=needs)
 
 
 def ignored(path: str, note: str, *, defaults: tuple[Any, ...] = ()) -> Row:

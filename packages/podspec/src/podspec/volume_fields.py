@@ -99,7 +99,7 @@ VOLUME_FIELDS: Final[tuple[Row, ...]] = (
     honoured(f"{_VOLUME}.emptyDir.medium", pattern="|Memory"),
     honoured(f"{_VOLUME}.emptyDir.sizeLimit"),
     refused(f"{_VOLUME}.emptyDir.mode", "modes of folders are not set"),
-    honoured(f"{_VOLUME}.hostPath.path", "where the node allows it"),
+    honoured(f"{_VOLUME}.hostPath.path", needs="a node that allows it (HOST_PATH_PREFIXES)"),
     honoured(f"{_VOLUME}.hostPath.type", pattern=_HOST_PATH_TYPES),
     honoured(f"{_VOLUME}.persistentVolumeClaim.claimName", "where it is a folder of the node"),
     honoured(f"{_VOLUME}.persistentVolumeClaim.readOnly"),
