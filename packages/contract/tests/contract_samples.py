@@ -9,6 +9,7 @@ from contract.messages.blob import BlobChunk, BlobRead
 from contract.messages.form import Done, Incarnation, Message, Term
 from contract.messages.health import Exec, Grpc, HttpGet, Probe, Sleep, TcpSocket
 from contract.messages.log import LogChunk, LogOpen, LogOpened, LogRead
+from contract.messages.naming import Dns, DnsBase, DnsConfig, HostAlias, Naming
 from contract.messages.node import (
     GrantsList,
     GrantsListed,
@@ -23,7 +24,6 @@ from contract.messages.node import (
     NodeRevoke,
     ServerAnnounced,
 )
-from contract.messages.naming import Dns, DnsBase, DnsConfig, HostAlias, Naming
 from contract.messages.pod import (
     ContainerPlan,
     ContainerRole,
@@ -244,6 +244,7 @@ SAMPLES: tuple[Message, ...] = (
         reason="DeadlineExceeded",
         message="Pod was active on the node longer than the specified deadline",
         restarting_all=True,
+        awaits_volumes=True,
     ),
     PodHappened(
         uid=UID,

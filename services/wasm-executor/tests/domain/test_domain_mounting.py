@@ -28,7 +28,9 @@ def test_a_pod_begins_when_its_volumes_are_there(clock: Clock) -> None:
     driver = Driver(clock, with_volumes(SCRATCH))
     assert driver.tell() == [PrepareVolumes(attempt=1)]
     assert not driver.pod.settled, "it is about to begin: nothing is to be reported yet"
+    assert driver.pod.awaits_volumes
     assert [type(each) for each in driver.tell(VolumesPrepared(attempt=1))] == [PrepareImage]
+    assert not driver.pod.awaits_volumes
 
 
 def test_volumes_that_cannot_be_made_are_tried_again_as_the_kubelet_does(clock: Clock) -> None:
@@ -66,6 +68,7 @@ def test_a_change_of_volumes_renews_them_under_a_running_container(clock: Clock)
     driver.run()
     driver.tell(PlanArrived(plan=with_volumes(SCRATCH)))
     assert driver.effects == [PrepareVolumes(attempt=2, renewal=True)]
+    assert not driver.pod.awaits_volumes
     assert isinstance(driver.shown().state, Running)
 
 
@@ -87,6 +90,7 @@ def test_a_restarted_executor_makes_volumes_again_before_anything_begins(clock: 
     before.ended(1)
     after = next_driver(clock, before.pod.plan, record(before), same_life=False)
     assert [type(each) for each in after.effects] == [PrepareVolumes]
+    assert not after.pod.awaits_volumes, "it was ready once"
     assert [type(each) for each in after.tell(VolumesPrepared(attempt=1))] == [PrepareImage]
 
 

@@ -77,6 +77,8 @@ class PodReported(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pod
     message: str = ""
     restarting_all: bool = False
     """A container's exit has asked for a restart of all of them, which is under way."""
+    awaits_volumes: bool = False
+    """No container has begun, for its volumes are not there yet."""
 
     def subject_id(self) -> str:
         return self.uid

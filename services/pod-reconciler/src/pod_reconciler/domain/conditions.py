@@ -45,6 +45,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     stopped: bool
     generation: int
     restarting_all: bool = False
+    awaits_volumes: bool = False
     disruption: str | None = None
     """Why this node ends the pod now, where that is no doing of the pod's own."""
 
@@ -101,7 +102,9 @@ def _with_time_of(told: Json | None, condition: Json, before: Json | None) -> Js
 
 def _owned(situation: Situation, others: Iterable[Json]) -> dict[str, Verdict]:
     containers_ready = _containers_ready(situation)
-    ready_to_start, initialized = Verdict(not situation.stopped), _initialized(situation)
+    # What a kubelet calls the sandbox is there as soon as the volumes are.
+    ready_to_start = Verdict(not (situation.stopped or situation.awaits_volumes))
+    initialized = _initialized(situation)
     # What a readiness gate may name, as the kubelet happens to order its work.
     given = {condition["type"]: str(condition["status"]) for condition in others}
     given |= {"PodReadyToStartContainers": _word(ready_to_start), "Initialized": _word(initialized)}

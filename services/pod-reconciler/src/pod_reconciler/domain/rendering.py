@@ -56,6 +56,7 @@ def render(
         stopped=stopped,
         generation=generation,
         restarting_all=restarting,
+        awaits_volumes=report.awaits_volumes,
         disruption=_disruption(pod, report),
     )
     return {

@@ -82,6 +82,13 @@ class Pod:
         return not (starting or self.unsure or self._mounting.under_way)
 
     @property
+    def awaits_volumes(self) -> bool:
+        """No container has begun, for its volumes are not there yet."""
+        return not (
+            self._mounting.complete or any(each.history.run >= 0 for each in self.containers)
+        )
+
+    @property
     def unsure(self) -> bool:
         """It waits for the word that it is still wanted."""
         return self._unsure_until is not None

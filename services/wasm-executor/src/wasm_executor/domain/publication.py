@@ -22,6 +22,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     plan_digest: str
     sentence: Sentence | None = None
     restarting_all: bool = False
+    awaits_volumes: bool = False
 
 
 class Publication:

@@ -186,6 +186,7 @@ class PodTask:
             plan_digest=self.stored.digest,
             sentence=self.pod.sentence,
             restarting_all=self.pod.restarting_all,
+            awaits_volumes=self.pod.awaits_volumes,
         )
 
     async def _say_what_is_new(self) -> None:

@@ -100,6 +100,7 @@ class Voice:
             reason="" if content.sentence is None else content.sentence.reason,
             message="" if content.sentence is None else content.sentence.message,
             restarting_all=content.restarting_all,
+            awaits_volumes=content.awaits_volumes,
         )
         return self._last
 
