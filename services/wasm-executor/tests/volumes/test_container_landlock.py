@@ -2,15 +2,21 @@
 
 import errno
 import os
+import socket
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 from keeper_rig import Compiler
 
-from wasm_executor.container.landlock import LEAST_ABI, landlock_abi, restrict, restrict_to
-from wasm_executor.container.plan import Preopen, ProcessPlan
+from wasm_executor.container import landlock
+from wasm_executor.container.confining import confine
+from wasm_executor.container.landlock import LEAST_ABI, landlock_abi, restrict
+from wasm_executor.container.plan import Artifact, ArtifactKind, Preopen, ProcessPlan, framed
+from wasm_executor.container.process import live
+from wasm_executor.runtimes.errors import GuestNotStartedError
 from wasm_executor.runtimes.wasi import WasiRuntime
 
 pytestmark = pytest.mark.skipif(
@@ -129,27 +135,107 @@ def test_single_file_is_all_that_is_allowed_of_its_folder(
     in_a_fork(inside)
 
 
+def plan_of(artifact: Path, *preopens: Preopen, runtime: str = "wasi") -> ProcessPlan:
+    return ProcessPlan(
+        runtime=runtime,
+        artifact=Artifact(path=str(artifact), kind=ArtifactKind.MODULE),
+        preopens=preopens,
+    )
+
+
 def test_preopens_say_what_is_allowed_and_parts_of_volumes_are_walked(
     folders: tuple[Path, Path, Path],
 ) -> None:
     read, write, other = folders
-    preopens = (
+    plan = plan_of(
+        other / "file",
         Preopen(host_path=str(read), guest_path="/r", read_only=True),
         Preopen(host_path=str(write), guest_path="/w", beneath=("sub",)),
     )
 
     def inside() -> None:
-        assert restrict_to(preopens, also_read=[str(other / "file")])
+        assert confine(plan)
         assert (other / "file").read_text() == "content"
+        assert refused(lambda: (other / "file").write_text("x"))
         assert refused(lambda: (read / "file").write_text("x"))
         assert refused((write / "file").read_text)
         (write / "sub" / "new").write_text("x")
 
     in_a_fork(inside)
+
+
+def test_folder_that_leads_elsewhere_by_now_is_named_as_its_guest_knows_it(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    _, write, other = folders
     (write / "trap").symlink_to("../other")
     trap = Preopen(host_path=str(write), guest_path="/w", beneath=("trap",))
-    with pytest.raises(OSError, match="leads out"):
-        restrict_to([trap])
+    with pytest.raises(GuestNotStartedError, match="the folder for /w cannot be opened"):
+        confine(plan_of(other / "file", trap))
+
+
+def test_names_of_the_network_can_be_looked_up_by_who_has_it(tmp_path: Path) -> None:
+    hosts = Path("/etc/hosts")
+    without = plan_of(tmp_path / "none")
+
+    def with_the_network() -> None:
+        assert confine(msgspec.structs.replace(without, network=True))
+        assert hosts.read_text()
+        assert refused(Path("/etc/passwd").read_text)
+
+    def without_it() -> None:
+        assert confine(without)
+        assert refused(hosts.read_text)
+
+    in_a_fork(with_the_network)
+    in_a_fork(without_it)
+
+
+def test_kernel_without_landlock_starts_guests_all_the_same(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, _, other = folders
+    monkeypatch.setattr(landlock, "landlock_abi", lambda: LEAST_ABI - 1)
+    assert not confine(plan_of(other / "file"))
+    assert (other / "file").read_text() == "content"
+
+
+class Escaped:
+    """A runtime whose guest has broken out: it does as the process can, not as WASI lets it."""
+
+    def __init__(self, *wanted: Path) -> None:
+        self._wanted = wanted
+
+    def prepare(self) -> None: ...
+
+    def accepts(self, artifact: Artifact) -> bool:
+        return bool(artifact.path)
+
+    def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
+        on_started()
+        Path(plan.artifact.path).read_bytes()
+        os.write(1, b"still heard\n")
+        return sum(not refused(each.read_text) for each in self._wanted)
+
+
+def test_process_of_a_container_opens_nothing_outside_when_its_guest_has_broken_out(
+    folders: tuple[Path, Path, Path], capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The process as the keeper has it, from its plan on."""
+    read, write, other = folders
+    preopen = Preopen(host_path=str(write), guest_path="/w")
+    plan = plan_of(read / "file", preopen, runtime="escaped")
+    wanted = (other / "file", Path("/etc/passwd"), Path("/proc/1/environ"), Path(__file__))
+
+    def inside() -> None:
+        ours, its = socket.socketpair()
+        ours.sendall(framed(plan))
+        outcome = os.memfd_create("outcome")
+        assert live(its.detach(), outcome, {"escaped": Escaped(*wanted)}) == 0
+        assert os.pread(outcome, 100, 0) == b""
+
+    in_a_fork(inside)
+    assert capfd.readouterr().out == "still heard\n"
 
 
 def test_guest_runs_behind_both_walls_and_loses_nothing_that_is_its(
@@ -167,7 +253,7 @@ def test_guest_runs_behind_both_walls_and_loses_nothing_that_is_its(
         plan = ProcessPlan(runtime="wasi", artifact=artifact, args=("g", *args), preopens=preopens)
         runtime = WasiRuntime()
         runtime.prepare()
-        assert restrict_to(plan.preopens, also_read=[artifact.path])
+        assert confine(plan)
         return runtime.run(plan, lambda: None)
 
     def does_all() -> None:

@@ -8,13 +8,12 @@ read-only stays so against writing, truncation, hard links and renames.
 import ctypes
 import os
 import stat
+import struct
 from collections.abc import Iterable
-from contextlib import ExitStack
 from enum import IntFlag
+from functools import cache
 from typing import Final
 
-from wasm_executor.container.beneath import open_beneath, openable
-from wasm_executor.container.plan import Preopen
 from wasm_executor.keeper.linux import renounce_privileges
 
 _CREATE_RULESET: Final = 444
@@ -47,9 +46,10 @@ class Right(IntFlag):
     TRUNCATE = 1 << 14
 
 
-_ALL: Final = ~Right(0)
-_READ: Final = Right.READ_FILE | Right.READ_DIR
-_CHANGE: Final = (
+# Plain numbers: on the way of every start an enum's own arithmetic costs more than the kernel.
+_ALL: Final = int(~Right(0))
+_READ: Final = int(Right.READ_FILE | Right.READ_DIR)
+_READ_AND_CHANGE: Final = _READ | int(
     Right.WRITE_FILE
     | Right.TRUNCATE
     | Right.REMOVE_DIR
@@ -59,28 +59,32 @@ _CHANGE: Final = (
     | Right.MAKE_SYM
     | Right.REFER
 )
-_OF_FILES: Final = Right.EXECUTE | Right.WRITE_FILE | Right.READ_FILE | Right.TRUNCATE
+_OF_FILES: Final = int(Right.EXECUTE | Right.WRITE_FILE | Right.READ_FILE | Right.TRUNCATE)
 
-
-class _Ruleset(ctypes.Structure):
-    _fields_ = (("handled_access_fs", ctypes.c_uint64),)
-
-
-class _PathRule(ctypes.Structure):
-    _pack_ = 1
-    _fields_ = (("allowed_access", ctypes.c_uint64), ("parent_fd", ctypes.c_int32))
-
+_RULESET: Final = struct.pack("=Q", _ALL)
+"""`struct landlock_ruleset_attr`: what is ruled at all."""
+_RULE: Final = struct.Struct("=Qi")
+"""`struct landlock_path_beneath_attr`: the rights, and a descriptor of where they hold."""
 
 _libc: Final = ctypes.CDLL(None, use_errno=True)
-_libc.syscall.restype = ctypes.c_long
+_create_ruleset: Final = _libc["syscall"]
+_create_ruleset.argtypes = (ctypes.c_long, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_uint32)
+_add_rule: Final = _libc["syscall"]
+_add_rule.argtypes = (
+    ctypes.c_long,
+    ctypes.c_int,
+    ctypes.c_int,
+    ctypes.c_char_p,
+    ctypes.c_uint32,
+)
+_restrict_self: Final = _libc["syscall"]
+_restrict_self.argtypes = (ctypes.c_long, ctypes.c_int, ctypes.c_uint32)
 
 
+@cache
 def landlock_abi() -> int:
     """Return the version that this kernel has; 0 where there is none, or it is switched off."""
-    try:
-        return _call(_CREATE_RULESET, None, ctypes.c_size_t(0), ctypes.c_uint32(_GET_VERSION))
-    except OSError:
-        return 0
+    return max(0, int(_create_ruleset(_CREATE_RULESET, None, 0, _GET_VERSION)))
 
 
 def restrict(read_only_paths: Iterable[str], read_write_paths: Iterable[str]) -> bool:
@@ -93,58 +97,30 @@ def restrict(read_only_paths: Iterable[str], read_write_paths: Iterable[str]) ->
     if landlock_abi() < LEAST_ABI:
         return False
     renounce_privileges()  # the kernel asks for no-new-privileges
-    attributes = _Ruleset(int(_ALL))
-    ruleset = _call(
-        _CREATE_RULESET,
-        ctypes.byref(attributes),
-        ctypes.c_size_t(ctypes.sizeof(attributes)),
-        ctypes.c_uint32(0),
-    )
+    ruleset = _checked(_create_ruleset(_CREATE_RULESET, _RULESET, len(_RULESET), 0))
     try:
         for path in read_only_paths:
             _allow(ruleset, path, _READ)
         for path in read_write_paths:
-            _allow(ruleset, path, _READ | _CHANGE)
-        _call(_RESTRICT_SELF, ctypes.c_int(ruleset), ctypes.c_uint32(0))
+            _allow(ruleset, path, _READ_AND_CHANGE)
+        _checked(_restrict_self(_RESTRICT_SELF, ruleset, 0))
     finally:
         os.close(ruleset)
     return True
 
 
-def restrict_to(preopens: Iterable[Preopen], also_read: Iterable[str] = ()) -> bool:
-    """Leave this process the folders that its guest sees; see `restrict`.
-
-    A preopen's changeable part is opened once more by the runtime, and may be another folder of
-    the same volume by then: one that is not allowed, so that its guest sees less, never more.
-    """
-    with ExitStack() as opened:
-        paths: dict[bool, list[str]] = {True: list(also_read), False: []}
-        for each in preopens:
-            descriptor = open_beneath(each.host_path, each.beneath)
-            opened.callback(os.close, descriptor)
-            paths[each.read_only].append(openable(descriptor))
-        return restrict(paths[True], paths[False])
-
-
-def _allow(ruleset: int, path: str, rights: Right) -> None:
+def _allow(ruleset: int, path: str, rights: int) -> None:
     target = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
         if not stat.S_ISDIR(os.fstat(target).st_mode):
             rights &= _OF_FILES
-        rule = _PathRule(int(rights), target)
-        _call(
-            _ADD_RULE,
-            ctypes.c_int(ruleset),
-            ctypes.c_int(_PATH_BENEATH),
-            ctypes.byref(rule),
-            ctypes.c_uint32(0),
-        )
+        rule = _RULE.pack(rights, target)
+        _checked(_add_rule(_ADD_RULE, ruleset, _PATH_BENEATH, rule, 0))
     finally:
         os.close(target)
 
 
-def _call(number: int, *arguments: object) -> int:
-    result = int(_libc.syscall(ctypes.c_long(number), *arguments))
+def _checked(result: int) -> int:
     if result < 0:
         code = ctypes.get_errno()
         raise OSError(code, f"landlock: {os.strerror(code)}")

@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 
 import msgspec
 
+from wasm_executor.container.confining import confine
 from wasm_executor.container.plan import (
     Outcome,
     ProcessPlan,
@@ -50,16 +51,16 @@ def await_order_and_live(
         if _is_bound_to(keeper_pid):
             _stand_alone(orders.fileno(), life)
             fds = receive_order(orders)
-            code = 0 if fds is None else _live(fds, runtimes)
+            code = 0 if fds is None else _begin(fds, runtimes)
     except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
         os.write(2, f"wasmlet: the container's process failed: {error!r}\n".encode())
     finally:
         os._exit(code)
 
 
-def _live(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
+def _begin(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
     _shed(fds)
-    return _run(fds, runtimes) if _is_let_in(fds.gate) else BROKEN_CODE
+    return live(fds.plan, fds.outcome, runtimes) if _is_let_in(fds.gate) else BROKEN_CODE
 
 
 def _is_bound_to(keeper_pid: int) -> bool:
@@ -89,19 +90,22 @@ def _is_let_in(gate_fd: int) -> bool:
         return gate.recv(len(GO)) == GO
 
 
-def _run(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
-    with socket.socket(fileno=fds.plan) as supervisor:
+def live(plan_fd: int, outcome: int, runtimes: Mapping[str, Runtime]) -> int:
+    """Read the plan, give up all that is not in it, and be the guest; return the exit code."""
+    with socket.socket(fileno=plan_fd) as supervisor:
         try:
             plan = _plan(supervisor)
-            return _runtime_of(plan, runtimes).run(plan, lambda: _report(supervisor, None))
+            runtime = _runtime_of(plan, runtimes)
+            confine(plan)
+            return runtime.run(plan, lambda: _report(supervisor, None))
         except msgspec.DecodeError as error:
             failure = StartFailure(reason=StartFailureReason.INVALID_PLAN, message=str(error))
         except GuestNotStartedError as error:
             failure = error.failure
         except GuestTrappedError as error:
-            return _trapped(str(error), fds.outcome)
+            return _trapped(str(error), outcome)
         failure = msgspec.structs.replace(failure, message=shortened(failure.message))
-        _leave(Outcome(failure=failure), fds.outcome)
+        _leave(Outcome(failure=failure), outcome)
         _report(supervisor, failure)
     return START_ERROR_CODE
 

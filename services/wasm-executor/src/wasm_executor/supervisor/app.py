@@ -17,6 +17,7 @@ from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.errors import StopRequested
 from servicekit.running import raise_on_signal, stop_absorbed
+from wasm_executor.container.landlock import LEAST_ABI, landlock_abi
 from wasm_executor.images.jobs import PullLimits
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.settings import ImageSettings
@@ -44,6 +45,8 @@ async def supervise(settings: ExecutorSettings, identity: Identity) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not settings.run_dir_may_be_disk:
         require_memory(settings.run_dir)
+    if landlock_abi() < LEAST_ABI:
+        log.warning("landlock.missing", abi=landlock_abi(), least_abi=LEAST_ABI)
     keeper = await KeeperClient.connect(identity.keeper_fd)
     log.info(
         "supervisor.started",

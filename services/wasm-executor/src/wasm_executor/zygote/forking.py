@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from wasm_executor.container.landlock import landlock_abi
 from wasm_executor.container.process import await_order_and_live
 from wasm_executor.keeper.linux import disable_huge_pages, name_process, renounce_privileges
 from wasm_executor.runtimes.interface import Runtime
@@ -131,6 +132,7 @@ def _give_up_for_all() -> None:
     _be_killed_before_the_keeper()
     renounce_privileges()
     disable_huge_pages()
+    landlock_abi()  # found out once, for all
 
 
 def _be_killed_before_the_keeper() -> None:

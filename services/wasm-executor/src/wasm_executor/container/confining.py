@@ -1,0 +1,65 @@
+"""Leaves a container's process its own files, before any code of its guest runs.
+
+The runtime reads the compiled artifact, and with a network the resolver's files; the guest has its
+folders. Where the kernel has no Landlock, or too old a one, the first wall stands alone: the guest
+starts all the same, and the supervisor has said so at its own start.
+"""
+
+import os
+from collections.abc import Iterable
+from contextlib import ExitStack
+from typing import Final
+
+from wasm_executor.container.beneath import open_beneath, openable
+from wasm_executor.container.landlock import restrict
+from wasm_executor.container.plan import Preopen, ProcessPlan, StartFailureReason
+from wasm_executor.runtimes.errors import GuestNotStartedError
+
+RESOLVER_FILES: Final = (
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/host.conf",
+    "/etc/gai.conf",
+)
+"""What the C library reads to find a name's address: each as it is at the start."""
+
+
+def confine(plan: ProcessPlan) -> bool:
+    """Leave this process what its guest may see; False where the kernel cannot.
+
+    A preopen's changeable part is opened once more by the runtime, and may be another folder of
+    the same volume by then: one that is not allowed, so that its guest sees less, never more.
+    Raise `GuestNotStartedError`.
+    """
+    with ExitStack() as opened:
+        paths: dict[bool, list[str]] = {True: _also_read(plan), False: []}
+        for each in plan.preopens:
+            descriptor = _open(each)
+            opened.callback(os.close, descriptor)
+            paths[each.read_only].append(openable(descriptor))
+        try:
+            return restrict(paths[True], paths[False])
+        except OSError as error:
+            message = f"the container's files cannot be fenced off: {os.strerror(error.errno or 0)}"
+            raise _failure(message) from error
+
+
+def _also_read(plan: ProcessPlan) -> list[str]:
+    return list(_there((plan.artifact.path, *(RESOLVER_FILES if plan.network else ()))))
+
+
+def _there(paths: Iterable[str]) -> Iterable[str]:
+    """Leave out what is not there; a lost artifact is the runtime's to tell."""
+    return (each for each in paths if os.path.exists(each))  # noqa: PTH110 - on every start's way
+
+
+def _open(folder: Preopen) -> int:
+    try:
+        return open_beneath(folder.host_path, folder.beneath)
+    except OSError as error:
+        raise _failure(f"the folder for {folder.guest_path} cannot be opened") from error
+
+
+def _failure(message: str) -> GuestNotStartedError:
+    return GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, message)
