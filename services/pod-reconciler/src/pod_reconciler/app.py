@@ -9,13 +9,13 @@ import structlog
 from contract.subjects import Role
 from kubekit.client import Api, api_client
 from kubekit.election import Elector
-from kubekit.events import EventSender
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
 from kubekit.reflector import Pace
 from pod_reconciler import lanes
 from pod_reconciler.bus import Executors
 from pod_reconciler.domain.cluster import Cluster
+from pod_reconciler.events import NodeEvents
 from pod_reconciler.kube import Contact, KubeCluster
 from pod_reconciler.links import Links
 from pod_reconciler.mirroring import MirroringCluster
@@ -71,8 +71,6 @@ async def _serve_cluster(settings: Settings, bus: Bus) -> None:
         contact = Contact(api, settings.api_probe_interval_s)
         tasks.create_task(contact.watch(), name="api-contact")
         tasks.create_task(serve_admin(settings, lambda: _why_not_ready(bus, contact)), name="admin")
-        events = EventSender(api)
-        tasks.create_task(events.run(), name="events")
         pace = Pace(
             watch_min_s=settings.watch_min_s,
             watch_max_s=settings.watch_max_s,
@@ -80,7 +78,7 @@ async def _serve_cluster(settings: Settings, bus: Bus) -> None:
             backoff_maximum_s=settings.watch_backoff_max_s,
         )
         cluster = MirroringCluster(
-            KubeCluster(api, events, pace),
+            KubeCluster(api, NodeEvents(api, tasks), pace),
             settings.manifests,
             settings.manifests_interval_s,
             lanes.Pace(settings.write_backoff_s, settings.write_backoff_max_s),

@@ -12,7 +12,7 @@ from contract.messages.report import Occurrence
 from kubekit.changes import Added, Change, Deleted, Modified, Synced
 from kubekit.client import Api
 from kubekit.errors import ApiError, ConflictError, NotFoundError
-from kubekit.events import EventRecorder, EventSender, ObjectRef
+from kubekit.events import ObjectRef
 from kubekit.listing import Source
 from kubekit.patches import STRATEGIC_MERGE, delete_options
 from kubekit.reflector import Pace, Reflector
@@ -24,6 +24,7 @@ from pod_reconciler.errors import (
     PodAbsentError,
     WriteRefusedError,
 )
+from pod_reconciler.events import NodeEvents
 from pod_reconciler.runtimeclasses import RuntimeClasses
 
 log = structlog.get_logger()
@@ -39,12 +40,11 @@ def read_version(raw: bytes | msgspec.Raw) -> PodVersion:
 class KubeCluster:
     """Pods of an API server. Implements `domain.cluster.Cluster`."""
 
-    def __init__(self, api: Api, events: EventSender, pace: Pace) -> None:
+    def __init__(self, api: Api, events: NodeEvents, pace: Pace) -> None:
         self._api = api
         self._events = events
         self._pace = pace
         self._classes = RuntimeClasses(api)
-        self._recorders: dict[NodeName, EventRecorder] = {}
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         async def deliver(change: Change[PodVersion]) -> None:
@@ -104,9 +104,6 @@ class KubeCluster:
             raise ActFailedError(str(error)) from error
 
     def tell(self, node: NodeName, pod: Pod, what: Occurrence) -> None:
-        recorder = self._recorders.get(node)
-        if recorder is None:
-            recorder = self._recorders[node] = EventRecorder(self._events, host=node)
         ref = ObjectRef(
             kind="Pod",
             name=pod.metadata.name,
@@ -115,7 +112,7 @@ class KubeCluster:
             resource_version=pod.metadata.resource_version,
             field_path=field_path_of(pod, what.container),
         )
-        recorder.emit(ref, what.type, what.reason, what.message, what.at)
+        self._events.of(node).emit(ref, what.type, what.reason, what.message, what.at)
 
     async def _send(
         self, method: str, path: str, body: bytes, content_type: str, timeout_s: float
