@@ -39,6 +39,8 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     host_path_prefixes: tuple[Path, ...] = ()
     """The folders of this machine that hostPath volumes may name, with all below them; none unless
     set."""
+    resolv_conf: Path = Path("/etc/resolv.conf")
+    """What this machine's resolver is told: pods that resolve names as their node does get it."""
     pulls_per_registry: Count = 5
     compile_jobs: Count = 2
     pull_stall_timeout_s: Seconds = 30.0

@@ -25,6 +25,8 @@ from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.work import process_plan
 from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.volumes.etcfiles import EtcFiles
+from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.volumes import Volumes
 
 C = ContainerName("c")
@@ -136,7 +138,9 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         node = RigNode(identity, tasks, supervisor.client, memory)
         words = LastWords(settings)
         volumes = Volumes(settings.data_dir, settings.run_dir, _no_blobs)
-        execs = Execs(node, Worlds(words, volumes), sockets=False)
+        folders = Folders(settings.data_dir, settings.run_dir)
+        etc_files = EtcFiles(folders, settings.resolv_conf)
+        execs = Execs(node, Worlds(words, volumes, etc_files), sockets=False)
         yield ExecRig(keeper, supervisor, settings, memory, words, execs)
         for left in execs._live.values():
             left.kill()

@@ -42,7 +42,14 @@ from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, pod_log_folder
 from wasm_executor.supervisor.starting import RunStart
-from wasm_executor.supervisor.work import Tell, broken, have_volumes, image_of_run, prepare_image
+from wasm_executor.supervisor.work import (
+    Tell,
+    broken,
+    dns_warning,
+    have_volumes,
+    image_of_run,
+    prepare_image,
+)
 
 log = structlog.get_logger()
 
@@ -138,6 +145,8 @@ class Hands:
     async def _start(self, want: StartRun, start: RunStart) -> Input:
         """The process is watched from its first moment on: no code of a guest goes unseen."""
         outcome = await start.outcome()
+        for warning in start.warnings:
+            self._tell(dns_warning(warning))
         if isinstance(outcome, RunStarted):
             await self._drop_old_logs(want.container, outcome.run)
         else:

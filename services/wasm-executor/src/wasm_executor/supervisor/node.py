@@ -22,6 +22,8 @@ from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.plans import PlanStore, Standing
 from wasm_executor.supervisor.reporting import Reporter
 from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.volumes.etcfiles import EtcFiles
+from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.volumes import Volumes
 
 log = structlog.get_logger()
@@ -55,7 +57,9 @@ class Node:
         self.volumes = Volumes(
             settings.data_dir, settings.run_dir, self.blobs.content, settings.host_path_prefixes
         )
-        self.worlds = Worlds(self.last_words, self.volumes)
+        folders = Folders(settings.data_dir, settings.run_dir)
+        etc_files = EtcFiles(folders, settings.resolv_conf)
+        self.worlds = Worlds(self.last_words, self.volumes, etc_files)
         self.socket_holders = SocketHolders()
         self.rules = rules_of(settings)
         self.standing = self.plans.load_standing()

@@ -32,6 +32,7 @@ from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.work import misconfigured, not_created, process_plan
 from wasm_executor.volumes.errors import ContainerMountError
+from wasm_executor.volumes.etcfiles import EtcFilesError
 
 log = structlog.get_logger()
 
@@ -66,6 +67,8 @@ class RunStart:
             log_max_files=settings.log_max_files,
             hold_stdin=container.stdin or plan.drain is Drain.STDIN_EOF,
         )
+        self.warnings: tuple[str, ...] = ()
+        """What the pod cannot have of its resolver's settings: an Event each."""
         self._abandoned = False
         self._decided = False
 
@@ -77,6 +80,8 @@ class RunStart:
             spawned = await self._spawn_patiently()
         except ContainerMountError as error:
             return misconfigured(name, self._want.attempt, error.message)
+        except EtcFilesError as error:
+            return misconfigured(name, self._want.attempt, str(error))
         except StartFailedError as error:
             return await self._refused(error)
         except KeeperError as error:
@@ -98,8 +103,9 @@ class RunStart:
 
     async def _make_world(self) -> None:
         worlds, run = self._node.worlds, self._want.run
-        preopens = await worlds.make(self._plan, self._container, run)
-        self._process = msgspec.structs.replace(self._process, preopens=preopens)
+        world = await worlds.make(self._plan, self._container, run)
+        self.warnings = world.warnings
+        self._process = msgspec.structs.replace(self._process, preopens=world.preopens)
 
     async def _kill(self) -> None:
         with suppress(UnknownContainerError):

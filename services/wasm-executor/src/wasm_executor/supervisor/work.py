@@ -117,6 +117,11 @@ def misconfigured(container: ContainerName, attempt: int, message: str) -> Prepa
     )
 
 
+def dns_warning(message: str) -> Occurrence:
+    """Return the Event that tells of resolver settings which were left out."""
+    return Occurrence(reason="DNSConfigForming", message=message, at=now().wall, type="Warning")
+
+
 def broken(container: ContainerName, attempt: int, error: Exception) -> PreparationFailed:
     """Return the news that this program failed; the container waits and tries again."""
     return not_created(container, attempt, f"internal error: {error!r}")

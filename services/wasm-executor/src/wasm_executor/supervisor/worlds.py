@@ -1,28 +1,49 @@
-"""What the processes of a run see of files: the folder of its last words, and its mounts."""
+"""What the processes of a run see of files: its last words, its pod's `/etc`, and its mounts."""
 
 import asyncio
+from typing import NamedTuple
 
 from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.supervisor.lastwords import LastWords
+from wasm_executor.volumes.etcfiles import ETC, EtcFiles
 from wasm_executor.volumes.volumes import Volumes
+
+
+class World(NamedTuple):
+    """What a run sees, and what is to be warned of: said once for a pod."""
+
+    preopens: tuple[Preopen, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Worlds:
     """Made for a run by its start; found again by whatever runs beside it."""
 
-    def __init__(self, last_words: LastWords, volumes: Volumes) -> None:
+    def __init__(self, last_words: LastWords, volumes: Volumes, etc_files: EtcFiles) -> None:
         self._last_words = last_words
         self._volumes = volumes
+        self._etc_files = etc_files
 
-    async def make(self, plan: PodPlan, container: ContainerPlan, run: int) -> tuple[Preopen, ...]:
-        """Make what a run needs; raise `ContainerMountError`."""
+    async def make(self, plan: PodPlan, container: ContainerPlan, run: int) -> World:
+        """Make what a run needs; raise `ContainerMountError`, `EtcFilesError`."""
+        warnings = self._etc_files.make(plan)  # three small files on tmpfs: no thread is worth it
         words = self._last_words.prepare(plan.uid, container, run)
+        others = self._with_etc(words, plan, container)
         if not container.mounts:
-            return words  # on the way of most starts
-        return await asyncio.to_thread(self._volumes.preopens, plan, container, run, words)
+            return World(others, warnings)  # on the way of most starts
+        preopens = self._volumes.preopens
+        return World(await asyncio.to_thread(preopens, plan, container, run, others), warnings)
 
     def find(self, plan: PodPlan, container: ContainerPlan, run: int) -> tuple[Preopen, ...]:
         """Return what a run was given."""
         words = self._last_words.preopens(plan.uid, container, run)
-        return self._volumes.preopens(plan, container, run, words)
+        others = self._with_etc(words, plan, container)
+        return self._volumes.preopens(plan, container, run, others)
+
+    def _with_etc(
+        self, words: tuple[Preopen, ...], plan: PodPlan, container: ContainerPlan
+    ) -> tuple[Preopen, ...]:
+        if any(each.guest_path == ETC for each in words):
+            return words  # the container says its last words there
+        return (*words, *self._etc_files.preopens(plan, container))

@@ -3,6 +3,7 @@
     run directory (tmpfs)   volumes/blobs/             contents, once per node
                             volumes/pods/{uid}/files/  configMaps, secrets, ...
                             volumes/pods/{uid}/empty/  emptyDirs of medium Memory
+                            volumes/pods/{uid}/etc/    hosts, hostname, resolv.conf
                             volumes/pods/{uid}/runs/   what was made for one run of a container
     data directory          volumes/pods/{uid}/empty/  other emptyDirs
                             volumes/pods/{uid}/runs/   links to files in those
@@ -48,6 +49,9 @@ class Folders:
     def empty_dir(self, uid: PodUid, volume: str, source: EmptyDir) -> str:
         place = self.memory if source.memory else self.disk
         return f"{place}/pods/{uid}/empty/{_name(volume)}"
+
+    def etc(self, uid: PodUid) -> str:
+        return f"{self.memory}/pods/{uid}/etc"
 
     def run(self, uid: PodUid, container: ContainerName, run: int, *, memory: bool) -> str:
         place = self.memory if memory else self.disk

@@ -22,6 +22,7 @@ from contract.messages.volume import Mount
 from wasm_executor.container.beneath import open_beneath, openable
 from wasm_executor.container.plan import Preopen
 from wasm_executor.volumes.errors import ContainerMountError
+from wasm_executor.volumes.etcfiles import with_etc_files
 from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.layout import Found, guest_path_of, lay_out
 from wasm_executor.volumes.materials import RunFolders
@@ -30,6 +31,7 @@ from wasm_executor.volumes.world import merged, with_mount_points
 
 RECORD: Final = "preopens"
 ROOT_FOLDER: Final = "root"
+ETC_FOLDER: Final = "etc"
 _SUB_PATH_MODE: Final = 0o777
 _PRIVATE: Final = 0o600
 _decoder: Final = msgspec.msgpack.Decoder(tuple[Preopen, ...])
@@ -99,6 +101,7 @@ class Mounts:
             with self._swapping:
                 layout = lay_out([self._find(plan, container, each) for each in container.mounts])
                 shown = RunFolders(folder, disk).fill(layout)
+            shown = with_etc_files(shown, layout.groups, others, f"{folder}/{ETC_FOLDER}")
             own = with_mount_points(shown, others, root=f"{folder}/{ROOT_FOLDER}")
             make_folder(folder)
             _write(f"{folder}/{RECORD}", msgspec.msgpack.encode(own))
