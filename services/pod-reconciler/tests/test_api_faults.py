@@ -172,7 +172,7 @@ async def test_a_pod_with_an_unknown_field_ends_failed_and_says_which(
 async def test_an_ignored_field_is_told_once_even_over_a_restart(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
-    pod = api_pod("p", "u-1", NODE, subdomain="shop")
+    pod = api_pod("p", "u-1", NODE, securityContext={"runAsUser": 1})
     async with reconciler():
         await registrar.grant()
         api.create(pod)
@@ -181,7 +181,7 @@ async def test_an_ignored_field_is_told_once_even_over_a_restart(
         await until(lambda: api.pod("p")["status"]["phase"] == "Running")
         event = (await until(lambda: api.events))[0]
         assert event["type"] == "Normal"
-        assert event["message"].startswith("spec.subdomain: ")
+        assert event["message"].startswith("spec.securityContext.runAsUser: ")
     async with reconciler():
         api.create(api_pod("next", "u-2", NODE, teleport=True))
         await until(lambda: len(api.events) == 2)

@@ -42,17 +42,21 @@ _IDENTITY: Final = (
 
 _NETWORK: Final = (
     honoured("spec.hostNetwork", "every pod shares its node's network"),
-    ignored(
+    honoured(
         "spec.dnsPolicy",
-        "a guest has no resolver of its own",
-        defaults=("ClusterFirst", "ClusterFirstWithHostNet", "Default"),
+        "in /etc/resolv.conf",
+        pattern="ClusterFirst|ClusterFirstWithHostNet|Default|None",
     ),
-    refused("spec.dnsConfig", "a guest has no resolver of its own"),
-    refused("spec.hostAliases", "a guest has no hosts file yet"),
-    honoured("spec.hostname", "as the variable HOSTNAME"),
-    ignored("spec.subdomain", "a guest has no host name"),
-    refused("spec.hostnameOverride", "a guest has no host name"),
-    refused("spec.setHostnameAsFQDN", "a guest has no host name", defaults=(False,)),
+    honoured("spec.dnsConfig.nameservers"),
+    honoured("spec.dnsConfig.searches"),
+    honoured("spec.dnsConfig.options[].name"),
+    honoured("spec.dnsConfig.options[].value"),
+    honoured("spec.hostAliases[].ip", "in /etc/hosts"),
+    honoured("spec.hostAliases[].hostnames"),
+    honoured("spec.hostname", "as the variable HOSTNAME, in /etc/hostname and /etc/hosts"),
+    honoured("spec.subdomain", "in /etc/hosts"),
+    honoured("spec.hostnameOverride"),
+    honoured("spec.setHostnameAsFQDN"),
     honoured("spec.enableServiceLinks"),
 )
 
