@@ -61,6 +61,8 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """The same of a process that waits for its turn to be forked."""
     audit_interval_s: Seconds = 30.0
     """How often the pods are held against the keeper's table."""
+    eviction_interval_s: Seconds = 10.0
+    """How often emptyDirs are held against their `sizeLimit`."""
 
     beat_interval_s: Seconds = 5.0
     register_retry_s: Seconds = 2.0

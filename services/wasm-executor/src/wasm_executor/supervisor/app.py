@@ -25,6 +25,7 @@ from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.control import drain_on_power_failure, obey
+from wasm_executor.supervisor.evicting import evict_regularly
 from wasm_executor.supervisor.facts import node_facts
 from wasm_executor.supervisor.granting import Grant
 from wasm_executor.supervisor.health import answer_health
@@ -100,6 +101,8 @@ class Supervisor:
         self._tasks.create_task(sync, name="checkpoint")
         audit = self._roster.audit_regularly(settings.audit_interval_s)
         self._tasks.create_task(audit, name="audit")
+        eviction = evict_regularly(self._roster, node.volumes, settings.eviction_interval_s)
+        self._tasks.create_task(eviction, name="eviction")
         self._tasks.create_task(self._live_on_the_bus(), name="bus")
         self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
         self._tasks.create_task(answer_health(settings.run_dir, self._holds), name="health")
