@@ -279,3 +279,16 @@ async def test_a_pod_of_the_api_that_has_the_name_is_left_alone(
         await until(lambda: [each for each in api.writes if each.method == "POST"])
         assert api.pod(NAME)["metadata"]["uid"] == "u-1"
         assert not api.deletions(NAME)
+
+
+async def test_a_manifest_whose_name_gets_too_long_is_not_run_and_the_others_are(
+    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    (folder / "a-long.yaml").write_text(WEB.replace("name: web", f"name: {'w' * 253}"))
+    (folder / "web.yaml").write_text(WEB)
+    async with reconciler(**beside(folder)):
+        await registrar.grant()
+        await start_running(executor)
+        await until(lambda: phase(api) == "Running")
+        assert list(api.pods) == [("default", NAME)]
+        assert len(executor.plans) == 1

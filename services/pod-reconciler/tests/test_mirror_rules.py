@@ -185,3 +185,10 @@ def test_a_static_pod_may_refer_to_itself() -> None:
     source = {"fieldRef": {"fieldPath": "metadata.name"}}
     container = {"name": "main", "image": "i", "env": [{"name": "A", "valueFrom": source}]}
     assert static_pod(containers=[container], volumes=[{"name": "v", "emptyDir": {}}])
+
+
+def test_a_name_that_gets_too_long_for_its_node_is_refused_as_the_kubelet_refuses_it() -> None:
+    longest = "w" * (253 - len("-edge.a"))
+    assert len(static_pod({"name": longest})["metadata"]["name"]) == 253
+    with pytest.raises(ManifestError, match=r"metadata\.name: .* no more than 253 characters"):
+        static_pod({"name": f"{longest}w"})

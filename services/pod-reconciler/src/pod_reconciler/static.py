@@ -22,7 +22,7 @@ from pod_reconciler.domain.manifest import Manifest, bound, wants_node, with_sta
 from pod_reconciler.domain.outcome import outcome_of
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.times import api_time
-from pod_reconciler.errors import ActFailedError, PodAbsentError
+from pod_reconciler.errors import ActFailedError, ManifestError, PodAbsentError
 from pod_reconciler.manifests import ManifestFolder
 
 log = structlog.get_logger()
@@ -49,6 +49,7 @@ class StaticCluster:
         self._pods: dict[PodUid, Json] = {}
         self._version = 0
         self._nodes: set[NodeName] = set()
+        self._refused: dict[NodeName, list[str]] = {}
         self._told: StaticStatus | None = None
         self._gone: dict[NodeName, list[PodUid]] = {}
         self._changed: dict[NodeName, asyncio.Event] = {}
@@ -61,7 +62,7 @@ class StaticCluster:
     @property
     def errors(self) -> list[str]:
         """A line for each manifest that cannot be used."""
-        return self._folder.errors
+        return [*self._folder.errors, *(line for each in self._refused.values() for line in each)]
 
     def has(self, uid: PodUid) -> bool:
         """Whether this is one of the folder's pods, be its manifest still there or not."""
@@ -137,15 +138,7 @@ class StaticCluster:
 
     def _compare(self, node: NodeName, watcher: Watcher) -> None:
         """Show the watcher what the folder wants on a node."""
-        wanted = {
-            PodUid(pod["metadata"]["uid"]): pod
-            for pod in (
-                self._bind(manifest, node)
-                for manifest in self._folder.manifests
-                if wants_node(manifest, node)
-            )
-        }
-        here = self._on(node)
+        wanted, here = self._wanted(node), self._on(node)
         for uid, pod in here.items():
             if uid not in wanted and "deletionTimestamp" not in pod["metadata"]:
                 watcher.pod_seen(self._keep(_deleted(pod)))
@@ -155,6 +148,23 @@ class StaticCluster:
             # has the UID that it had, and begins when its node has forgotten it.
             if uid not in here and _name(pod) not in names and not watcher.remembers(uid):
                 watcher.pod_seen(self._keep(self._begin(pod)))
+
+    def _wanted(self, node: NodeName) -> dict[PodUid, Json]:
+        """What the folder wants on a node, but what cannot have its name there."""
+        wanted, refused = {}, []
+        for manifest in self._folder.manifests:
+            if wants_node(manifest, node):
+                try:
+                    pod = self._bind(manifest, node)
+                except ManifestError as error:
+                    refused.append(str(error))
+                else:
+                    wanted[PodUid(pod["metadata"]["uid"])] = pod
+        for line in refused:
+            if line not in self._refused.get(node, ()):
+                log.error("manifest.refused", problem=line)
+        self._refused[node] = refused
+        return wanted
 
     def _show_gone(self, node: NodeName, watcher: Watcher) -> None:
         """Show the watcher which pods were removed since the last look."""
@@ -182,7 +192,7 @@ class StaticCluster:
         return [msgspec.convert(pod, Pod) for pod in self._pods.values()]
 
     def _tell_outcome(self) -> None:
-        outcome = outcome_of(self._views(), self._folder.errors, loaded=bool(self._nodes))
+        outcome = outcome_of(self._views(), self.errors, loaded=bool(self._nodes))
         if outcome == self._told:
             return
         self._told = outcome

@@ -173,3 +173,17 @@ def numbers_of(text: str) -> list[int]:
 
 def seen_runs(folder: Path, plan: PodPlan) -> int:
     return len(list((folder / "logs" / "pods").glob(f"*_{plan.uid}/c/*.log")))
+
+
+async def test_a_pod_with_the_longest_name_there_may_be_runs_and_has_its_log(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("steady", name="p" * 253)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        assert (await rig.peer.line(plan)).startswith("0000000000\n")
+        (folder,) = (tmp_path / "logs" / "pods").iterdir()
+        assert len(folder.name) == 255
+        assert folder.name.startswith("default_ppp")
+        assert folder.name.endswith(f"_{plan.uid}")

@@ -19,12 +19,14 @@ from pod_reconciler.domain.manifest import Manifest
 from pod_reconciler.domain.pod import Json, Pod
 from pod_reconciler.domain.rendering import OWNERSHIP
 from pod_reconciler.domain.times import api_time, time_of
+from pod_reconciler.errors import ManifestError
 
 CONFIG_HASH: Final = "kubernetes.io/config.hash"
 CONFIG_SEEN: Final = "kubernetes.io/config.seen"
 CONFIG_SOURCE: Final = "kubernetes.io/config.source"
 CONFIG_MIRROR: Final = "kubernetes.io/config.mirror"
 FROM_FILE: Final = "file"
+MAX_NAME: Final = 253
 _TOLERATES_ALL: Final = {"operator": "Exists", "effect": "NoExecute"}
 """So no taint of its node ends the mirror, which would end nothing."""
 _OURS_ALONE: Final = ("uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
@@ -39,8 +41,15 @@ class MirrorDue(StrEnum):
 
 
 def bound_static(manifest: Manifest, node: NodeName) -> Json:
-    """The pod on one node of a cluster, where its name must not clash with another node's."""
+    """The pod on one node of a cluster, where its name must not clash with another node's.
+
+    Raises `ManifestError` for a name that gets too long by that, as the kubelet refuses it.
+    """
     pod = manifest.pod
+    name = f"{pod['metadata']['name']}-{node.lower()}"
+    if len(name) > MAX_NAME:
+        problem = f"metadata.name: Invalid value: {name!r}: must be no more than 253 characters"
+        raise ManifestError(manifest.source, problem)
     content = msgspec.json.encode([FROM_FILE, pod, node], order="deterministic")
     # 32 hexadecimal digits, as the kubelet's; the hash and the UID are one.
     uid = hashlib.sha256(content).hexdigest()[:32]
@@ -52,7 +61,6 @@ def bound_static(manifest: Manifest, node: NodeName) -> Json:
     # Nobody but the API knows of mirrors: a manifest that says it is one is none.
     annotations.pop(CONFIG_MIRROR, None)
     tolerations = [each for each in _items(spec.get("tolerations")) if each != _TOLERATES_ALL]
-    name = f"{metadata['name']}-{node.lower()}"
     return pod | {
         "metadata": metadata | {"name": name, "uid": uid, "annotations": annotations},
         "spec": spec | {"nodeName": node, "tolerations": [*tolerations, _TOLERATES_ALL]},

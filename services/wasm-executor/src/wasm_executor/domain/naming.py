@@ -7,7 +7,7 @@ from contract.messages.pod import PodPlan
 
 _NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_UID: Final = re.compile(r"[A-Za-z0-9-]{1,253}")
+_UID: Final = re.compile(r"[A-Za-z0-9-]{1,128}")
 
 
 def flaw_of(plan: PodPlan) -> str | None:

@@ -1,7 +1,7 @@
 """Runs under the keeper's names, and where their logs lie."""
 
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.pod import PodPlan
@@ -11,6 +11,8 @@ from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.restoring import Present
 from wasm_executor.domain.verdicts import KILLED_CODE
 from wasm_executor.keeper.protocol import ContainerProcess, Exit
+
+MAX_FILE_NAME: Final = 255
 
 
 class RunKey(NamedTuple):
@@ -74,7 +76,13 @@ type NamedPod = PodPlan | PodRecord
 
 
 def pod_log_folder(log_root: Path, pod: NamedPod) -> Path:
-    return log_root / "pods" / f"{pod.namespace}_{pod.name}_{pod.uid}"
+    """Return a pod's folder, under the kubelet's name for it.
+
+    Where no file system takes that, for its length, the pod's name in it is cut: a kubelet never
+    starts such a pod.
+    """
+    room = MAX_FILE_NAME - len(f"{pod.namespace}__{pod.uid}")
+    return log_root / "pods" / f"{pod.namespace}_{pod.name[:room]}_{pod.uid}"
 
 
 def log_path(log_root: Path, pod: NamedPod, container: ContainerName, run: int) -> Path:
