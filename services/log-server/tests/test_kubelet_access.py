@@ -82,7 +82,6 @@ async def test_refusals_have_the_kubelets_texts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "command"),
     [
-        ("/exec/default/p/c?command=sh&output=1", "exec"),
         ("/attach/default/p/c?output=1", "attach"),
         ("/portForward/default/p", "port-forward"),
     ],

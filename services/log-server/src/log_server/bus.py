@@ -69,7 +69,7 @@ class Peers:
 
     async def open_log(self, node: NodeName, command: LogOpen) -> str:
         """Return the cursor to read from. `CommandError` has the kubelet's code and text."""
-        opened = await self._ask(node, command, patience_s=self._settings.open_patience_s)
+        opened = await self.ask(node, command, patience_s=self._settings.open_patience_s)
         return opened.cursor
 
     async def read_log(self, node: NodeName, cursor: str, *, follow: bool) -> LogChunk:
@@ -77,13 +77,29 @@ class Peers:
         wait_s = self._settings.follow_wait_s if follow else 0.0
         command = LogRead(cursor=cursor, max_bytes=self._settings.chunk_bytes, wait_s=wait_s)
         patience = self._settings.stream_patience_s
-        return await self._ask(node, command, wait_s=wait_s, patience_s=patience)
+        return await self.ask(node, command, wait_s=wait_s, patience_s=patience)
+
+    @property
+    def chunk_bytes(self) -> int:
+        """How much of a stream is asked for at a time."""
+        return self._settings.chunk_bytes
+
+    async def open_stream[R: Message](self, node: NodeName, command: Command[R]) -> R:
+        """Begin or end something. `CommandError` has the kubelet's code and text."""
+        return await self.ask(node, command, patience_s=self._settings.open_patience_s)
+
+    async def ask_stream[R: Message](
+        self, node: NodeName, command: Command[R], *, wait_s: float
+    ) -> R:
+        """Ask of a stream under way, after an absence of the executor too."""
+        patience_s = self._settings.stream_patience_s
+        return await self.ask(node, command, wait_s=wait_s, patience_s=patience_s)
 
     async def pods(self, node: NodeName) -> AsyncIterator[PodsListed]:
         """Yield the node's pods, page by page, as the API server wrote them."""
         command = PodsList()
         while True:
-            page = await self._ask(node, command, patience_s=self._settings.open_patience_s)
+            page = await self.ask(node, command, patience_s=self._settings.open_patience_s)
             yield page
             if not page.after and not page.offset:
                 return
@@ -101,7 +117,7 @@ class Peers:
                 yield b"".join(parts)
                 parts.clear()
 
-    async def _ask[R: Message](
+    async def ask[R: Message](
         self, node: NodeName, command: Command[R], *, patience_s: float, wait_s: float = 0.0
     ) -> R:
         """Ask until there is an answer, or raise `PeerAwayError` when patience ends."""

@@ -23,5 +23,22 @@ class PeerAwayError(LogServerError):
     """The executor, the reconciler or the bus did not answer within our patience. May pass."""
 
 
+class ClientGoneError(LogServerError):
+    """Whoever asked has gone: end what runs for him."""
+
+
+class ProtocolError(LogServerError):
+    """A client does not keep to the protocol that he has switched to: break the connection off."""
+
+
+class NegotiationError(LogServerError):
+    """No protocol that the client offers is spoken here: refuse the request."""
+
+    def __init__(self, code: int, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(text)
+
+
 class ReviewError(LogServerError):
     """The API server gave no verdict: refuse the request, and remember nothing."""

@@ -7,13 +7,17 @@ application in its scope, as does a way to wait until the connection's buffers h
 import asyncio
 import socket
 import ssl
+from collections.abc import Iterable
+from http import HTTPStatus
 from typing import Any, Final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from log_server.domain.identity import PeerCertificate, peer_certificate
-from log_server.errors import ListenError
+from log_server.duplex import Duplex
+from log_server.errors import ClientGoneError, ListenError
 from log_server.guard import Application
 from log_server.tls import ListenerTls
 from servicekit.admin import QuietServer
@@ -30,8 +34,17 @@ _KEEPALIVE: Final = (
 """Ends followers whose machine is gone without a word; set on the port, connections inherit it."""
 
 
+type Headers = Iterable[tuple[bytes, bytes]]
+
+
 class KubeletProtocol(H11Protocol):
-    """HTTP over a connection whose client may have shown a certificate."""
+    """HTTP over a connection whose client may have shown a certificate, until it switches.
+
+    uvicorn has no way to switch to a protocol that it does not know, so the application is given
+    one: by `upgrade` of its scope it takes the connection over, and its answer is over with it.
+    """
+
+    _duplex: Duplex | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
         """Look at the certificate once; every request of the connection is told."""
@@ -41,11 +54,50 @@ class KubeletProtocol(H11Protocol):
             **self.app_state,
             "peer": _verified(transport.get_extra_info("ssl_object")),
             "drained": self.flow.drain,
+            "upgrade": self.upgrade,
         }
         # uvicorn lets who never asks anything stay for ever.
         self.timeout_keep_alive_task = self.loop.call_later(
             self.timeout_keep_alive, self.timeout_keep_alive_handler
         )
+
+    def upgrade(self, headers: Headers) -> Duplex:
+        """Answer 101 and hand the connection over."""
+        if self.transport.is_closing():
+            raise ClientGoneError("the client has gone")
+        switching = HTTPStatus.SWITCHING_PROTOCOLS
+        answer = h11.InformationalResponse(
+            status_code=switching, headers=list(headers), reason=switching.phrase.encode()
+        )
+        head = self.conn.send(answer)
+        assert head is not None
+        self.transport.write(head)
+        self.cycle.response_started = True  # the application's return closes the connection
+        early, _closed = self.conn.trailing_data
+        self._duplex = Duplex(self.transport, self.flow.drain, early)
+        self.flow.resume_reading()
+        return self._duplex
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes are for whoever has taken the connection over."""
+        if self._duplex is None:
+            super().data_received(data)
+        else:
+            self._duplex.feed(data)
+
+    def eof_received(self) -> None:
+        """Half a TLS connection is none."""
+        if self._duplex is not None:
+            self._duplex.end()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let whoever reads or writes know."""
+        if self._duplex is not None:
+            self._duplex.end()
+        super().connection_lost(exc)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Every exec is one: nothing to warn of."""
 
 
 def _verified(connection: ssl.SSLObject | None) -> PeerCertificate | None:

@@ -18,6 +18,7 @@ from contract.errors import CommandError, ContractError
 from contract.ids import NodeName
 from contract.messages.log import LogOpen
 from log_server.bus import Peers
+from log_server.commands import serve_commands
 from log_server.domain.logoptions import (
     InvalidOptionsError,
     LogQueryError,
@@ -34,6 +35,7 @@ from log_server.unstarted import explained
 log = structlog.get_logger()
 
 _NOT_FOUND: Final = "404 page not found\n"
+_SHOWN: Final = (400, 404, 429)
 _NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
 
 type _Handler = Callable[[Request, Exception], Awaitable[Response]]
@@ -72,6 +74,7 @@ def kubelet_api(peers: Peers) -> FastAPI:
     async def container_logs(request: Request, rest: str) -> Response:
         return await _logs(peers, request, rest)
 
+    serve_commands(api, peers)
     refuse_unserved(api)
     _explain_errors(api)
     return api
@@ -132,7 +135,7 @@ async def _bad_query(_request: Request, error: Exception) -> Response:
 
 async def _refused(_request: Request, error: Exception) -> Response:
     assert isinstance(error, CommandError)
-    return PlainTextResponse(error.message, error.code if error.code in (400, 404) else 500)
+    return PlainTextResponse(error.message, error.code if error.code in _SHOWN else 500)
 
 
 async def _broken(request: Request, error: Exception) -> Response:

@@ -33,7 +33,7 @@ SERVER_CERTIFICATE: Final = "wasmlet.dev/server-certificate"
 """The annotation by which a restarted registrar recognises a Node's log-server."""
 
 # What the kubelet corrects whenever it finds it changed. Other labels are the cluster's to change.
-DECLARED_FEATURES: Final = ("RestartAllContainersOnContainerExits",)
+DECLARED_FEATURES: Final = ("ExtendWebSocketsToKubelet", "RestartAllContainersOnContainerExits")
 """What the scheduler asks of a Node before it places pods that need it. Sorted and unique: the API
 server refuses the status otherwise."""
 

@@ -1,0 +1,108 @@
+"""The routes of exec and attach: what is meant, in which protocol, and the switch to it.
+
+What can be refused is refused before the switch, as plain HTTP: that text reaches the user.
+"""
+
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
+
+from contract.ids import NodeName
+from contract.messages.stream import ExecOpen
+from log_server.bus import Peers
+from log_server.channels import WebSocketChannels, chosen_protocol
+from log_server.domain.remotecommand import (
+    CommandOptions,
+    ContainerPlace,
+    OptionsError,
+    command_options,
+    container_place,
+)
+from log_server.errors import ClientGoneError, NegotiationError
+from log_server.guard import Receive, Scope, Send
+from log_server.metrics import REQUESTS, method_label, path_label
+from log_server.remote import RemoteStream
+from log_server.session import run_command
+from log_server.websocket import accepting, is_websocket, offered_protocols
+
+METHODS: Final = ["GET", "POST"]
+_NOT_FOUND: Final = "404 page not found\n"
+
+
+def serve_commands(api: FastAPI, peers: Peers) -> None:
+    """Add the routes. Who is not authorized never gets here."""
+
+    @api.api_route("/exec/{rest:path}", methods=METHODS, response_model=None)
+    async def exec_(request: Request, rest: str) -> Response:
+        return await _exec(peers, request, rest)
+
+
+async def _exec(peers: Peers, request: Request, rest: str) -> Response:
+    place = container_place(rest)
+    if place is None:
+        return PlainTextResponse(_NOT_FOUND, 404)
+    try:
+        options = command_options(request.url.query)
+    except OptionsError as error:
+        return PlainTextResponse(str(error), 400)
+    node: NodeName = request.state.node
+    remote = RemoteStream(peers, node)
+    await remote.open(_exec_command(remote, place, options))
+    try:
+        return _Session(_Switch(request, options), remote)
+    except NegotiationError as error:
+        await remote.close()
+        return PlainTextResponse(error.text, error.code)
+
+
+def _exec_command(remote: RemoteStream, place: ContainerPlace, options: CommandOptions) -> ExecOpen:
+    return ExecOpen(
+        stream=remote.name,
+        namespace=place.namespace,
+        pod=place.pod,
+        uid=place.uid,
+        container=place.container,
+        command=options.command,
+        stdin=options.stdin,
+        stdout=options.stdout,
+        stderr=options.stderr,
+        tty=options.tty,
+    )
+
+
+class _Switch:
+    """How this client's connection becomes a remote command's."""
+
+    def __init__(self, request: Request, options: CommandOptions) -> None:
+        self._upgrade = request.state.upgrade
+        self._options = options
+        headers = dict(request.headers.raw)
+        if not is_websocket(headers):
+            raise NegotiationError(400, "Upgrade request required")
+        self._protocol = chosen_protocol(offered_protocols(headers))
+        self._accepting = accepting(headers, self._protocol.name)
+
+    async def run(self, remote: RemoteStream) -> None:
+        """Take the connection over, to its end."""
+        duplex = self._upgrade(self._accepting)
+        client = WebSocketChannels(duplex, self._protocol, self._options)
+        await run_command(client, duplex, remote)
+        duplex.close()
+
+
+class _Session(Response):
+    """A session in the place of a response: FastAPI calls it and does nothing else."""
+
+    def __init__(self, switch: _Switch, remote: RemoteStream) -> None:
+        super().__init__()
+        self._switch = switch
+        self._remote = remote
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 - the ASGI form
+        """Run it; the connection is no HTTP any more."""
+        REQUESTS.labels(method_label(scope["method"]), path_label(scope["path"]), "101").inc()
+        try:
+            await self._switch.run(self._remote)
+        except ClientGoneError:
+            await self._remote.close()

@@ -1,0 +1,43 @@
+"""A pod whose module also obeys commands."""
+
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess, run
+
+import pytest
+from e2e import guests
+from e2e.images import Images
+from e2e.pods import Pods
+
+from controlplane import ControlPlane
+
+ROOT = Path(__file__).parents[3]
+COMMANDS = ROOT / "services/wasm-executor/tests/support/supervised/commands.wat"
+PROGRAM = "commands"
+
+type Kubectl = Callable[..., CompletedProcess[bytes]]
+
+
+@pytest.fixture
+def commanded(pods: Pods, images: Images) -> str:
+    """A running pod; `commands echo`, `commands out` and `commands flood` are its programs."""
+    image = images.push(guests.wat(_inside(COMMANDS.read_text())), PROGRAM)
+    pods.run("commanded", image, command=[PROGRAM])
+    pods.await_phase("commanded", "Running")
+    return "commanded"
+
+
+@pytest.fixture
+def kubectl(control_plane: ControlPlane, pods: Pods) -> Kubectl:
+    """`kubectl` in the namespace of the test, with bytes in and out."""
+
+    def ask(*arguments: str, stdin: bytes | None = None) -> CompletedProcess[bytes]:
+        verb, *rest = arguments
+        command = control_plane.kubectl.command(verb, f"--namespace={pods.namespace}", *rest)
+        return run(command, input=stdin or b"", capture_output=True, timeout=40, check=False)
+
+    return ask
+
+
+def _inside(text: str) -> str:
+    return text[text.index("(module") + len("(module") : text.rindex(")")]
