@@ -8,6 +8,7 @@ import pytest
 from wasmlet.__main__ import main
 from wasmlet.errors import UsageError
 from wasmlet.up.arguments import UpOptions, add_arguments, options_of
+from wasmlet.up.joining import roles
 
 
 def options(*arguments: str) -> UpOptions:
@@ -94,3 +95,20 @@ def test_a_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_setting_of_no_service_is_refused(tmp_path: Path) -> None:
     assert main(["up", "--manifests", str(tmp_path), "--set", "executor:x=1"]) == 2
+
+
+def bound_in(*namespaces: str) -> set[tuple[str, str]]:
+    """Where the right to read what pods name is given: (kind, namespace)."""
+    return {
+        (each["kind"], each["metadata"].get("namespace", ""))
+        for each in roles(namespaces)
+        if each.get("roleRef", {}).get("name") == "wasmlet-pod-reconciler-objects"
+    }
+
+
+def test_a_confined_reconciler_may_read_objects_in_its_namespaces_alone(tmp_path: Path) -> None:
+    chosen = options("--manifests", str(tmp_path), "--set", "pod-reconciler:namespaces=a, b")
+    assert chosen.namespaces == ("a", "b")
+    assert options("--manifests", str(tmp_path)).namespaces == ()
+    assert bound_in(*chosen.namespaces) == {("RoleBinding", "a"), ("RoleBinding", "b")}
+    assert bound_in() == {("ClusterRoleBinding", "")}

@@ -13,6 +13,7 @@ from contract.ids import NodeName, node_token
 from wasmlet.errors import UsageError
 
 KUBELET_PORT = 10250
+_NAMESPACES: Final = ("pod-reconciler", "WASMLET_NAMESPACES")
 _LABEL = re.compile(
     r"[A-Za-z0-9]([-A-Za-z0-9_./]*[A-Za-z0-9])?=([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?"
 )
@@ -86,6 +87,12 @@ class UpOptions(msgspec.Struct, frozen=True, kw_only=True):
     def is_static(self) -> bool:
         """Whether there is no cluster, only a folder."""
         return self.kubeconfig is None
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """Those that the reconciler is confined to; none where it is not."""
+        told = [value for *which, value in self.settings if tuple(which) == _NAMESPACES]
+        return tuple(each.strip() for each in told[-1].split(",") if each.strip()) if told else ()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

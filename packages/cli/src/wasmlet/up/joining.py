@@ -3,11 +3,12 @@
 The roles of `rbac.yaml` are applied, and each service gets a short-lived token of its own service
 account, renewed while `up` runs. So no service holds more than its role, whoever runs the command.
 Where the user may not do that, `up` says so and hands the given kubeconfig to the services.
+A reconciler that is confined to namespaces gets the right to read their objects there alone.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +27,7 @@ RENEW_RETRY_S: Final = 60
 JOINING: Final = (Role.NODE_REGISTRAR, Role.POD_RECONCILER, Role.LOG_SERVER)
 _APPLY: Final = "application/apply-patch+yaml"
 _RBAC_FILE: Final = Path(__file__).parent.parent / "rbac.yaml"
+_OBJECTS: Final = "wasmlet-pod-reconciler-objects"
 _PLURALS: Final = {
     "Namespace": "namespaces",
     "ServiceAccount": "serviceaccounts",
@@ -46,13 +48,15 @@ class ServiceTokens:
         self._kubeconfig = kubeconfig
         self._folder = folder
 
-    async def issue(self) -> Mapping[Role, Path] | None:
+    async def issue(self, namespaces: Sequence[str] = ()) -> Mapping[Role, Path] | None:
         """Apply the roles and return a kubeconfig per service; None where the user may not.
+
+        With namespaces, only the objects of pods there may be read.
 
         Raises `CommandLineError` when the cluster cannot be reached.
         """
         try:
-            for document in yaml.safe_load_all(_RBAC_FILE.read_text()):
+            for document in roles(namespaces):
                 await self._apply(document)
             await self.renew()
         except ForbiddenError:
@@ -117,6 +121,18 @@ class ServiceTokens:
         path = self._folder / f"{role}.kubeconfig"
         _write_private(path, yaml.safe_dump(own))
         return path
+
+
+def roles(namespaces: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of `rbac.yaml`; with namespaces, pods' objects can be read there alone."""
+    for document in yaml.safe_load_all(_RBAC_FILE.read_text()):
+        is_wide = document["kind"] == "ClusterRoleBinding"
+        if not (namespaces and is_wide and document["metadata"]["name"] == _OBJECTS):
+            yield document
+            continue
+        for namespace in namespaces:
+            metadata = {"name": _OBJECTS, "namespace": namespace}
+            yield document | {"kind": "RoleBinding", "metadata": metadata}
 
 
 def _named(document: Mapping[str, Any], section: str, name: str) -> Mapping[str, Any]:

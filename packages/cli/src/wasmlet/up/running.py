@@ -125,7 +125,7 @@ class _Up:
             return {}
         api = await stack.enter_async_context(api_client(given, user_agent="wasmlet-up"))
         tokens = ServiceTokens(api, given, self.folders.run)
-        issued = await tokens.issue()
+        issued = await tokens.issue(self.options.namespaces)
         tasks.create_task(self._announce_nodes(given), name="ready")
         if issued is None:
             say(f"this user may not create service accounts: every service uses {given}")
