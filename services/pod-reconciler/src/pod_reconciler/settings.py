@@ -47,7 +47,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     cluster_domain: str = "cluster.local"
     """The domain of the cluster's names; empty for none."""
     namespaces: tuple[str, ...] = ()
-    """The namespaces whose ConfigMaps, Secrets, claims, tokens and Services are used; empty: all."""
+    """The namespaces whose ConfigMaps, Secrets, claims, tokens and Services are used; none: all."""
     objects_period_s: Seconds = 60.0
     """How often a ConfigMap or Secret is read again while pods use it."""
     objects_retry_s: Seconds = 5.0
