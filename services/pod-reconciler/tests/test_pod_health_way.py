@@ -131,3 +131,29 @@ async def test_a_plan_that_is_sent_again_brings_what_the_api_held(
         ]
         assert again.plan is not None
         assert again.plan.active_deadline_s == 60
+
+
+async def test_an_ephemeral_container_that_cannot_be_had_is_told_once(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    def add_debug(pod: Json) -> None:
+        pod["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "i", "tty": True}]
+        pod["metadata"]["generation"] += 1
+
+    async with reconciler():
+        await registrar.grant()
+        api.create(api_pod("p", "u-1", NODE))
+        await until(lambda: executor.applied)
+        await executor.report("u-1", container(running()))
+        await until(lambda: api.status_writes("p"))
+        api.update("p", add_debug)
+        event = (await until(lambda: api.events))[0]
+        assert (event["type"], event["reason"]) == ("Warning", "Failed")
+        assert event["message"].startswith("Error: spec.ephemeralContainers[0].tty: ")
+        assert event["involvedObject"]["fieldPath"] == "spec.ephemeralContainers{debug}"
+        await until(lambda: "ephemeralContainerStatuses" in api.pod("p")["status"])
+    async with reconciler():  # another one, which knows the status alone
+        for number, name in enumerate(("q", "r"), start=1):
+            api.create(api_pod(name, f"u-{name}", NODE, teleport=True))
+            await until(lambda: len(api.events) > number)  # noqa: B023 - awaited at once
+            assert api.events[number]["involvedObject"]["name"] == name

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 
 from contract.codec import encode
-from contract.ids import NodeName, PodUid
+from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import Occurrence, PodHappened, PodReported
 from pod_reconciler.asking import Inquirer
@@ -197,6 +197,7 @@ class NodeDesk:
     def _act(self, uid: PodUid) -> None:
         for decided in self.view.news():
             self._tell_decision(decided)
+        self._tell_withheld(uid)
         if self._provisioner is not None and self._provisioner.is_due(uid):
             self._provisions.poke(uid)
         record = self.view.records.get(uid)
@@ -219,9 +220,27 @@ class NodeDesk:
         if record.ignored:
             self._tell(record, IGNORED_REASON, "; ".join(record.ignored), is_warning=False)
 
-    def _tell(self, record: PodRecord, reason: str, message: str, *, is_warning: bool) -> None:
+    def _tell_withheld(self, uid: PodUid) -> None:
+        """Say of an ephemeral container that cannot be had what a kubelet says of such a one."""
+        record = self.view.records.get(uid)
+        if record is not None and record.untold:
+            news, record.untold = record.untold, {}
+            for name, fault in news.items():
+                message = f"Error: {fault}"
+                self._tell(record, "Failed", message, is_warning=True, container=name)
+
+    def _tell(
+        self,
+        record: PodRecord,
+        reason: str,
+        message: str,
+        *,
+        is_warning: bool,
+        container: str | None = None,
+    ) -> None:
         assert record.pod is not None
         what = Occurrence(
+            container=None if container is None else ContainerName(container),
             reason=reason,
             message=message,
             at=utc_now(),

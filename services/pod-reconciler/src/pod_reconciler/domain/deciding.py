@@ -13,7 +13,7 @@ from pod_reconciler.domain.material import NO_MATERIAL
 from pod_reconciler.domain.planning import planned
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
-from pod_reconciler.domain.withholding import withheld_of, without_ephemeral
+from pod_reconciler.domain.withholding import untold, withheld_of, without_ephemeral
 from pod_reconciler.errors import PlanError
 from podspec.admission import FEATURE_REASON
 
@@ -105,6 +105,7 @@ class Decider:
         if record.stop is not None:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
         record.planned(plan, blobs)
+        record.untold = untold(record, withheld)
         record.plan_basis, record.withheld = basis, withheld
 
     def _refuse(self, record: PodRecord, reason: str, message: str) -> None:

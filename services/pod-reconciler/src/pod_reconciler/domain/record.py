@@ -56,6 +56,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The contents of the plan's volumes, by digest."""
     withheld: Mapping[str, str] = {}
     """The containers that the plan leaves out, with the reason."""
+    untold: Mapping[str, str] = {}
+    """Those of them of which nobody has been told."""
     plan_basis: object = None
     """What the plan was made of: the same again makes the same plan."""
     acked_digest: str = ""

@@ -12,6 +12,7 @@ import msgspec
 from contract.messages.pod import ContainerRole
 from pod_reconciler.domain.planning import container_plan
 from pod_reconciler.domain.pod import PlacedContainer, Pod
+from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.errors import PlanError
 from podspec.reviewing import review
@@ -30,6 +31,16 @@ def withheld_of(pod: Pod, raw: bytes, around: Surroundings) -> dict[str, str]:
             if fault:
                 faults[placed.container.name] = fault
     return faults
+
+
+def untold(record: PodRecord, withheld: Mapping[str, str]) -> dict[str, str]:
+    """Those of which neither this reconciler has told, nor the API's status."""
+    assert record.pod is not None
+    known = {
+        status["name"]: status.get("state", {}).get("waiting", {}).get("message")
+        for status in record.pod.status.get("ephemeralContainerStatuses") or ()
+    } | {name: message for name, message in record.withheld.items() if name not in record.untold}
+    return {name: message for name, message in withheld.items() if known.get(name) != message}
 
 
 def without_ephemeral(pod: Mapping[str, Any]) -> dict[str, Any]:
