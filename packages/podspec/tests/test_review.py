@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from podspec.admission import Finding, Review, review
 from podspec.fields import TABLE, segments
+from podspec.reviewing import Finding, Review, review
 from podspec.rows import Row, Verdict
 
 type Pod = dict[str, Any]

@@ -4,21 +4,23 @@ A pod that cannot be had whole is rejected whole: phase Failed, with a reason th
 message that names the field. A pod that runs already is never asked again.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from podspec.errors import QuantityError
-from podspec.fitting import misfit
-from podspec.placement import NodeFacts, Rejection, misplacement
+from podspec.fitting import pod_requests, shortage
+from podspec.occupancy import Occupancy, host_ports
+from podspec.placement import NodeFacts, Rejection, predicate, untolerated, wrong_node, wrong_os
 from podspec.reviewing import Finding, Review, review
 
-__all__ = ["Admission", "Finding", "NodeFacts", "Rejection", "Review", "admit", "review"]
-
 FEATURE_REASON: Final = "PodFeatureUnsupported"
+UNEXPECTED_REASON: Final = "UnexpectedAdmissionError"
 # Enough to see what is wrong; the rest is counted.
 _NAMED_FINDINGS: Final = 10
+# The priority of system-cluster-critical; what is higher keeps the cluster itself up.
+_CRITICAL_PRIORITY: Final = 2_000_000_000
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,16 +31,20 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def admit(
-    pod: Mapping[str, Any], node: NodeFacts, admitted: Iterable[Mapping[str, Any]] = ()
+    pod: Mapping[str, Any], node: NodeFacts, taken: Occupancy, *, is_static: bool = False
 ) -> Admission:
-    """Whether this Node takes this pod beside those it has: place, then fields, then room."""
+    """Whether this Node takes this pod beside those it has, in the kubelet's order of reasons.
+
+    For want of room no critical pod is rejected, and a static pod is one; nor does a taint keep a
+    static pod away.
+    """
     found = review(pod)
-    rejection = misplacement(pod, node) or unsupported(found)
+    rejection = wrong_os(pod, node) or unsupported(found)
     if rejection is None:
         try:
-            rejection = misfit(pod, node, admitted)
+            rejection = next(_general(pod, node, taken, is_static=is_static), None)
         except QuantityError as error:
-            rejection = Rejection("UnexpectedAdmissionError", str(error))
+            rejection = Rejection(UNEXPECTED_REASON, str(error))
     return Admission(rejection=rejection, ignored=found.ignored)
 
 
@@ -49,3 +55,24 @@ def unsupported(found: Review) -> Rejection | None:
     named = "; ".join(str(finding) for finding in found.refused[:_NAMED_FINDINGS])
     more = len(found.refused) - _NAMED_FINDINGS
     return Rejection(FEATURE_REASON, f"{named}; and {more} more" if more > 0 else named)
+
+
+def is_critical(pod: Mapping[str, Any]) -> bool:
+    """Whether the cluster cannot do without the pod, by its priority."""
+    priority = (pod.get("spec") or {}).get("priority")
+    return isinstance(priority, int) and priority >= _CRITICAL_PRIORITY
+
+
+def _general(
+    pod: Mapping[str, Any], node: NodeFacts, taken: Occupancy, *, is_static: bool
+) -> Iterator[Rejection]:
+    """What the kubelet calls the general predicates."""
+    short = shortage(pod_requests(pod), taken.total, node)
+    if short is not None and not (is_static or is_critical(pod)):
+        yield short
+    if (elsewhere := wrong_node(pod, node)) is not None:
+        yield elsewhere
+    if not all(map(taken.has_free, host_ports(pod))):
+        yield predicate("NodePorts", "node(s) didn't have free ports for the requested pod ports")
+    if not is_static and (evicted := untolerated(pod, node)) is not None:
+        yield evicted

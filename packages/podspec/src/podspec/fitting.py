@@ -1,6 +1,6 @@
 """Whether a pod fits beside those admitted before it, counted as the kubelet counts. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any, Final
 
@@ -43,24 +43,10 @@ def pod_requests(pod: Mapping[str, Any]) -> Amounts:
     return {"pods": Fraction(1), **total}
 
 
-def misfit(
-    pod: Mapping[str, Any], node: NodeFacts, admitted: Iterable[Mapping[str, Any]]
-) -> Rejection | None:
+def shortage(requested: Amounts, used: Amounts, node: NodeFacts) -> Rejection | None:
     """The first resource of which too little is left; one that allocatable lacks is not counted.
 
-    `admitted` are the other pods on the Node that have not ended. Raises QuantityError for a
-    quantity that is none.
-    """
-    used: Amounts = {}
-    for other in admitted:
-        for resource, amount in pod_requests(other).items():
-            used[resource] = used.get(resource, Fraction(0)) + amount
-    return shortage(pod_requests(pod), used, node)
-
-
-def shortage(requested: Amounts, used: Amounts, node: NodeFacts) -> Rejection | None:
-    """The same for who keeps the sum of what is in use, because adding up all pods of a Node for
-    each new one is quadratic.
+    Raises QuantityError for a quantity that is none.
     """
     for resource, unit in _COUNTED:
         if resource not in node.allocatable:

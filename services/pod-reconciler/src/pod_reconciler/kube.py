@@ -25,6 +25,7 @@ from pod_reconciler.errors import (
     WriteRefusedError,
 )
 from pod_reconciler.events import NodeEvents
+from pod_reconciler.nodes import Nodes
 from pod_reconciler.runtimeclasses import RuntimeClasses
 
 log = structlog.get_logger()
@@ -45,6 +46,7 @@ class KubeCluster:
         self._events = events
         self._pace = pace
         self._classes = RuntimeClasses(api)
+        self._nodes = Nodes(api)
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         async def deliver(change: Change[PodVersion]) -> None:
@@ -53,7 +55,8 @@ class KubeCluster:
                 case Added(object=version) | Modified(object=version):
                     name = version.pod.spec.runtime_class_name
                     handler = await self._classes.handler_of(name)
-                    watcher.pod_seen(_with_handler(version, handler))
+                    placed = await self._nodes.placed(version, node)
+                    watcher.pod_seen(_with_handler(placed, handler))
                 case Deleted(uid=uid):
                     watcher.pod_gone(PodUid(uid))
                 case Synced(first=first):

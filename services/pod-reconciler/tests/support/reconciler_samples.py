@@ -12,6 +12,7 @@ from contract.ids import PodUid
 from contract.messages.form import STATIC_TERM, Incarnation
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import ContainerReport, Inventory, InventoryEntry, PodReported
+from pod_reconciler.domain.admission import UNKNOWN_PLACE
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.duties import write_due
 from pod_reconciler.domain.lifecycle import PodState
@@ -19,6 +20,7 @@ from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.domain.tracking import NodeView
+from podspec.placement import NodeFacts
 
 NOW = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 NEXT_LIFE = Incarnation(executor_id="e1", start_count=2)
@@ -101,10 +103,18 @@ def live_view(*reports: PodReported) -> NodeView:
     return view
 
 
-def see(view: NodeView, json: dict[str, Any], *, at_s: float = 0.0, handler: str = "") -> PodRecord:
+def see(
+    view: NodeView,
+    json: dict[str, Any],
+    *,
+    at_s: float = 0.0,
+    handler: str = "",
+    place: NodeFacts = UNKNOWN_PLACE,
+    is_static: bool = False,
+) -> PodRecord:
     """Let the watch show a pod; its record."""
     raw = msgspec.json.encode(json)
-    view.on_pod(PodVersion(pod_of(json), raw, handler), at_s)
+    view.on_pod(PodVersion(pod_of(json), raw, handler, place, is_static), at_s)
     return view.records[PodUid(json["metadata"]["uid"])]
 
 

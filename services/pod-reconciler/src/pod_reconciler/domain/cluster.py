@@ -6,7 +6,9 @@ import msgspec
 
 from contract.ids import NodeName, PodUid
 from contract.messages.report import Occurrence
+from pod_reconciler.domain.admission import UNKNOWN_PLACE
 from pod_reconciler.domain.pod import Json, Pod
+from podspec.placement import NodeFacts
 
 
 class PodVersion(NamedTuple):
@@ -16,6 +18,8 @@ class PodVersion(NamedTuple):
     raw: bytes
     runtime_handler: str = ""
     """What its RuntimeClass stands for; empty where the image decides."""
+    place: NodeFacts = UNKNOWN_PLACE
+    """What the Node object says of the place where it is."""
     is_static: bool = False
     """Whether it comes from a folder: then it waits for no API server."""
     waits_for_material: bool = False

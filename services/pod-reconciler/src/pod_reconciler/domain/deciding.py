@@ -7,7 +7,7 @@ import msgspec
 
 from contract.messages.node import NodeFacts
 from contract.messages.pod import Deletion
-from pod_reconciler.domain.admission import UNEXPECTED, Occupancy, Refusal, decide
+from pod_reconciler.domain.admission import UNEXPECTED, Circumstances, Refusal, decide
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.material import NO_MATERIAL
 from pod_reconciler.domain.planning import planned
@@ -16,6 +16,7 @@ from pod_reconciler.domain.surroundings import Surroundings
 from pod_reconciler.domain.withholding import untold, withheld_of, without_ephemeral
 from pod_reconciler.errors import PlanError
 from podspec.admission import FEATURE_REASON
+from podspec.occupancy import Occupancy
 
 
 class Decider:
@@ -77,9 +78,13 @@ class Decider:
         assert record.pod is not None
         pod_json = msgspec.json.decode(record.raw)
         if not (known or record.pod.was_started):
-            decision = decide(
-                without_ephemeral(pod_json), facts, self.taken, around.runtime_handler
+            judged_by = Circumstances(
+                facts=facts,
+                place=record.place,
+                runtime_handler=around.runtime_handler,
+                is_static=record.is_static,
             )
+            decision = decide(without_ephemeral(pod_json), judged_by, self.taken)
             record.refusal, record.ignored = decision.refusal, decision.ignored
         if record.refusal is None:
             self._plan(record, around)

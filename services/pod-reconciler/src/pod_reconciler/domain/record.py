@@ -13,10 +13,11 @@ from contract.digests import plan_digest
 from contract.ids import PodUid
 from contract.messages.pod import Deletion, PodPlan
 from contract.messages.report import PodReported
-from pod_reconciler.domain.admission import Refusal
+from pod_reconciler.domain.admission import UNKNOWN_PLACE, Refusal
 from pod_reconciler.domain.lifecycle import PodEvent, PodState, advance
 from pod_reconciler.domain.material import Material
 from pod_reconciler.domain.pod import Json, Pod
+from podspec.placement import NodeFacts
 
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown"})
 """Why a node that shuts down ends a pod, or does not take it."""
@@ -37,6 +38,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The newest version, from the watch or from the answer to a write of ours."""
     raw: bytes = b""
     runtime_handler: str = ""
+    place: NodeFacts = UNKNOWN_PLACE
+    """What the Node object said when this version was seen."""
     is_static: bool = False
     """Whether a folder has it: it runs whether or not the API server is there."""
     waits_for_material: bool = False

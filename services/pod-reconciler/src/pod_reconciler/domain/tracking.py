@@ -128,7 +128,7 @@ class NodeView:
             return
         record.pod, record.raw = pod, version.raw
         if by_watch:
-            record.runtime_handler = version.runtime_handler
+            record.runtime_handler, record.place = version.runtime_handler, version.place
             record.is_static = version.is_static
             record.waits_for_material = version.waits_for_material
         record.changes += 1

@@ -1,0 +1,148 @@
+"""Which Nodes are read for admission, and how often: for who met no scheduler, and in doubt."""
+
+from typing import Any
+
+from aiohttp import web
+from reconciler_api import PodApi
+from reconciler_objects import api_pod
+from reconciler_peer import NODE, Executor, Registrar, StartReconciler, until
+from reconciler_samples import live_view, pod_json, see
+
+from contract.ids import PodUid
+from pod_reconciler.domain.lifecycle import PodState
+from podspec.placement import NodeFacts
+
+type Json = dict[str, Any]
+
+AFFINITY = "Predicate NodeAffinity failed: node(s) didn't match Pod's node affinity/selector"
+
+
+class NodeOf:
+    """The Node as the small API server shows it."""
+
+    def __init__(self, api: PodApi, **labels: str) -> None:
+        self.labels = labels
+        self.taints: list[Json] = []
+        self.reads = 0
+        api.gate = self._answer
+
+    def _answer(self, request: web.Request) -> web.Response | None:
+        if request.path != f"/api/v1/nodes/{NODE}":
+            return None
+        self.reads += 1
+        metadata = {"name": NODE, "labels": self.labels}
+        return web.json_response({"metadata": metadata, "spec": {"taints": self.taints}})
+
+
+def scheduled(name: str, **spec: Any) -> Json:
+    pod = api_pod(name, f"u-{name}", NODE, **spec)
+    pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True"}]
+    return pod
+
+
+async def test_scheduled_pods_share_one_read_of_their_node(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    node = NodeOf(api, zone="a")
+    async with reconciler():
+        await registrar.grant()
+        for name in ("p", "q"):
+            api.create(scheduled(name, nodeSelector={"zone": "a"}))
+        await until(lambda: len(executor.applied) == 2)
+        assert node.reads == 1
+
+
+async def test_a_label_that_is_newer_than_our_memory_counts(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    node = NodeOf(api, zone="a")
+    async with reconciler():
+        await registrar.grant()
+        api.create(scheduled("p"))
+        await until(lambda: "u-p" in executor.plans)
+        node.labels = {"zone": "b"}
+        api.create(scheduled("q", nodeSelector={"zone": "b"}))
+        await until(lambda: "u-q" in executor.plans)
+
+
+async def test_a_pod_that_names_its_node_is_judged_by_the_node_as_it_is(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    node = NodeOf(api, zone="a")
+    async with reconciler():
+        await registrar.grant()
+        api.create(scheduled("p", nodeSelector={"zone": "a"}))
+        await until(lambda: "u-p" in executor.plans)
+        node.labels = {"zone": "b"}
+        api.create(api_pod("q", "u-q", NODE, nodeSelector={"zone": "a"}))
+        await until(lambda: api.pod("q")["status"]["phase"] == "Failed")
+        status = api.pod("q")["status"]
+        assert (status["reason"], status["message"]) == (
+            "NodeAffinity",
+            f"Pod was rejected: {AFFINITY}",
+        )
+        await until(lambda: [e for e in api.events if e["reason"] == "NodeAffinity"])
+        assert [e["message"] for e in api.events if e["reason"] == "NodeAffinity"] == [AFFINITY]
+        assert "u-q" not in executor.plans
+
+
+async def test_a_taint_keeps_out_who_does_not_tolerate_it(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    NodeOf(api).taints = [{"key": "arch", "value": "wasm", "effect": "NoExecute"}]
+    async with reconciler():
+        await registrar.grant()
+        api.create(api_pod("p", "u-p", NODE))
+        await until(lambda: api.pod("p")["status"].get("reason") == "TaintToleration")
+        api.create(api_pod("q", "u-q", NODE, tolerations=[{"operator": "Exists"}]))
+        await until(lambda: "u-q" in executor.plans)
+
+
+async def test_where_the_node_may_not_be_read_the_choice_of_the_node_stands(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await registrar.grant()
+        api.create(api_pod("p", "u-p", NODE, nodeSelector={"zone": "a"}))
+        await until(lambda: "u-p" in executor.plans)
+
+
+async def test_a_pod_that_was_started_reads_no_node(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    node = NodeOf(api, zone="b")
+    pod = api_pod("p", "u-p", NODE, nodeSelector={"zone": "a"})
+    pod["status"] |= {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    async with reconciler():
+        await registrar.grant()
+        api.create(pod)
+        await until(lambda: "u-p" in executor.plans)
+        assert node.reads == 0
+
+
+def test_a_static_pod_is_kept_out_by_no_taint_and_by_no_want_of_room() -> None:
+    view = live_view()
+    tainted = NodeFacts(name=NODE, labels={}, taints=({"key": "a", "effect": "NoExecute"},))
+    huge = pod_json("u-1")
+    huge["spec"]["containers"][0]["resources"] = {"requests": {"memory": "1Ei"}}
+    assert see(view, huge, place=tainted, is_static=True).state is PodState.ADMITTED
+    huge["metadata"]["uid"] = "u-2"
+    refusal = see(view, huge, place=tainted).refusal
+    assert refusal is not None
+    assert refusal.reason == "OutOfmemory"
+
+
+def test_a_port_of_the_node_is_free_again_when_its_pod_has_ended() -> None:
+    view = live_view()
+
+    def listening(uid: str) -> Json:
+        pod = pod_json(uid, hostNetwork=True)
+        pod["spec"]["containers"][0]["ports"] = [{"containerPort": 80, "hostPort": 80}]
+        return pod
+
+    assert see(view, listening("u-1")).state is PodState.ADMITTED
+    refusal = see(view, listening("u-2")).refusal
+    assert refusal is not None
+    assert refusal.reason == "NodePorts"
+    view.on_object_gone(PodUid("u-1"), by_watch=True)
+    assert see(view, listening("u-3")).state is PodState.ADMITTED
