@@ -1,0 +1,106 @@
+"""A reconciler that may read the objects of one namespace alone, by its settings and its roles."""
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import pytest
+from e2e import guests
+from e2e.api import Api
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods, pod
+from e2e.running_wasmlet import RunningWasmlet
+
+from controlplane import ControlPlane, Registry
+from controlplane.plane import DEPLOY
+
+CONFINED = "shop"
+ELSEWHERE = "garden"
+RECONCILER = "--as=system:serviceaccount:wasmlet-system:pod-reconciler"
+
+
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """A control plane of its own, for roles are the whole cluster's; `up` applies them."""
+    with ControlPlane(tmp_path_factory.mktemp("confined plane")) as plane:
+        plane.kubectl("apply", "-f", str(DEPLOY / "runtimeclass.yaml"))
+        for name in (CONFINED, ELSEWHERE):
+            plane.kubectl("create", "namespace", name)
+        yield plane
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node(
+    plane: ControlPlane, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RunningWasmlet]:
+    options = ["--insecure-registry", registry.host]
+    options += ["--set", f"pod-reconciler:NAMESPACES={CONFINED}"]
+    folder = tmp_path_factory.mktemp("confined") / "up"
+    wasmlet = RunningWasmlet(plane, folder, node_name="confined", options=options)
+    wasmlet.start()
+    yield wasmlet
+    wasmlet.stop()
+
+
+@pytest.fixture
+def spaces(plane: ControlPlane) -> Iterator[dict[str, Pods]]:
+    with Api(plane) as api:
+        spaces = {name: Pods(plane, api, name) for name in (CONFINED, ELSEWHERE)}
+        for name in spaces:
+            account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+            eventually(partial(api.find, account))
+            config = {"metadata": {"name": "settings"}, "data": {"color": "blue"}}
+            api.create(f"/api/v1/namespaces/{name}/configmaps", config)
+        yield spaces
+        for pods in spaces.values():
+            pods.remove_all()
+
+
+def colored(name: str, image: str) -> dict[str, Any]:
+    reference = {"configMapKeyRef": {"name": "settings", "key": "color"}}
+    return pod(name, image, env=[{"name": "COLOR", "valueFrom": reference}])
+
+
+def test_a_confined_reconciler_serves_its_namespace_and_says_so_elsewhere(
+    plane: ControlPlane, spaces: dict[str, Pods], images: Images
+) -> None:
+    image = images.push(guests.shows_environment(), "environment")
+    near, far = spaces[CONFINED], spaces[ELSEWHERE]
+    near.create(colored("near", image))
+    near.await_phase("near", "Succeeded")
+    shown = near.logs("near").splitlines()
+    assert "COLOR=blue" in shown
+    assert "KUBERNETES_SERVICE_PORT=443" in shown
+
+    plain = pod("plain", image)
+    plain["spec"]["automountServiceAccountToken"] = False
+    far.create(plain)
+    far.await_phase("plain", "Succeeded")
+    unserved = colored("unserved", image)
+    unserved["spec"]["automountServiceAccountToken"] = False
+    far.create(unserved)
+    waiting = far.await_waiting("unserved", "CreateContainerConfigError")
+    problem = f'namespace "{ELSEWHERE}" is not among the namespaces whose objects this reconciler'
+    assert problem in waiting["message"]
+    far.create(colored("tokened", image))
+
+    def told() -> bool:
+        messages = [text for reason, text in far.events("tokened") if reason == "FailedMount"]
+        assert any(problem in text for text in messages), messages
+        return True
+
+    eventually(told)
+
+    for question in (
+        ("get", "secrets"),
+        ("get", "configmaps"),
+        ("create", "serviceaccounts", "--subresource=token"),
+    ):
+        may = {
+            name: plane.kubectl(
+                "auth", "can-i", *question, f"--namespace={name}", RECONCILER, check=False
+            ).stdout.strip()
+            for name in spaces
+        }
+        assert may == {CONFINED: "yes", ELSEWHERE: "no"}, question
