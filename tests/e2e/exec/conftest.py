@@ -27,9 +27,16 @@ def commanded(pods: Pods, images: Images) -> str:
     return "commanded"
 
 
-@pytest.fixture
-def kubectl(control_plane: ControlPlane, pods: Pods) -> Kubectl:
-    """`kubectl` in the namespace of the test, with bytes in and out."""
+@pytest.fixture(params=["true", "false"], ids=["websocket", "spdy"])
+def kubectl(
+    control_plane: ControlPlane,
+    pods: Pods,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Kubectl:
+    """`kubectl` in the namespace of the test, with bytes in and out, in both of its protocols."""
+    for feature in ("REMOTE_COMMAND", "PORT_FORWARD"):
+        monkeypatch.setenv(f"KUBECTL_{feature}_WEBSOCKETS", request.param)
 
     def ask(*arguments: str, stdin: bytes | None = None) -> CompletedProcess[bytes]:
         verb, *rest = arguments

@@ -44,6 +44,7 @@ def test_a_container_that_does_not_run(kubectl: Kubectl, pods: Pods) -> None:
     assert b'container not found ("main")' in done.stderr
 
 
+@pytest.mark.usefixtures("kubectl")
 def test_a_terminal_edits_lines(control_plane: ControlPlane, pods: Pods, commanded: str) -> None:
     command = control_plane.kubectl.command(
         "exec", f"--namespace={pods.namespace}", "-it", commanded, "--", "commands", "echo"

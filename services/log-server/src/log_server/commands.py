@@ -3,6 +3,7 @@
 What can be refused is refused before the switch, as plain HTTP: that text reaches the user.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -19,14 +20,26 @@ from log_server.domain.remotecommand import (
     command_options,
     container_place,
 )
+from log_server.duplex import Duplex
 from log_server.errors import ClientGoneError, NegotiationError
 from log_server.guard import Receive, Scope, Send
 from log_server.metrics import REQUESTS, method_label, path_label
 from log_server.remote import RemoteStream
-from log_server.session import run_command
+from log_server.session import CommandClient, run_command
+from log_server.spdychannels import (
+    VERSIONS,
+    SpdyChannels,
+    accepting_spdy,
+    chosen_version,
+    is_spdy,
+    offered_versions,
+)
 from log_server.websocket import accepting, is_websocket, offered_protocols
 
 METHODS: Final = ["GET", "POST"]
+
+type _Client = Callable[[Duplex], CommandClient]
+
 _NOT_FOUND: Final = "404 page not found\n"
 
 
@@ -77,18 +90,31 @@ class _Switch:
     def __init__(self, request: Request, options: CommandOptions) -> None:
         self._upgrade = request.state.upgrade
         self._options = options
-        headers = dict(request.headers.raw)
-        if not is_websocket(headers):
+        raw = request.headers.raw
+        if is_websocket(dict(raw)):
+            self._accept_websocket(dict(raw))
+        elif is_spdy(raw):
+            self._accept_spdy(raw)
+        else:
             raise NegotiationError(400, "Upgrade request required")
-        self._protocol = chosen_protocol(offered_protocols(headers))
-        self._accepting = accepting(headers, self._protocol.name)
 
     async def run(self, remote: RemoteStream) -> None:
         """Take the connection over, to its end."""
-        duplex = self._upgrade(self._accepting)
-        client = WebSocketChannels(duplex, self._protocol, self._options)
-        await run_command(client, duplex, remote)
-        duplex.close()
+        duplex: Duplex = self._upgrade(self._accepting)
+        try:
+            await run_command(self._client(duplex), duplex, remote)
+        finally:
+            duplex.close()
+
+    def _accept_websocket(self, headers: dict[bytes, bytes]) -> None:
+        protocol = chosen_protocol(offered_protocols(headers))
+        self._accepting = accepting(headers, protocol.name)
+        self._client: _Client = lambda duplex: WebSocketChannels(duplex, protocol, self._options)
+
+    def _accept_spdy(self, headers: list[tuple[bytes, bytes]]) -> None:
+        name = chosen_version(offered_versions(headers), tuple(VERSIONS))
+        self._accepting = accepting_spdy(name)
+        self._client = lambda duplex: SpdyChannels(duplex, VERSIONS[name], self._options)
 
 
 class _Session(Response):

@@ -42,7 +42,6 @@ async def race(*sides: Coroutine[None, None, None]) -> None:
 async def run_command(client: CommandClient, duplex: Duplex, remote: RemoteStream) -> None:
     """Carry bytes both ways until there is an end."""
     try:
-        await client.begin()
         await race(
             _output(client, remote),
             _listening(client),
@@ -64,6 +63,7 @@ async def _listening(client: CommandClient) -> None:
 
 async def _output(client: CommandClient, remote: RemoteStream) -> None:
     """Pass on what the command says, and then how it ended."""
+    await client.begin()
     end: StreamEnd | None = None
     while end is None:
         try:
