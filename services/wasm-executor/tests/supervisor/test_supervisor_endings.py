@@ -9,8 +9,9 @@ import pytest
 from executor_rig import Rig, executor_rig
 
 from contract.ids import PodUid
-from contract.messages.pod import Drain, RestartPolicy
+from contract.messages.pod import Drain, PodPlan, RestartPolicy
 from contract.messages.report import Running
+from contract.messages.volume import EmptyDir, Mount, VolumePlan
 
 
 async def test_a_deleted_pod_ends_at_once_by_sigterm(tmp_path: Path) -> None:
@@ -183,3 +184,29 @@ async def test_pods_restart_in_place_after_a_clean_stop(
 
 async def _second_life(rig: Rig) -> None:
     await rig.peer.until(lambda: rig.peer.beats[-1].incarnation.start_count == 2)
+
+
+def in_a_volume(plan: PodPlan, message_path: str) -> PodPlan:
+    replace = msgspec.structs.replace
+    mounted = Mount(volume="v", path="/v")
+    container = replace(plan.containers[0], mounts=(mounted,), message_path=message_path)
+    volumes = (VolumePlan(name="v", source=EmptyDir()),)
+    return replace(plan, containers=(container,), volumes=volumes)
+
+
+async def test_a_message_in_a_mounted_volume_is_told(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("volumes", "/v", "w", "end", "said", restart_policy=RestartPolicy.NEVER)
+        plan = in_a_volume(plan, "/v/end")
+        await rig.peer.apply(plan)
+        ended = await rig.peer.stopped(plan)
+        assert (ended.exit_code, ended.message) == (0, "said")
+
+
+async def test_a_guest_drains_at_a_file_in_a_mounted_volume(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan = in_a_volume(rig.plan("drain_file", drain=Drain.FILE), "/v/end")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        await rig.peer.delete(plan)
+        assert (await rig.peer.stopped(plan)).exit_code == 0

@@ -16,11 +16,16 @@ from wasm_executor.keeper.logfile import CriFormatter, LogFile
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.lastwords import FOLDER, LastWords, MessagePlace, message_place
 from wasm_executor.supervisor.runs import log_path
+from wasm_executor.volumes.volumes import Volumes
 
 UID = PodUid("0b5e4a52-0000-4000-8000-000000000001")
 C = ContainerName("c")
 RUN = 3
 FALLBACK = MessagePolicy.FALLBACK_TO_LOGS
+
+
+async def no_blobs(digest: str) -> bytes:
+    raise AssertionError(digest)
 
 
 class Desk:
@@ -30,7 +35,8 @@ class Desk:
         self.settings = ExecutorSettings(
             node_name="n", data_dir=folder / "data", run_dir=folder / "run", log_root=folder / "log"
         )
-        self.words = LastWords(self.settings)
+        volumes = Volumes(self.settings.data_dir, self.settings.run_dir, no_blobs)
+        self.words = LastWords(self.settings, volumes)
 
     def prepare(self, path: str = "/dev/termination-log") -> Path:
         container = ContainerPlan(name=C, image="x", message_path=path)

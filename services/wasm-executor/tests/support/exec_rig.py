@@ -136,8 +136,8 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
     async with asyncio.TaskGroup() as tasks:
         looking = tasks.create_task(memory.look_often(MEMORY_CHECK_S))
         node = RigNode(identity, tasks, supervisor.client, memory)
-        words = LastWords(settings)
         volumes = Volumes(settings.data_dir, settings.run_dir, _no_blobs)
+        words = LastWords(settings, volumes)
         folders = Folders(settings.data_dir, settings.run_dir)
         etc_files = EtcFiles(folders, settings.resolv_conf)
         execs = Execs(node, Worlds(words, volumes, etc_files), sockets=False)

@@ -8,26 +8,30 @@ for nothing and takes the file's last 4096 bytes, as the kubelet does.
 A path is taken as from `/` and without its `.` and `..`. One right below the root (`/log`) makes
 this folder the guest's `/`. One that names no file (`/..`) has none: such a container can say
 nothing, except by its log.
+
+Where a volume is mounted at the file's folder, or above it so that the guest may write, the file is
+in that volume, made or emptied at the start. In one that is read-only there is none.
 """
 
 import os
 import posixpath
 import stat
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import ContainerPlan, MessagePolicy, PodPlan
+from contract.messages.pod import ContainerPlan, Drain, MessagePolicy, PodPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.logfiles import place_of_tail, read_on
 from wasm_executor.supervisor.runs import NamedPod, log_path
 from wasm_executor.volumes.removing import Remover
+from wasm_executor.volumes.volumes import Volumes
 
 log = structlog.get_logger()
 
@@ -42,6 +46,7 @@ _CREATE: Final = (
     os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 )
 _ANYBODYS: Final = 0o666
+_FOLDER_MODE: Final = 0o755
 _LEAD_MASK: Final = 0b1100_0000
 _GOES_ON: Final = 0b1000_0000
 """How a byte of UTF-8 begins that goes on with a character."""
@@ -66,7 +71,8 @@ class LastWords:
     One folder less to make than with a folder per pod, on the way of every start.
     """
 
-    def __init__(self, settings: ExecutorSettings) -> None:
+    def __init__(self, settings: ExecutorSettings, volumes: Volumes) -> None:
+        self._volumes = volumes
         self._log_root = settings.log_root
         self._root = str(settings.data_dir / FOLDER)
         self._remover = Remover(settings.data_dir / FOLDER / ".removed")
@@ -83,12 +89,32 @@ class LastWords:
         try:
             with suppress(FileExistsError):  # a start that is tried again
                 os.mkdir(folder, 0o700)  # noqa: PTH102 - no Path is made on the way of every start
-            descriptor = os.open(f"{folder}/{place.name}", _CREATE, _ANYBODYS)
-            os.fchmod(descriptor, _ANYBODYS)
-            os.close(descriptor)
+            _have_empty(f"{folder}/{place.name}")
         except (OSError, ValueError) as error:
             log.warning("last_words.not_prepared", container=container.name, reason=str(error))
         return self.preopens(uid, container, run)
+
+    def prepare_in_volume(
+        self, uid: PodUid, container: ContainerPlan, run: int, drain: Drain
+    ) -> None:
+        """Make the file where it lies in a volume, once the run's mounts are made.
+
+        What an earlier run has left there, of its message or its drain, is gone. Blocks.
+        """
+        place = message_place(container.message_path)
+        if place is None or not self._volumes.hides(uid, container, run, place.folder):
+            return
+        mounted = self._volumes.writable_folder
+        try:
+            with mounted(uid, container, run, place.folder, _FOLDER_MODE) as folder:
+                if folder is None:
+                    return
+                _have_empty(f"{folder}/{place.name}")
+                if drain is Drain.FILE:
+                    with suppress(FileNotFoundError):
+                        os.unlink(f"{folder}/{DRAIN_FILE}")  # noqa: PTH108 - as above
+        except (OSError, ValueError) as error:
+            log.warning("last_words.not_prepared", container=container.name, reason=str(error))
 
     def preopens(self, uid: PodUid, container: ContainerPlan, run: int) -> tuple[Preopen, ...]:
         """Return what every process of a run sees: its own, and its execs'."""
@@ -100,20 +126,25 @@ class LastWords:
 
     def place_drain_file(self, uid: PodUid, container: ContainerPlan, run: int) -> bool:
         """Let the file appear beside the message; False where the guest could not see it."""
-        folder = self._folder(uid, container.name, run)
+        place = message_place(container.message_path)
+        if place is None:
+            return False
         try:
-            os.close(os.open(f"{folder}/{DRAIN_FILE}", _CREATE, _ANYBODYS))
-        except OSError as error:
+            with self._seen(uid, container, run, place) as folder:
+                if folder is not None:
+                    _have_empty(f"{folder}/{DRAIN_FILE}")
+                return folder is not None
+        except (OSError, ValueError) as error:
             log.warning("drain_file.not_placed", container=container.name, reason=str(error))
             return False
-        return message_place(container.message_path) is not None
 
     def read(self, pod: NamedPod, container: ContainerPlan, run: int, exit_code: int) -> str:
         """Return what a run that has ended said last. A fallback reads some log: a millisecond."""
         place = message_place(container.message_path)
         said = b""
         if place is not None:
-            said = _end_of(f"{self._folder(pod.uid, container.name, run)}/{place.name}")
+            with self._seen(pod.uid, container, run, place) as folder:
+                said = b"" if folder is None else _end_of(f"{folder}/{place.name}")
         falls_back = container.message_policy is MessagePolicy.FALLBACK_TO_LOGS
         if said or exit_code == 0 or not falls_back:
             return _text(said, MAX_BYTES)
@@ -138,6 +169,18 @@ class LastWords:
                 if uid and run and uid not in known:
                     self._remover.remove(each.path)
 
+    @contextmanager
+    def _seen(
+        self, uid: PodUid, container: ContainerPlan, run: int, place: MessagePlace
+    ) -> Iterator[str | None]:
+        """Give the folder that the guest finds at its message's path, if it may write there."""
+        volumes = self._volumes
+        if container.mounts and volumes.hides(uid, container, run, place.folder):
+            with volumes.writable_folder(uid, container, run, place.folder) as folder:
+                yield folder
+        else:
+            yield self._folder(uid, container.name, run)
+
     def _folder(self, uid: PodUid, container: ContainerName, run: int) -> str:
         return f"{self._root}/{uid}.{container}.{run}"
 
@@ -160,6 +203,16 @@ def with_last_words(words: LastWords, pod: PodPlan, end: RunEnded) -> RunEnded:
     said = words.read(pod, container, end.run, end.exit_code)
     message = ": ".join(each for each in (end.message, said) if each)
     return msgspec.structs.replace(end, message=message)
+
+
+def _have_empty(path: str) -> None:
+    """Have an empty file there that anybody may write; where it is not one, raise OSError."""
+    descriptor = os.open(path, _CREATE, _ANYBODYS)
+    try:
+        with suppress(PermissionError):  # another's, who has let us write
+            os.fchmod(descriptor, _ANYBODYS)
+    finally:
+        os.close(descriptor)
 
 
 def _end_of(path: str) -> bytes:

@@ -52,11 +52,11 @@ class Node:
         self.checkpoint = Checkpoint(settings.data_dir)
         self.log_readers = LogReaders()
         self.memory = MemoryWatch(os.getppid())
-        self.last_words = LastWords(settings)
         self.blobs = Blobs(reporter.node)
         self.volumes = Volumes(
             settings.data_dir, settings.run_dir, self.blobs.content, settings.host_path_prefixes
         )
+        self.last_words = LastWords(settings, self.volumes)
         folders = Folders(settings.data_dir, settings.run_dir)
         etc_files = EtcFiles(folders, settings.resolv_conf)
         self.worlds = Worlds(self.last_words, self.volumes, etc_files)

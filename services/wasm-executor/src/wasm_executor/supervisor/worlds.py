@@ -32,14 +32,20 @@ class Worlds:
         others = self._with_etc(words, plan, container)
         if not container.mounts:
             return World(others, warnings)  # on the way of most starts
-        preopens = self._volumes.preopens
-        return World(await asyncio.to_thread(preopens, plan, container, run, others), warnings)
+        return World(await asyncio.to_thread(self._mount, plan, container, run, others), warnings)
 
     def find(self, plan: PodPlan, container: ContainerPlan, run: int) -> tuple[Preopen, ...]:
         """Return what a run was given."""
         words = self._last_words.preopens(plan.uid, container, run)
         others = self._with_etc(words, plan, container)
         return self._volumes.preopens(plan, container, run, others)
+
+    def _mount(
+        self, plan: PodPlan, container: ContainerPlan, run: int, others: tuple[Preopen, ...]
+    ) -> tuple[Preopen, ...]:
+        preopens = self._volumes.preopens(plan, container, run, others)
+        self._last_words.prepare_in_volume(plan.uid, container, run, plan.drain)
+        return preopens
 
     def _with_etc(
         self, words: tuple[Preopen, ...], plan: PodPlan, container: ContainerPlan

@@ -27,7 +27,7 @@ from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.layout import Found, guest_path_of, lay_out
 from wasm_executor.volumes.materials import RunFolders
 from wasm_executor.volumes.sources import Source, Sources
-from wasm_executor.volumes.world import merged, with_mount_points
+from wasm_executor.volumes.world import covering, hides, merged, with_mount_points
 
 RECORD: Final = "preopens"
 ROOT_FOLDER: Final = "root"
@@ -57,32 +57,46 @@ class Mounts:
         own = self._recorded(plan.uid, container.name, run)
         if own is None:
             own = self._make(plan, container, run, others)
-        folder = self._folders.run(plan.uid, container.name, run, memory=True)
-        return merged(own, others, f"{folder}/{ROOT_FOLDER}")
+        return merged(own, others, self._root(plan.uid, container.name, run))
+
+    def hides(self, uid: PodUid, container: ContainerPlan, run: int, guest_path: str) -> bool:
+        """Say whether a mount is seen at this place of a run's world, and not what others show."""
+        known = self._recorded(uid, container.name, run) if container.mounts else None
+        return hides(known or (), guest_path, self._root(uid, container.name, run))
 
     @contextmanager
     def writable_folder(
-        self, uid: PodUid, container: ContainerPlan, run: int, guest_path: str
+        self,
+        uid: PodUid,
+        container: ContainerPlan,
+        run: int,
+        guest_path: str,
+        create_mode: int | None = None,
     ) -> Iterator[str | None]:
-        """Give a path to the folder that a mount puts at this place of a run's world.
+        """Give a path to a folder that a run sees in a mount, or at one.
 
         None if there is none, or the run may not write in it. It is good within the context; what
-        is in it is any guest's: follow nothing.
+        is in it is any guest's: follow nothing. With `create_mode` it is made.
         """
         known = self._recorded(uid, container.name, run) if container.mounts else None
-        shown = next((each for each in known or () if each.guest_path == guest_path), None)
+        shown = covering(known or (), guest_path, self._root(uid, container.name, run))
         if shown is None or shown.read_only:
             yield None
             return
+        rest = guest_path[len(shown.guest_path) :]
         try:
-            descriptor = open_beneath(shown.host_path, shown.beneath)
-        except OSError:
+            path = (*shown.beneath, rest)
+            descriptor = open_beneath(shown.host_path, path, create_mode=create_mode)
+        except (OSError, ValueError):
             yield None
             return
         try:
             yield openable(descriptor)
         finally:
             os.close(descriptor)
+
+    def _root(self, uid: PodUid, container: ContainerName, run: int) -> str:
+        return f"{self._folders.run(uid, container, run, memory=True)}/{ROOT_FOLDER}"
 
     def _recorded(
         self, uid: PodUid, container: ContainerName, run: int

@@ -130,11 +130,20 @@ class Volumes:
         """
         return self._mounts.preopens(plan, container, run, others)
 
+    def hides(self, uid: PodUid, container: ContainerPlan, run: int, guest_path: str) -> bool:
+        """Say whether a mount hides what else a run would see at a guest path; see `Mounts`."""
+        return self._mounts.hides(uid, container, run, guest_path)
+
     def writable_folder(
-        self, uid: PodUid, container: ContainerPlan, run: int, guest_path: str
+        self,
+        uid: PodUid,
+        container: ContainerPlan,
+        run: int,
+        guest_path: str,
+        create_mode: int | None = None,
     ) -> AbstractContextManager[str | None]:
         """Give the host's path of what a run sees at a guest path; see `Mounts`."""
-        return self._mounts.writable_folder(uid, container, run, guest_path)
+        return self._mounts.writable_folder(uid, container, run, guest_path, create_mode)
 
     async def usage(self, plan: PodPlan) -> dict[str, Usage]:
         """Return what is in each emptyDir that has a limit."""

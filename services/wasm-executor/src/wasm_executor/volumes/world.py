@@ -47,9 +47,13 @@ def _make_point(cover: Shown, guest_path: str) -> None:
     if not cover.takes_folders or above == guest_path or not _is_below(guest_path, above):
         return
     rest = guest_path[len(above) :].lstrip("/")
-    with suppress(OSError):
+    with suppress(OSError, ValueError):
         place = (*cover.preopen.beneath, rest)
         os.close(open_beneath(cover.preopen.host_path, place, create_mode=_FOLDER_MODE))
+
+
+def _is_at_or_below(path: str, above: str) -> bool:
+    return path == above or _is_below(path, above)
 
 
 def _is_below(path: str, above: str) -> bool:
@@ -57,8 +61,26 @@ def _is_below(path: str, above: str) -> bool:
 
 
 def merged(own: Sequence[Preopen], others: Sequence[Preopen], root: str) -> tuple[Preopen, ...]:
-    """Let mounts hide what others show at the same place; a root of ours hides nothing."""
+    """Let mounts hide what others show there; a root of ours hides nothing."""
     elsewhere = {each.guest_path for each in others}
     kept = [each for each in own if each.host_path != root or ROOT not in elsewhere]
-    taken = {each.guest_path for each in kept}
-    return (*(each for each in others if each.guest_path not in taken), *kept)
+    return (*(each for each in others if not hides(kept, each.guest_path, root)), *kept)
+
+
+def covering(own: Sequence[Preopen], guest_path: str, root: str) -> Preopen | None:
+    """Return the mount in which a guest finds a folder; a root of ours is none."""
+    mounts = (each for each in own if each.host_path != root)
+    above = (each for each in mounts if _is_at_or_below(guest_path, each.guest_path))
+    return max(above, key=lambda each: len(each.guest_path), default=None)
+
+
+def hides(own: Sequence[Preopen], guest_path: str, root: str) -> bool:
+    """Say whether what others show at this place is not seen, because a mount is.
+
+    Further up it is one that the guest may write, so that it finds there what it has written: a
+    folder in a read-only one would not be its own, and everything lies in one that is the root.
+    """
+    cover = covering(own, guest_path, root)
+    if cover is None or cover.guest_path == guest_path:
+        return cover is not None
+    return not cover.read_only and cover.guest_path != ROOT
