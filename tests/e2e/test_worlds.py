@@ -1,0 +1,147 @@
+"""Guests that tell all they were given, byte for byte against what the kubelet's rules give.
+
+The rules are in `worlds/*.yaml`, a pod each; all of the pods run at the same time.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+import yaml
+from e2e.api import Api
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods
+from e2e.running_wasmlet import RunningWasmlet
+from e2e.world_guest import Told, tells_all, told
+from e2e.worlds import World, differences, filled, worlds
+
+from controlplane import ControlPlane, Registry
+
+NODE = "worlds"
+NAMESPACE = "worlds"
+FOLDER = Path(__file__).parent / "worlds"
+WORLDS = worlds(FOLDER)
+ALL_DONE_WITHIN_S = 50.0
+
+
+class Ran(NamedTuple):
+    """The pods, when all are over."""
+
+    pods: Pods
+    known: dict[str, str]
+    """What only the cluster knows."""
+    by_name: dict[str, dict[str, str]]
+    """The same of one pod."""
+
+    def told(self, name: str) -> Told:
+        return told(self.pods.logs(name))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the pods name by hostPath."""
+    folder = tmp_path_factory.mktemp("host")
+    for path, content in (
+        ("top", "at the top"),
+        ("sub/f", "in sub"),
+        ("of-parts/deep/f", "in deep"),
+    ):
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def namespace(control_plane: ControlPlane, api: Api) -> Iterator[Pods]:
+    """With all objects in it before there is a Node: variables of Services are seen by a watch."""
+    root = f"/api/v1/namespaces/{NAMESPACE}"
+    api.create("/api/v1/namespaces", {"metadata": {"name": NAMESPACE}})
+    eventually(lambda: api.find(f"{root}/serviceaccounts/default"))
+    for each in yaml.safe_load((FOLDER / "objects.yaml").read_text()):
+        api.create(f"{root}/{each['kind'].lower()}s", each)
+    pods = Pods(control_plane, api, NAMESPACE)
+    yield pods
+    pods.remove_all()
+    api.delete(root)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def node(
+    control_plane: ControlPlane,
+    registry: Registry,
+    namespace: Pods,
+    folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[RunningWasmlet]:
+    """A Node with a resolver of its own, a cluster name server, and a folder for hostPath."""
+    home = tmp_path_factory.mktemp("worlds")
+    resolver = home / "resolv.conf"
+    resolver.write_text("nameserver 192.0.2.53\nsearch node.test.\noptions timeout:1\n")
+    given = {
+        "wasm-executor:RESOLV_CONF": resolver,
+        "wasm-executor:HOST_PATH_PREFIXES": folder,
+        "pod-reconciler:CLUSTER_DNS": "10.96.0.10",
+        "pod-reconciler:CLUSTER_DOMAIN": "c.test",
+    }
+    options = ["--insecure-registry", registry.host]
+    for name, value in given.items():
+        options += ["--set", f"{name}={value}"]
+    wasmlet = RunningWasmlet(control_plane, home / "up", node_name=NODE, options=options)
+    wasmlet.start()
+    yield wasmlet
+    wasmlet.stop()
+
+
+@pytest.fixture(scope="module")
+def ran(node: RunningWasmlet, namespace: Pods, images: Images, api: Api, folder: Path) -> Ran:
+    """All pods of all worlds, run together."""
+    image = images.push(tells_all(), "worlds")
+    for world in WORLDS:
+        namespace.create(filled(world.manifest(image, NODE), {"folder": str(folder)}))
+
+    def over() -> dict[str, dict[str, str]]:
+        found = {each["metadata"]["name"]: each for each in namespace.all()}
+        phases = {name: each["status"].get("phase") for name, each in found.items()}
+        assert set(phases.values()) <= {"Succeeded", "Failed"}, phases
+        return {name: _known_of(each) for name, each in found.items()}
+
+    by_name = eventually(over, ALL_DONE_WITHIN_S)
+    root = f"/api/v1/namespaces/{NAMESPACE}"
+    known = {
+        "namespace": NAMESPACE,
+        "node": NODE,
+        "web": api.get(f"{root}/services/web-api")["spec"]["clusterIP"],
+        "kubernetes": api.get("/api/v1/namespaces/default/services/kubernetes")["spec"][
+            "clusterIP"
+        ],
+        "authority": api.get(f"{root}/configmaps/kube-root-ca.crt")["data"]["ca.crt"],
+    }
+    return Ran(namespace, known, by_name)
+
+
+def _known_of(pod: dict[str, dict[str, str]]) -> dict[str, str]:
+    return {"uid": pod["metadata"]["uid"], "ip": pod["status"].get("podIP", "no address")}
+
+
+def test_there_are_thirty_of_them() -> None:
+    assert len({each.name for each in WORLDS}) == len(WORLDS) >= 30
+
+
+@pytest.mark.parametrize("world", WORLDS, ids=[each.name for each in WORLDS])
+def test_a_guest_sees_what_the_kubelets_rules_give(world: World, ran: Ran) -> None:
+    found = ran.told(world.name)
+    assert differences(world, ran.known | ran.by_name[world.name], found) == []
+
+
+def test_name_servers_that_are_left_out_are_told_by_an_event(ran: Ran) -> None:
+    expected = (
+        "DNSConfigForming",
+        (
+            "Nameserver limits were exceeded, some nameservers have been omitted, "
+            "the applied nameserver line is: 10.96.0.10 1.1.1.1 2.2.2.2"
+        ),
+    )
+    assert expected in eventually(lambda: ran.pods.events("too-many-servers"))
