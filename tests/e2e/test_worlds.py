@@ -24,6 +24,7 @@ NAMESPACE = "worlds"
 FOLDER = Path(__file__).parent / "worlds"
 WORLDS = worlds(FOLDER)
 ALL_DONE_WITHIN_S = 50.0
+ON_HOST = {"top": "at the top", "sub/f": "in sub", "of-parts/deep/f": "in deep"}
 
 
 class Ran(NamedTuple):
@@ -43,11 +44,7 @@ class Ran(NamedTuple):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What the pods name by hostPath."""
     folder = tmp_path_factory.mktemp("host")
-    for path, content in (
-        ("top", "at the top"),
-        ("sub/f", "in sub"),
-        ("of-parts/deep/f", "in deep"),
-    ):
+    for path, content in ON_HOST.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
@@ -72,7 +69,7 @@ def namespace(control_plane: ControlPlane, api: Api) -> Iterator[Pods]:
 def node(
     control_plane: ControlPlane,
     registry: Registry,
-    namespace: Pods,
+    namespace: Pods,  # noqa: ARG001 - it is there before the Node is
     folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
@@ -96,7 +93,7 @@ def node(
 
 
 @pytest.fixture(scope="module")
-def ran(node: RunningWasmlet, namespace: Pods, images: Images, api: Api, folder: Path) -> Ran:
+def ran(namespace: Pods, images: Images, api: Api, folder: Path) -> Ran:
     """All pods of all worlds, run together."""
     image = images.push(tells_all(), "worlds")
     for world in WORLDS:
@@ -110,13 +107,12 @@ def ran(node: RunningWasmlet, namespace: Pods, images: Images, api: Api, folder:
 
     by_name = eventually(over, ALL_DONE_WITHIN_S)
     root = f"/api/v1/namespaces/{NAMESPACE}"
+    kubernetes = api.get("/api/v1/namespaces/default/services/kubernetes")
     known = {
         "namespace": NAMESPACE,
         "node": NODE,
         "web": api.get(f"{root}/services/web-api")["spec"]["clusterIP"],
-        "kubernetes": api.get("/api/v1/namespaces/default/services/kubernetes")["spec"][
-            "clusterIP"
-        ],
+        "kubernetes": kubernetes["spec"]["clusterIP"],
         "authority": api.get(f"{root}/configmaps/kube-root-ca.crt")["data"]["ca.crt"],
     }
     return Ran(namespace, known, by_name)

@@ -61,7 +61,7 @@ class World(NamedTuple):
         variables = {"HOSTNAME": self.name}
         for name, (address, ports) in services.items():
             variables |= _service(name, address, ports)
-        return variables | self.given["env"]
+        return {**variables, **self.given["env"]}
 
     @property
     def files(self) -> dict[str, str | bytes]:
