@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from wasmlet import push
+from wasmlet.check import arguments as check
 from wasmlet.errors import CommandLineError
 from wasmlet.node import arguments as node
 from wasmlet.up import arguments as up
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (up, "run a node of this machine"),
         (node, "act on a node of this machine"),
         (push, "put a module in a registry"),
+        (check, "say what manifests would meet here"),
     )
     for command, text in known:
         name = command.__name__.split(".")[1]

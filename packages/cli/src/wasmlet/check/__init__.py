@@ -1,0 +1,1 @@
+"""`wasmlet check`: what manifests would meet here, before they are applied."""
