@@ -7,7 +7,7 @@
   (import "wasi_snapshot_preview1" "environ_sizes_get"
     (func $environ_sizes (param i32 i32) (result i32)))
   (import "wasi_snapshot_preview1" "environ_get" (func $environ (param i32 i32) (result i32)))
-  (memory (export "memory") 4)
+  (memory (export "memory") 40)
   ;; Write all of it: a pipe may take less than it is given.
   (func $put (param $fd i32) (param $at i32) (param $size i32)
     (block $done
