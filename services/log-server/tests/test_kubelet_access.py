@@ -83,7 +83,6 @@ async def test_refusals_have_the_kubelets_texts(tmp_path: Path) -> None:
     ("path", "command"),
     [
         ("/attach/default/p/c?output=1", "attach"),
-        ("/portForward/default/p", "port-forward"),
     ],
 )
 async def test_what_is_not_served_yet_says_so_to_kubectl(

@@ -57,9 +57,14 @@ def test_streams_are_read_as_written_in_any_pieces(
     assert read(written, sizes) == wanted
 
 
-@given(STREAMS, st.binary(max_size=300), st.lists(st.integers(1, 50)), fin=st.booleans())
+@given(
+    stream=STREAMS,
+    data=st.binary(max_size=300),
+    sizes=st.lists(st.integers(1, 50)),
+    fin=st.booleans(),
+)
 def test_data_is_read_as_written_in_any_pieces(
-    stream: int, data: bytes, sizes: list[int], *, fin: bool
+    *, stream: int, data: bytes, sizes: list[int], fin: bool
 ) -> None:
     written = FrameWriter().data(stream, data, fin=fin)
     frames = read(written, sizes)

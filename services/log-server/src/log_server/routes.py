@@ -29,6 +29,7 @@ from log_server.errors import PeerAwayError
 from log_server.guard import Receive, Scope, Send
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
+from log_server.portforward import serve_port_forward
 from log_server.unserved import refuse_unserved
 from log_server.unstarted import explained
 
@@ -75,6 +76,7 @@ def kubelet_api(peers: Peers) -> FastAPI:
         return await _logs(peers, request, rest)
 
     serve_commands(api, peers)
+    serve_port_forward(api, peers)
     refuse_unserved(api)
     _explain_errors(api)
     return api

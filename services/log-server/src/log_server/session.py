@@ -46,7 +46,7 @@ async def run_command(client: CommandClient, duplex: Duplex, remote: RemoteStrea
             _output(client, remote),
             _listening(client),
             duplex.lost(),
-            _endless(_input(client, remote)),
+            endless(_input(client, remote)),
             remote.keep(),
         )
     except* ClientGoneError:
@@ -93,7 +93,7 @@ async def _input(client: CommandClient, remote: RemoteStream) -> None:
             wanted = False
 
 
-async def _endless(side: Coroutine[None, None, None]) -> None:
+async def endless(side: Coroutine[None, None, None]) -> None:
     """An end of this side alone is none of the whole."""
     await side
     await asyncio.Event().wait()

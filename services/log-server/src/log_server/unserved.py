@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 
 _CODE: Final = 501
-_STEMS: Final = {"/attach": "attach", "/portForward": "port-forward"}
+_STEMS: Final = {"/attach": "attach"}
 _METHODS: Final = ["GET", "POST"]
 
 

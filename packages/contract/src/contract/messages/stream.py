@@ -58,7 +58,10 @@ class AttachOpen(
 class ForwardOpen(
     Command[StreamOpened], frozen=True, kw_only=True, omit_defaults=True, tag="forward_open"
 ):
-    """Connect to a port that a process of the pod listens on."""
+    """Connect to a port that a process of the pod listens on.
+
+    Port 0 opens nothing and asks only whether there is such a pod.
+    """
 
     stream: str
     namespace: str

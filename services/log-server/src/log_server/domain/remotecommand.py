@@ -37,7 +37,7 @@ class CommandOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ContainerPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """Which container a path names; the UID is optional."""
+    """Which container, or pod, a path names; the UID is optional."""
 
     namespace: str
     pod: str
@@ -55,6 +55,18 @@ def container_place(raw: str) -> ContainerPlace | None:
         case _:
             return None
     return place if all((place.namespace, place.pod, place.container)) else None
+
+
+def pod_place(raw: str) -> ContainerPlace | None:
+    """Return what `{namespace}/{pod}[/{uid}]` names, None for another form."""
+    match [unquote(part) for part in raw.split("/")]:
+        case [namespace, pod]:
+            place = ContainerPlace(namespace=namespace, pod=pod)
+        case [namespace, pod, uid]:
+            place = ContainerPlace(namespace=namespace, pod=pod, uid=uid)
+        case _:
+            return None
+    return place if place.namespace and place.pod else None
 
 
 def command_options(query: str) -> CommandOptions:

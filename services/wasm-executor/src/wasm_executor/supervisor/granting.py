@@ -26,7 +26,7 @@ from contract.messages.node import (
 )
 from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import ReportAll
-from contract.messages.stream import ExecOpen, StreamClose, StreamRead, StreamWrite
+from contract.messages.stream import ExecOpen, ForwardOpen, StreamClose, StreamRead, StreamWrite
 from servicekit.bus import Bus, Handler
 from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
@@ -143,6 +143,7 @@ class Grant:
             await bus.serve(tasks, LogOpen, name, held(logs.open), stream=True),
             await bus.serve(tasks, LogRead, name, held(logs.read), stream=True),
             await bus.serve(tasks, ExecOpen, name, held(streams.exec), stream=True),
+            await bus.serve(tasks, ForwardOpen, name, held(streams.forward), stream=True),
             await bus.serve(tasks, StreamRead, name, held(streams.read), stream=True),
             await bus.serve(tasks, StreamWrite, name, held(streams.write), stream=True),
             await bus.serve(tasks, StreamClose, name, held(streams.close), stream=True),

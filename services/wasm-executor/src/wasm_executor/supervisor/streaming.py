@@ -16,6 +16,7 @@ from contract.ids import NodeName
 from contract.messages.form import Done
 from contract.messages.stream import (
     ExecOpen,
+    ForwardOpen,
     StreamChunk,
     StreamClose,
     StreamEnd,
@@ -29,6 +30,7 @@ from wasm_executor.domain.states import ALIVE
 from wasm_executor.images.errors import ImageError
 from wasm_executor.supervisor.bytestream import ByteStream
 from wasm_executor.supervisor.execing import ExecTarget, Stdio
+from wasm_executor.supervisor.forwarding import connected_to
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.piping import Sink, Sources
 from wasm_executor.supervisor.podtask import PodTask
@@ -63,6 +65,20 @@ class Streams:
         running = self._node.tasks.create_task(run, name=f"stream-{command.stream}")
         running.add_done_callback(lambda _: ends.close_stdio())
         self._add(command.stream, ends.sources, ends.sink, running, running.cancel)
+        return StreamOpened()
+
+    async def forward(self, _node: NodeName, command: ForwardOpen) -> StreamOpened:
+        if command.stream in self._open:
+            return StreamOpened()
+        self._require_room()
+        task = self._pod_of(command.namespace, command.pod)
+        if command.uid and command.uid != task.pod.plan.uid:
+            raise CommandError(404, "pod not found")
+        if command.port:
+            sources, sink = connected_to(task.pod, command.port, self._node.socket_holders)
+            over: asyncio.Future[StreamEnd] = asyncio.get_running_loop().create_future()
+            over.set_result(StreamEnd())  # its end is the end of what comes
+            self._add(command.stream, sources, sink, over, over.cancel)
         return StreamOpened()
 
     async def read(self, _node: NodeName, command: StreamRead) -> StreamChunk:
