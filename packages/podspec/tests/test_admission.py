@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from podspec.admission import admit
+from podspec.admission import admit, named
 from podspec.fitting import pod_requests
 from podspec.occupancy import HostPort, Occupancy
 from podspec.placement import NodeFacts, Rejection
+from podspec.reviewing import Finding
 
 type Pod = dict[str, Any]
 type MakePod = Callable[..., Pod]
@@ -208,6 +209,9 @@ def test_a_long_list_of_refusals_is_cut(make_pod: MakePod) -> None:
     rejection = rejection_of(make_pod(**{f"x{number}": 1 for number in range(12)}))
     assert rejection is not None
     assert rejection.message.endswith("spec.x9: this field is not known; and 2 more")
+    ignored = tuple(Finding(f"spec.x{number}", "why") for number in range(11))
+    assert named(ignored)[9:] == ("spec.x9: why", "and 1 more")
+    assert named(ignored[:10])[9:] == ("spec.x9: why",)
 
 
 @pytest.mark.parametrize(

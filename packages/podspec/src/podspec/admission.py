@@ -4,7 +4,7 @@ A pod that cannot be had whole is rejected whole: phase Failed, with a reason th
 message that names the field. A pod that runs already is never asked again.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -52,9 +52,14 @@ def unsupported(found: Review) -> Rejection | None:
     """The rejection of a pod that uses refused fields, each of them named."""
     if not found.refused:
         return None
-    named = "; ".join(str(finding) for finding in found.refused[:_NAMED_FINDINGS])
-    more = len(found.refused) - _NAMED_FINDINGS
-    return Rejection(FEATURE_REASON, f"{named}; and {more} more" if more > 0 else named)
+    return Rejection(FEATURE_REASON, "; ".join(named(found.refused)))
+
+
+def named(findings: Sequence[Finding]) -> tuple[str, ...]:
+    """The findings as users are told them: the first few by name, the others by their number."""
+    more = len(findings) - _NAMED_FINDINGS
+    first = tuple(str(finding) for finding in findings[:_NAMED_FINDINGS])
+    return (*first, f"and {more} more") if more > 0 else first
 
 
 def is_critical(pod: Mapping[str, Any]) -> bool:

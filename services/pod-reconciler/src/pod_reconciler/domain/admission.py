@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from contract.messages.node import NodeFacts
-from podspec.admission import FEATURE_REASON, UNEXPECTED_REASON, admit
+from podspec.admission import FEATURE_REASON, UNEXPECTED_REASON, admit, named
 from podspec.occupancy import Occupancy
 from podspec.placement import NodeFacts as Place
 from podspec.placement import Rejection
@@ -48,7 +48,7 @@ def decide(pod: Mapping[str, Any], around: Circumstances, taken: Occupancy) -> D
     rejection = admission.rejection or rejection
     if rejection is not None:
         return Decision(refusal=Refusal(reason=rejection.reason, message=rejection.message))
-    return Decision(ignored=tuple(str(finding) for finding in admission.ignored))
+    return Decision(ignored=named(admission.ignored))
 
 
 def _without_runtime(around: Circumstances) -> Rejection | None:
