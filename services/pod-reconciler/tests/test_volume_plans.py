@@ -1,90 +1,26 @@
 """Volumes and mounts of a plan: files by digest, modes, and what a kubelet says where one lacks."""
 
-import hashlib
 from typing import Any
 
-import msgspec
 import pytest
-from reconciler_samples import AROUND, pod_json, pod_of
+from reconciler_samples import pod_json, pod_of
+from reconciler_volumes import AROUND_MATERIAL, VAULT, files, volume_plan, with_volume
 
-from contract.messages.pod import ContainerPlan
 from contract.messages.volume import (
     EmptyDir,
     Files,
     HostPath,
     ImageVolume,
-    Mount,
     VolumeFile,
     VolumePlan,
 )
 from pod_reconciler.domain.material import (
-    Content,
-    HostVolume,
-    Kind,
-    Lack,
-    Material,
-    ObjectKey,
     TokenKey,
 )
 from pod_reconciler.domain.needs import needs_of
-from pod_reconciler.domain.planning import Planned, planned
+from pod_reconciler.domain.planning import planned
 from pod_reconciler.domain.quoting import quoted
-from pod_reconciler.domain.surroundings import Allocatable
 from pod_reconciler.errors import PlanError
-
-MATERIAL = Material(
-    objects={
-        ObjectKey(Kind.CONFIG_MAP, "c"): Content(
-            data={"a.txt": b"A", "b.txt": b"BB"}, binary={"raw": b"\xff\x00"}
-        ),
-        ObjectKey(Kind.SECRET, "s"): Content(data={"key": b"t0p"}),
-        ObjectKey(Kind.CONFIG_MAP, "gone"): Lack(
-            problem='configmap "gone" not found', is_absent=True
-        ),
-        ObjectKey(Kind.SECRET, "gone"): Lack(problem='secret "gone" not found', is_absent=True),
-    },
-    tokens={TokenKey("", 3607): "the.token", TokenKey("vault", 600): Lack(problem="no")},
-    claims={
-        "disk": HostVolume(path="/mnt/disk", path_type="Directory"),
-        "lost": Lack(problem="error processing PVC default/lost: PVC is not bound"),
-    },
-)
-VAULT = {"path": "t", "audience": "vault", "expirationSeconds": 600}
-ROOM = Allocatable(cpu_millis=2000, memory_bytes=2**30, ephemeral_storage_bytes=2**30)
-AROUND_MATERIAL = msgspec.structs.replace(AROUND, material=MATERIAL, allocatable=ROOM)
-
-
-def with_volume(source: dict[str, Any], mount: dict[str, Any] | None = None) -> Planned:
-    json = pod_json(volumes=[{"name": "v", **source}])
-    json["metadata"] |= {"labels": {"b": "2", "a": 'say "1"\n'}, "annotations": {"n": "ü\u200b"}}
-    json["spec"]["containers"][0] |= {
-        "volumeMounts": [{"name": "v", "mountPath": "/v"} | (mount or {})],
-        "env": [{"name": "NAME", "value": "n"}, {"name": "EMPTY"}],
-    }
-    return planned(pod_of(json), AROUND_MATERIAL)
-
-
-def volume_plan(source: dict[str, Any]) -> VolumePlan:
-    (plan,) = with_volume(source).plan.volumes
-    assert plan.name == "v"
-    return plan
-
-
-def files(source: dict[str, Any]) -> dict[str, tuple[bytes, int]]:
-    """The volume's files: content and mode by path."""
-    made = with_volume(source)
-    (plan,) = made.plan.volumes
-    assert isinstance(plan.source, Files), plan.missing
-    assert all(
-        hashlib.sha256(made.blobs[file.blob]).hexdigest() == file.blob
-        and len(made.blobs[file.blob]) == file.size_bytes
-        for file in plan.source.files
-    )
-    return {file.path: (made.blobs[file.blob], file.mode) for file in plan.source.files}
-
-
-def mounted(mount: dict[str, Any], source: dict[str, Any] | None = None) -> ContainerPlan:
-    return with_volume(source or {"emptyDir": {}}, mount).plan.containers[0]
 
 
 def test_every_key_is_a_file_of_the_default_mode() -> None:
@@ -237,49 +173,6 @@ def test_a_folder_is_planned_as_it_is_asked_for(
     source: dict[str, Any], planned_source: object
 ) -> None:
     assert volume_plan(source).source == planned_source
-
-
-@pytest.mark.parametrize(
-    ("mount", "planned_mount"),
-    [
-        ({}, Mount(volume="v", path="/v")),
-        ({"readOnly": True}, Mount(volume="v", path="/v", read_only=True)),
-        ({"mountPath": "data/"}, Mount(volume="v", path="/data")),
-        ({"mountPath": "//d//e/"}, Mount(volume="v", path="/d/e")),
-        ({"subPath": "a/b"}, Mount(volume="v", path="/v", sub_path="a/b")),
-        ({"subPathExpr": "x-$(NAME)"}, Mount(volume="v", path="/v", sub_path="x-n")),
-        ({"subPathExpr": "$$(NO)"}, Mount(volume="v", path="/v", sub_path="$(NO)")),
-    ],
-)
-def test_a_mount_is_planned(mount: dict[str, Any], planned_mount: Mount) -> None:
-    assert mounted(mount).mounts == (planned_mount,)
-
-
-def test_a_claim_that_is_read_only_is_mounted_so() -> None:
-    source = {"persistentVolumeClaim": {"claimName": "disk", "readOnly": True}}
-    assert mounted({}, source).mounts[0].read_only
-
-
-@pytest.mark.parametrize(
-    ("mount", "error"),
-    [
-        ({"subPathExpr": "$(NO)/$(EMPTY)/$(NAME)"}, "missing value for EMPTY, NO"),
-        ({"subPath": "/a"}, "error SubPath `/a` must not be an absolute path"),
-        ({"subPath": "a/../b"}, "unable to provision SubPath `a/../b`: must not contain '..'"),
-    ],
-)
-def test_a_part_that_cannot_be_named_keeps_the_container_waiting(
-    mount: dict[str, Any], error: str
-) -> None:
-    plan = mounted(mount)
-    assert plan.config_error == error
-    assert plan.mounts == ()
-
-
-@pytest.mark.parametrize("mount", [{"mountPath": ""}, {"mountPath": "/a:b"}, {"name": "other"}])
-def test_a_mount_that_no_api_server_accepts_is_refused(mount: dict[str, Any]) -> None:
-    with pytest.raises(PlanError, match=r"spec\.containers\[0\]\.volumeMounts\[0\]"):
-        mounted(mount)
 
 
 def test_a_volume_that_nobody_mounts_is_neither_made_nor_read_for() -> None:

@@ -1,69 +1,14 @@
 """The termination message: where its file is, what is read of it, what a guest may do to it."""
 
 import os
-import resource
 import socket
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from last_words_desk import FALLBACK, RUN, UID, C, Desk
 
-from contract.ids import ContainerName, PodUid
-from contract.messages.pod import ContainerPlan, MessagePolicy, PodPlan
-from wasm_executor.keeper.logfile import CriFormatter, LogFile
-from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor.lastwords import FOLDER, LastWords, MessagePlace, message_place
-from wasm_executor.supervisor.runs import log_path
-from wasm_executor.volumes.volumes import Volumes
-
-UID = PodUid("0b5e4a52-0000-4000-8000-000000000001")
-C = ContainerName("c")
-RUN = 3
-FALLBACK = MessagePolicy.FALLBACK_TO_LOGS
-
-
-async def no_blobs(digest: str) -> bytes:
-    raise AssertionError(digest)
-
-
-class Desk:
-    """Last words on a disk, and the file of one run."""
-
-    def __init__(self, folder: Path) -> None:
-        self.settings = ExecutorSettings(
-            node_name="n", data_dir=folder / "data", run_dir=folder / "run", log_root=folder / "log"
-        )
-        volumes = Volumes(self.settings.data_dir, self.settings.run_dir, no_blobs)
-        self.words = LastWords(self.settings, volumes)
-
-    def prepare(self, path: str = "/dev/termination-log") -> Path:
-        container = ContainerPlan(name=C, image="x", message_path=path)
-        (preopen,) = self.words.prepare(UID, container, RUN)
-        return Path(preopen.host_path) / Path(path).name
-
-    def read(
-        self,
-        exit_code: int = 1,
-        policy: MessagePolicy = MessagePolicy.FILE,
-        path: str = "/dev/termination-log",
-    ) -> str:
-        container = ContainerPlan(name=C, image="x", message_path=path, message_policy=policy)
-        return self.words.read(self.pod(container), container, RUN, exit_code)
-
-    def pod(self, container: ContainerPlan) -> PodPlan:
-        return PodPlan(uid=UID, namespace="default", name="p", containers=(container,))
-
-    def log(self, content: bytes, max_bytes: int = 1 << 20) -> None:
-        """Write what the keeper would have written."""
-        path = log_path(self.settings.log_root, self.pod(ContainerPlan(name=C, image="x")), C, RUN)
-        file = LogFile(path, max_bytes=max_bytes, max_files=100)
-        formatter = CriFormatter("stdout")
-        for line in content.splitlines(keepends=True):
-            file.write(formatter.feed(line, time.time_ns()))
-        file.write(formatter.finish(time.time_ns()))
-        file.close()
+from contract.messages.pod import ContainerPlan
+from wasm_executor.supervisor.lastwords import FOLDER, MessagePlace, message_place
 
 
 @pytest.fixture
@@ -260,61 +205,3 @@ def test_of_a_file_without_end_no_more_is_read_than_kept(desk: Desk) -> None:
 
 
 # What is left of it
-
-
-def test_nothing_of_a_dropped_run_is_left_and_its_siblings_stay(desk: Desk) -> None:
-    file = desk.prepare()
-    container = ContainerPlan(name=C, image="x")
-    (next_run,) = desk.words.prepare(UID, container, RUN + 1)
-    (other_pod,) = desk.words.prepare(PodUid("other"), container, RUN)
-    desk.words.drop_run(UID, C, RUN)
-    assert not file.parent.exists()
-    assert Path(next_run.host_path).is_dir()
-    desk.words.drop(UID)
-    assert not Path(next_run.host_path).exists()
-    assert [Path(other_pod.host_path).name] == left(desk)
-    desk.words.drop(UID)
-
-
-def test_folders_deeper_than_descriptors_reach_are_removed(desk: Desk, tmp_path: Path) -> None:
-    file = desk.prepare()
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
-    (elsewhere / "kept").touch()
-    at = os.open(file.parent, os.O_RDONLY)
-    for number in range(1500):
-        os.symlink(elsewhere, f"link{number}", dir_fd=at)
-        os.mkdir("deeper" * 20, dir_fd=at)
-        below = os.open("deeper" * 20, os.O_RDONLY, dir_fd=at)
-        os.close(at)
-        at = below
-    os.close(at)
-    with few_descriptors():
-        desk.words.drop(UID)
-    assert left(desk) == []
-    assert (elsewhere / "kept").exists()
-
-
-def test_what_one_life_did_not_finish_the_next_removal_does(desk: Desk) -> None:
-    unfinished = desk.settings.data_dir / FOLDER / ".removed" / "unfinished"
-    (unfinished / "deep" / "er").mkdir(parents=True)
-    desk.words.drop_run(UID, C, RUN)
-    assert left(desk) == []
-
-
-def left(desk: Desk) -> list[str]:
-    """Return what is on the disk, half-removed folders included."""
-    folder = desk.settings.data_dir / FOLDER
-    found = [each.name for each in (*folder.iterdir(), *(folder / ".removed").iterdir())]
-    found.remove(".removed")
-    return found
-
-
-@contextmanager
-def few_descriptors() -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
