@@ -5,6 +5,7 @@ Exit code 0 after SIGTERM or SIGINT, 2 for a setting that is wrong, 1 for everyt
 
 import asyncio
 import gc
+import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
@@ -46,6 +47,8 @@ def run_service[S: ServiceSettings](
     name: str, kind: type[S], service: Callable[[S], Awaitable[None]]
 ) -> NoReturn:
     """Run a service with the settings of its environment, and leave the process."""
+    # A core would hold Secrets, keys and tokens.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         settings = read_settings(kind)
     except SettingsError as error:

@@ -5,6 +5,7 @@ process is left behind: each dies with this one.
 """
 
 import asyncio
+import resource
 import signal
 import socket
 import sys
@@ -45,6 +46,8 @@ class _Finished(Exception):  # noqa: N818 - ends the task group, not an error
 
 def run_up(options: UpOptions) -> int:
     """Run until Ctrl-C or completion and return the exit code."""
+    # What crosses NATS is in its memory too: none of the children dumps a core.
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if options.manifests is not None and options.until_complete:
         require_manifests(options.manifests)
     if options.kubeconfig is not None:
