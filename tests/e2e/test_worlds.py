@@ -141,3 +141,19 @@ def test_name_servers_that_are_left_out_are_told_by_an_event(ran: Ran) -> None:
         ),
     )
     assert expected in eventually(lambda: ran.pods.events("too-many-servers"))
+
+
+def test_a_megabyte_of_variables_reaches_the_guest(ran: Ran, images: Images, api: Api) -> None:
+    """The kernel would refuse a Linux container of that size: its argument list is too long."""
+    values = {f"V{number}": f"{number}-".ljust(2000, "x") for number in range(250)}
+    root = f"/api/v1/namespaces/{NAMESPACE}/configmaps"
+    for half in ("a", "b"):
+        data = {f"{half}_{name}": value for name, value in values.items()}
+        api.create(root, {"metadata": {"name": f"half-{half}"}, "data": data})
+    sources = [{"configMapRef": {"name": f"half-{half}"}} for half in ("a", "b")]
+    world = World("a-megabyte", {"container": {"envFrom": sources}, "env": {}})
+    ran.pods.create(world.manifest(images.push(tells_all(), "worlds"), NODE))
+    ran.pods.await_phase("a-megabyte", "Succeeded")
+    found = ran.told("a-megabyte").environment
+    own = {name: value.decode() for name, value in found.items() if name[:2] in ("a_", "b_")}
+    assert own == {f"{half}_{name}": value for half in "ab" for name, value in values.items()}

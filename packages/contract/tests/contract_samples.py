@@ -29,6 +29,7 @@ from contract.messages.pod import (
     ContainerRole,
     Deletion,
     Drain,
+    FileVariable,
     MessagePolicy,
     PodAck,
     PodApply,
@@ -128,6 +129,11 @@ PLAN = PodPlan(
             command=("app",),
             args=("--once",),
             env=(("A", "1"), ("B", "2")),
+            file_variables=(
+                FileVariable(
+                    name="B", volume="scratch", path="e", key="K", optional=True, before="2"
+                ),
+            ),
             memory_limit_bytes=64 << 20,
             stdin=True,
             role=ContainerRole.SIDECAR,

@@ -135,8 +135,8 @@ def test_an_unknown_field_is_refused_with_its_path(
             "spec.containers[0].volumeMounts[0].mountPropagation",
         ),
         (
-            {"container": {"env": [{"name": "A", "valueFrom": {"fileKeyRef": {"key": "k"}}}]}},
-            "spec.containers[0].env[0].valueFrom.fileKeyRef",
+            {"container": {"env": [{"name": "A", "valueFrom": {"futureKeyRef": {"key": "k"}}}]}},
+            "spec.containers[0].env[0].valueFrom.futureKeyRef",
         ),
         (
             {"container": {"envFrom": [{"prefix": "A_", "secretReff": {"name": "s"}}]}},

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from reconciler_samples import AROUND, pod_json, pod_of
 
-from contract.messages.pod import ContainerPlan
+from contract.messages.pod import ContainerPlan, FileVariable, file_variable_mark
 from pod_reconciler.domain.material import Content, Kind, Lack, Material, ObjectKey
 from pod_reconciler.domain.naming import hostname_of
 from pod_reconciler.domain.needs import needs_of
@@ -214,3 +214,25 @@ def test_nothing_that_is_printed_shows_a_secret() -> None:
     plan = planned(env=[of_key("secret", "keys", "TOKEN")])
     for printed in (repr(MATERIAL), repr(AROUND_MATERIAL), repr(MATERIAL.objects), repr(plan)):
         assert "t0p" not in printed
+
+
+def test_a_variable_in_a_file_is_left_to_its_node_with_a_mark_wherever_it_is_used() -> None:
+    ref = {"volumeName": "v", "path": "env", "key": "K"}
+    again = {"name": "V", "valueFrom": {"fileKeyRef": ref | {"key": "L", "optional": True}}}
+    plan = planned(
+        args=["$(V)"],
+        env=[
+            {"name": "EARLY", "value": "$(V)"},
+            {"name": "V", "valueFrom": {"fileKeyRef": ref}},
+            {"name": "LATE", "value": "<$(V)>$$(V)"},
+            again,
+        ],
+    )
+    env = dict(plan.env)
+    first, second = file_variable_mark(0), file_variable_mark(1)
+    assert (env["EARLY"], env["LATE"], env["V"]) == ("$(V)", f"<{first}>$(V)", second)
+    assert plan.args == (second,)
+    assert plan.file_variables == (
+        FileVariable(name="V", volume="v", path="env", key="K"),
+        FileVariable(name="V", volume="v", path="env", key="L", optional=True, before=first),
+    )

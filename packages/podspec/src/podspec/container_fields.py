@@ -42,7 +42,7 @@ def _environment(path: str) -> tuple[Row, ...]:
         honoured(f"{path}.env[].valueFrom.resourceFieldRef.divisor"),
         *_object_key(f"{path}.env[].valueFrom.configMapKeyRef"),
         *_object_key(f"{path}.env[].valueFrom.secretKeyRef"),
-        refused(f"{path}.env[].valueFrom.fileKeyRef", "files of variables are not read yet"),
+        *_file_key(f"{path}.env[].valueFrom.fileKeyRef"),
         honoured(f"{path}.envFrom[].prefix"),
         *_object(f"{path}.envFrom[].configMapRef"),
         *_object(f"{path}.envFrom[].secretRef"),
@@ -55,6 +55,15 @@ def _object(path: str) -> tuple[Row, ...]:
 
 def _object_key(path: str) -> tuple[Row, ...]:
     return (*_object(path), honoured(f"{path}.key"))
+
+def _file_key(path: str) -> tuple[Row, ...]:
+    return (
+        honoured(f"{path}.volumeName"),
+        honoured(f"{path}.path"),
+        honoured(f"{path}.key"),
+        honoured(f"{path}.optional"),
+    )
+
 
 
 def _resources(path: str) -> tuple[Row, ...]:

@@ -71,6 +71,25 @@ class Drain(StrEnum):
     """A file `drain` appears beside its termination message, and it has the same time."""
 
 
+class FileVariable(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A variable whose value is in a file of a volume (`fileKeyRef`): read as its container starts.
+
+    `before` is what the name stands for where the key is not there and need not be.
+    """
+
+    name: str
+    volume: str
+    path: str
+    key: str
+    optional: bool = False
+    before: str | None = None
+
+
+def file_variable_mark(number: int) -> str:
+    """Return what stands for the value of a container's file variable of this number."""
+    return f"\0{number}\0"
+
+
 class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One container, resolved: no reference to an API object is left in it.
 
@@ -84,6 +103,8 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    file_variables: tuple[FileVariable, ...] = ()
+    """Their values belong where their marks are: in `env`, `command`, `args` and `mounts`."""
     memory_limit_bytes: int | None = None
     stdin: bool = False
     role: ContainerRole = ContainerRole.APP

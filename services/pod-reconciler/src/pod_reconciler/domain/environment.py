@@ -6,8 +6,9 @@ A mandatory value that is not there is no fault of the pod: it may come, so the 
 
 from collections import ChainMap
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
+from contract.messages.pod import FileVariable, file_variable_mark
 from pod_reconciler.domain.amounts import resource_value
 from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.expansion import expand
@@ -34,9 +35,14 @@ _PLAIN_FIELDS: Final[dict[str, Callable[[Pod, Surroundings], str]]] = {
 }
 
 
-def environment_of(
-    container: Container, path: str, pod: Pod, around: Surroundings
-) -> dict[str, str]:
+class Environment(NamedTuple):
+    """The variables in order. For values that are in files their marks stand there."""
+
+    variables: dict[str, str]
+    of_files: tuple[FileVariable, ...]
+
+
+def environment_of(container: Container, path: str, pod: Pod, around: Surroundings) -> Environment:
     """In order; a later variable may use an earlier one, and wins over one of its name.
 
     Raises `ContainerConfigError` for what is not there, `PlanError` for what never will be.
@@ -53,11 +59,31 @@ def environment_of(
         ):
             if ref is not None:
                 environment.update(_all_of(kind, ref, variables.prefix, around))
+    of_files: list[FileVariable] = []
     for index, variable in enumerate(container.env):
+        file = _of_file(variable, known)
+        if file is not None:
+            environment[variable.name] = file_variable_mark(len(of_files))
+            of_files.append(file)
+            continue
         value = _value(variable, f"{path}.env[{index}]", container, pod, around)
         if value is not None:
             environment[variable.name] = expand(value, known) if variable.value else value
-    return dict(services) | environment
+    return Environment(dict(services) | environment, tuple(of_files))
+
+
+def _of_file(variable: EnvVar, known: Mapping[str, str]) -> FileVariable | None:
+    ref = None if variable.value_from is None else variable.value_from.file_key_ref
+    if variable.value or ref is None:
+        return None
+    return FileVariable(
+        name=variable.name,
+        volume=ref.volume_name,
+        path=ref.path,
+        key=ref.key,
+        optional=ref.optional,
+        before=known.get(variable.name),
+    )
 
 
 def _all_of(kind: Kind, ref: ObjectRef, prefix: str, around: Surroundings) -> dict[str, str]:

@@ -98,10 +98,10 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
     try:
         # The runtime's own variable: references cannot name it, and the pod may set another.
         own = {HOSTNAME: hostname_of(pod, around)}
-        environment = environment_of(container, path, pod, around)
+        environment, of_files = environment_of(container, path, pod, around)
         mounts = mounts_of(container, path, pod, environment)
     except ContainerConfigError as error:
-        environment, config_error = {}, str(error)
+        environment, of_files, config_error = {}, (), str(error)
     startup, readiness, liveness = probes_of(container, path)
     post_start, pre_stop = hooks_of(container, path)
     return ContainerPlan(
@@ -111,6 +111,7 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         command=tuple(expand(word, environment) for word in container.command),
         args=tuple(expand(word, environment) for word in container.args),
         env=tuple((own | environment).items()),
+        file_variables=of_files,
         memory_limit_bytes=_memory_limit(container, path),
         stdin=container.stdin,
         role=role,

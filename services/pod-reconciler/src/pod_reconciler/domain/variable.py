@@ -25,6 +25,15 @@ class KeyRef(View, frozen=True, kw_only=True, rename="camel"):
     optional: bool = False
 
 
+class FileKeyRef(View, frozen=True, kw_only=True, rename="camel"):
+    """`fileKeyRef`: a variable of a file of variables."""
+
+    volume_name: str
+    path: str
+    key: str
+    optional: bool = False
+
+
 class ObjectRef(View, frozen=True, kw_only=True, rename="camel"):
     """`configMapRef` or `secretRef`."""
 
@@ -39,6 +48,7 @@ class ValueSource(View, frozen=True, kw_only=True, rename="camel"):
     resource_field_ref: ResourceFieldRef | None = None
     config_map_key_ref: KeyRef | None = None
     secret_key_ref: KeyRef | None = None
+    file_key_ref: FileKeyRef | None = None
 
 
 class EnvVar(View, frozen=True, kw_only=True, rename="camel"):

@@ -159,10 +159,11 @@ class Execs:
 
     def _begin(self, target: ExecTarget, command: Sequence[str], stdio: Stdio) -> "_Exec":
         uid, name = target.plan.uid, target.container.name
+        world = self._worlds.find(target.plan, target.container, target.run)
         plan = msgspec.structs.replace(
-            process_plan(target.plan, target.container, target.image, sockets=self._sockets),
+            process_plan(target.plan, world.container, target.image, sockets=self._sockets),
             args=tuple(command),
-            preopens=self._worlds.find(target.plan, target.container, target.run),
+            preopens=world.preopens,
         )
         spec = SpawnSpec(key=f"{uid}/{name}{EXEC_SUFFIX}/{next(self._numbers)}")
         one = self._live[spec.key] = _Exec(self._node, spec, plan, stdio)

@@ -208,7 +208,8 @@ class Hands:
     async def _drop_world(self, effect: ForgetRun) -> None:
         uid, drop = self._pod.plan.uid, self._node.last_words.drop_run
         await asyncio.to_thread(drop, uid, effect.container, effect.run)
-        if self._plan_of(effect.container).mounts:
+        container = self._plan_of(effect.container)
+        if container.mounts or container.file_variables:
             await self._node.volumes.drop_run(uid, effect.container, effect.run)
 
     def _prepare_volumes(self, want: PrepareVolumes) -> None:

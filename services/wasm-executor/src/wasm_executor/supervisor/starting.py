@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from contract.messages.pod import ContainerPlan, Drain, PodPlan
-from wasm_executor.container.plan import StartFailureReason
+from wasm_executor.container.plan import ProcessPlan, StartFailureReason
 from wasm_executor.domain.effects import StartRun
 from wasm_executor.domain.inputs import Input, RunRefused, RunStarted
 from wasm_executor.images.records import PreparedImage
@@ -59,7 +59,6 @@ class RunStart:
         self._on_pid = on_pid
         settings = node.settings
         self._plan = plan
-        self._process = process_plan(plan, container, image, sockets=settings.guest_sockets)
         self._spec = SpawnSpec(
             key=str(RunKey(plan.uid, container.name, want.run)),
             log_path=str(log_path(settings.log_root, plan, container.name, want.run)),
@@ -76,8 +75,8 @@ class RunStart:
         """Spawn the container and return what came of it."""
         name, began = self._container.name, time.monotonic()
         try:
-            await self._make_world()
-            spawned = await self._spawn_patiently()
+            process = await self._make_world()
+            spawned = await self._spawn_patiently(process)
         except ContainerMountError as error:
             return misconfigured(name, self._want.attempt, error.message)
         except EtcFilesError as error:
@@ -101,32 +100,34 @@ class RunStart:
             log.info("start.abandoned", key=self._spec.key)
             await self._kill()
 
-    async def _make_world(self) -> None:
+    async def _make_world(self) -> ProcessPlan:
         worlds, run = self._node.worlds, self._want.run
         world = await worlds.make(self._plan, self._container, run)
         self.warnings = world.warnings
-        self._process = msgspec.structs.replace(self._process, preopens=world.preopens)
+        sockets = self._node.settings.guest_sockets
+        process = process_plan(self._plan, world.container, self._image, sockets=sockets)
+        return msgspec.structs.replace(process, preopens=world.preopens)
 
     async def _kill(self) -> None:
         with suppress(UnknownContainerError):
             await self._node.keeper.signal(self._spec.key, signal.SIGKILL)
 
-    async def _spawn_patiently(self) -> Spawned:
+    async def _spawn_patiently(self, process: ProcessPlan) -> Spawned:
         for delay_s in RETRY_DELAYS_S:
             try:
-                return await self._spawn()
+                return await self._spawn(process)
             except SpawnFailedError as error:
                 if self._abandoned:
                     raise
                 reason = str(error)
                 log.warning("spawn.failed", key=self._spec.key, reason=reason, retry_in_s=delay_s)
             await asyncio.sleep(delay_s)
-        return await self._spawn()
+        return await self._spawn(process)
 
-    async def _spawn(self) -> Spawned:
+    async def _spawn(self, process: ProcessPlan) -> Spawned:
         if self._abandoned:
             raise SpawnFailedError("the pod ends")
-        return await self._node.keeper.spawn(self._spec, self._process, self._spawned)
+        return await self._node.keeper.spawn(self._spec, process, self._spawned)
 
     async def _spawned(self, spawned: Spawned) -> None:
         self._on_pid(spawned.pid)

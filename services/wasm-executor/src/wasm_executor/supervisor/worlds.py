@@ -13,6 +13,8 @@ from wasm_executor.volumes.volumes import Volumes
 class World(NamedTuple):
     """What a run sees, and what is to be warned of: said once for a pod."""
 
+    container: ContainerPlan
+    """With the values of variables that are in files."""
     preopens: tuple[Preopen, ...]
     warnings: tuple[str, ...] = ()
 
@@ -30,15 +32,21 @@ class Worlds:
         warnings = self._etc_files.make(plan)  # three small files on tmpfs: no thread is worth it
         words = self._last_words.prepare(plan.uid, container, run)
         others = self._with_etc(words, plan, container)
+        if container.file_variables:
+            read = self._volumes.variables.read
+            container = await asyncio.to_thread(read, plan, container, run)
         if not container.mounts:
-            return World(others, warnings)  # on the way of most starts
-        return World(await asyncio.to_thread(self._mount, plan, container, run, others), warnings)
+            return World(container, others, warnings)  # on the way of most starts
+        preopens = await asyncio.to_thread(self._mount, plan, container, run, others)
+        return World(container, preopens, warnings)
 
-    def find(self, plan: PodPlan, container: ContainerPlan, run: int) -> tuple[Preopen, ...]:
+    def find(self, plan: PodPlan, container: ContainerPlan, run: int) -> World:
         """Return what a run was given."""
+        if container.file_variables:
+            container = self._volumes.variables.find(plan, container, run)
         words = self._last_words.preopens(plan.uid, container, run)
         others = self._with_etc(words, plan, container)
-        return self._volumes.preopens(plan, container, run, others)
+        return World(container, self._volumes.preopens(plan, container, run, others))
 
     def _mount(
         self, plan: PodPlan, container: ContainerPlan, run: int, others: tuple[Preopen, ...]

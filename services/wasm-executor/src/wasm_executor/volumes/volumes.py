@@ -22,6 +22,7 @@ from wasm_executor.container.plan import Preopen
 from wasm_executor.volumes.atomic import AtomicFolder, InvalidPathError
 from wasm_executor.volumes.contents import Contents, FetchBlob
 from wasm_executor.volumes.errors import ContentError, MountError
+from wasm_executor.volumes.filevariables import FileVariables
 from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
 from wasm_executor.volumes.measuring import Usage, measure
@@ -52,6 +53,7 @@ class Volumes:
         self._host_paths = HostPaths(allowed_prefixes)
         self._swapping = threading.Lock()
         sources = Sources(self._folders, self._host_paths)
+        self.variables = FileVariables(self._folders, sources)
         self._mounts = Mounts(self._folders, sources, self._swapping)
         self._turns: dict[PodUid, asyncio.Lock] = {}
         places = (self._folders.disk, self._folders.memory)
@@ -157,6 +159,7 @@ class Volumes:
 
     async def drop_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
         """Remove what was made for a run, once none of its processes is left."""
+        await asyncio.to_thread(self.variables.drop, uid, container, run)
         await asyncio.to_thread(
             self._remove,
             self._folders.run(uid, container, run, memory=False),
