@@ -60,7 +60,7 @@ def test_a_pod_that_check_refuses_is_refused_by_the_node_with_the_same_words(
 
 
 def test_a_pod_that_check_passes_runs_and_is_told_the_same(pods: Pods, images: Images) -> None:
-    security = {"runAsUser": 1, "capabilities": {"drop": ["ALL"]}}
+    security = {"runAsUser": 1, "capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}
     image = images.push(guests.prints("passes\n"), "passes")
     manifest = pod("fine", image, securityContext=security)
     exit_code, told = checked(manifest)

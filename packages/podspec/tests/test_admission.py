@@ -193,14 +193,15 @@ def test_a_no_execute_taint_has_to_be_tolerated(
 
 
 def test_a_refused_field_rejects_the_pod_by_name(make_pod: MakePod) -> None:
-    pod = make_pod(container={"tty": True}, initContainers=[{"name": "i", "workingDir": "/"}])
+    claims = {"resources": {"claims": [{"name": "x"}]}}
+    pod = make_pod(container=claims, initContainers=[{"name": "i", "workingDir": "/"}])
 
     rejection = rejection_of(pod)
 
     assert rejection is not None
     assert rejection.reason == "PodFeatureUnsupported"
     assert rejection.status_message == (
-        "Pod was rejected: spec.containers[0].tty: a guest has no terminal yet; "
+        "Pod was rejected: spec.containers[0].resources.claims: devices are not allocated; "
         "spec.initContainers[0].workingDir: a guest has no working directory yet"
     )
 

@@ -180,6 +180,42 @@ def test_each_refused_item_of_a_list_is_named(make_pod: MakePod) -> None:
     ]
 
 
+def test_what_pod_security_restricted_demands_holds_for_any_guest(make_pod: MakePod) -> None:
+    container = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
+        "runAsNonRoot": True,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    pod = make_pod(
+        container={"securityContext": container},
+        initContainers=[{"name": "i", "securityContext": container}],
+        securityContext={"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}},
+    )
+    assert review(pod) == Review()
+
+
+@pytest.mark.parametrize(
+    ("context", "field"),
+    [
+        ({"capabilities": {"add": ["NET_ADMIN"], "drop": ["ALL"]}}, "capabilities.add"),
+        ({"allowPrivilegeEscalation": True}, "allowPrivilegeEscalation"),
+        ({"seccompProfile": {"type": "Unconfined"}}, "seccompProfile.type"),
+        ({"readOnlyRootFilesystem": False}, "readOnlyRootFilesystem"),
+        ({"procMount": "Unmasked"}, "procMount"),
+        ({"runAsUser": 1000}, "runAsUser"),
+    ],
+)
+def test_what_asks_for_more_or_means_nothing_is_told(
+    make_pod: MakePod, context: Pod, field: str
+) -> None:
+    found = review(make_pod(container={"securityContext": context}))
+    assert found.refused == ()
+    assert [each.path for each in found.ignored] == [f"spec.containers[0].securityContext.{field}"]
+
+
 @pytest.mark.parametrize(
     ("value", "is_refused"), [("true", True), (1, True), (0, True), (True, True), (False, False)]
 )

@@ -4,10 +4,9 @@ from typing import Final
 
 from podspec.life_fields import ephemeral_life_rows, life_rows
 from podspec.rows import Row, honoured, ignored, refused
+from podspec.security_fields import security_rows
 from podspec.volume_fields import mount_rows
 
-_NO_USERS: Final = "a guest has no users or groups"
-_NO_KERNEL: Final = "a guest makes no system calls"
 _SOCKETS: Final = "a node that lets guests listen (GUEST_SOCKETS)"
 
 # What the downward API offers to environment variables; volumes know a few more.
@@ -56,6 +55,7 @@ def _object(path: str) -> tuple[Row, ...]:
 def _object_key(path: str) -> tuple[Row, ...]:
     return (*_object(path), honoured(f"{path}.key"))
 
+
 def _file_key(path: str) -> tuple[Row, ...]:
     return (
         honoured(f"{path}.volumeName"),
@@ -63,7 +63,6 @@ def _file_key(path: str) -> tuple[Row, ...]:
         honoured(f"{path}.key"),
         honoured(f"{path}.optional"),
     )
-
 
 
 def _resources(path: str) -> tuple[Row, ...]:
@@ -100,30 +99,10 @@ def _network(path: str) -> tuple[Row, ...]:
 
 def _streams(path: str) -> tuple[Row, ...]:
     return (
-        refused(f"{path}.stdin", "attach is not served yet", defaults=(False,)),
-        refused(f"{path}.stdinOnce", "attach is not served yet", defaults=(False,)),
-        refused(f"{path}.tty", "a guest has no terminal yet", defaults=(False,)),
-    )
-
-
-def _security(path: str) -> tuple[Row, ...]:
-    return (
-        refused(
-            f"{path}.securityContext.privileged",
-            "a guest cannot be given its node's rights",
-            defaults=(False,),
-        ),
-        ignored(f"{path}.securityContext.allowPrivilegeEscalation", _NO_KERNEL),
-        ignored(f"{path}.securityContext.capabilities", _NO_KERNEL),
-        ignored(f"{path}.securityContext.procMount", _NO_KERNEL),
-        ignored(f"{path}.securityContext.seccompProfile", _NO_KERNEL),
-        ignored(f"{path}.securityContext.appArmorProfile", _NO_KERNEL),
-        ignored(f"{path}.securityContext.seLinuxOptions", _NO_KERNEL),
-        ignored(f"{path}.securityContext.readOnlyRootFilesystem", "a guest has no root"),
-        ignored(f"{path}.securityContext.runAsUser", _NO_USERS),
-        ignored(f"{path}.securityContext.runAsGroup", _NO_USERS),
-        ignored(f"{path}.securityContext.runAsNonRoot", _NO_USERS),
-        refused(f"{path}.securityContext.windowsOptions", "this is no Windows node"),
+        honoured(f"{path}.stdin"),
+        honoured(f"{path}.stdinOnce"),
+        # Its stdio are pipes all the same.
+        honoured(f"{path}.tty", "who attaches sees a terminal"),
     )
 
 
@@ -136,7 +115,7 @@ def _common(path: str) -> tuple[Row, ...]:
         *_network(path),
         *_streams(path),
         *mount_rows(path),
-        *_security(path),
+        *security_rows(path),
     )
 
 

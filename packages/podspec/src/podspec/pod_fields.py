@@ -2,16 +2,15 @@
 
 from typing import Final
 
-from podspec.rows import Row, honoured, ignored, refused
+from podspec.rows import Row, honoured, refused
+from podspec.security_fields import pod_security_rows
 
 _SCHEDULER: Final = "by the scheduler"
-_NO_USERS: Final = "a guest has no users or groups"
-_NO_KERNEL: Final = "a guest makes no system calls"
 
 _PLACEMENT: Final = (
     honoured("spec.nodeName"),
     honoured("spec.nodeSelector"),
-    honoured("spec.affinity", _SCHEDULER),
+    honoured("spec.affinity", "by the scheduler; what it requires of a node, by the node, too"),
     honoured("spec.tolerations"),
     honoured("spec.topologySpreadConstraints", _SCHEDULER),
     honoured("spec.schedulerName", _SCHEDULER),
@@ -67,22 +66,6 @@ _ISOLATION: Final = (
     refused("spec.shareProcessNamespace", "a guest sees no processes", defaults=(False,)),
 )
 
-_SECURITY: Final = (
-    ignored("spec.securityContext.runAsUser", _NO_USERS),
-    ignored("spec.securityContext.runAsGroup", _NO_USERS),
-    ignored("spec.securityContext.runAsNonRoot", _NO_USERS),
-    ignored("spec.securityContext.fsGroup", _NO_USERS),
-    ignored("spec.securityContext.fsGroupChangePolicy", _NO_USERS),
-    ignored("spec.securityContext.supplementalGroups", _NO_USERS),
-    ignored("spec.securityContext.supplementalGroupsPolicy", _NO_USERS),
-    ignored("spec.securityContext.seLinuxOptions", _NO_KERNEL),
-    ignored("spec.securityContext.seLinuxChangePolicy", _NO_KERNEL),
-    ignored("spec.securityContext.seccompProfile", _NO_KERNEL),
-    ignored("spec.securityContext.appArmorProfile", _NO_KERNEL),
-    refused("spec.securityContext.sysctls", "a guest has no kernel parameters"),
-    refused("spec.securityContext.windowsOptions", "this is no Windows node"),
-)
-
 _RESOURCES: Final = (
     refused("spec.resources", "limits of a whole pod are not enforced yet"),
     refused("spec.resourceClaims", "devices are not allocated"),
@@ -94,6 +77,6 @@ POD_FIELDS: Final[tuple[Row, ...]] = (
     *_IDENTITY,
     *_NETWORK,
     *_ISOLATION,
-    *_SECURITY,
+    *pod_security_rows(),
     *_RESOURCES,
 )
