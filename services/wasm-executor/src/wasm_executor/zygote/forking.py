@@ -25,6 +25,8 @@ from wasm_executor.zygote.freezing import freeze_heap
 from wasm_executor.zygote.wire import READY, receive_order
 
 OOM_SCORE: Final = 500
+DESCRIPTORS: Final = 16_384
+"""Of a container. Each costs the kernel memory that counts as nobody's."""
 SPARES: Final = 4
 """Each weighs half a megabyte."""
 FEW: Final = 1
@@ -129,6 +131,9 @@ def _give_up_for_all() -> None:
     # Signals have their plain effect in a guest; Python's own handler would not.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = min(most, DESCRIPTORS)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     _be_killed_before_the_keeper()
     renounce_privileges()
     disable_huge_pages()

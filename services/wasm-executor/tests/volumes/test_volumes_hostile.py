@@ -1,0 +1,107 @@
+"""Guests that take without measure, or swap what others write: nothing gets out."""
+
+import resource
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+from keeper_rig import Supervisor
+from volume_rig import VolumeRig, container, mount, pod, ran
+
+from contract.messages.volume import EmptyDir
+from wasm_executor.keeper.errors import StartFailedError
+from wasm_executor.volumes.errors import ContainerMountError
+from wasm_executor.volumes.measuring import MAX_ENTRIES, measure
+from wasm_executor.zygote.forking import DESCRIPTORS
+
+NO_MORE_DESCRIPTORS = {"29", "33"}
+"""EMFILE, which wasmtime tells its guest as EIO."""
+
+
+@pytest.mark.parametrize(
+    "entries", [20_000, pytest.param(MAX_ENTRIES + 1, marks=[pytest.mark.slow])]
+)
+@pytest.mark.timeout(300)
+async def test_entries_without_number_are_counted_up_to_an_end_and_removed(
+    rig: VolumeRig, supervisor: Supervisor, entries: int
+) -> None:
+    plan = pod(container(mount("e", "/v")), e=EmptyDir(size_limit_bytes=1 << 30))
+    await rig.volumes.prepare(plan)
+    assert await ran(supervisor, rig, plan, "m", str(entries), guest="swarm") == (0, "")
+    usage = (await rig.volumes.usage(plan))["e"]
+    assert usage.complete is (entries <= MAX_ENTRIES)
+    assert not measure(str(rig.empty_dir_of("e")), most_entries=1000).complete
+    await rig.volumes.drop_run(plan.uid, plan.containers[0].name, 0)
+    await rig.volumes.drop(plan.uid)
+    assert list((rig.disk / "pods").iterdir()) == []
+    assert list((rig.disk / ".removed").iterdir()) == []
+
+
+async def test_guest_that_hoards_descriptors_runs_out_of_its_own_alone(
+    rig: VolumeRig, supervisor: Supervisor
+) -> None:
+    plan = pod(container(mount("f", "/v")), f=rig.blobs.files(file=b"content"))
+    await rig.volumes.prepare(plan)
+    code, said = await ran(supervisor, rig, plan, "o", "file", guest="swarm")
+    assert code == 0
+    assert said in NO_MORE_DESCRIPTORS
+    assert await ran(supervisor, rig, plan, "/v", "r", "file") == (0, "content")
+
+
+@contextmanager
+def swapping(part: Path, target: str) -> Iterator[None]:
+    """A folder and a symlink change places all the time, as a guest that may write could do it."""
+    over = threading.Event()
+    kept = part.with_name("kept")
+    part.mkdir()
+
+    def swap() -> None:
+        while not over.is_set():
+            part.rename(kept)
+            part.symlink_to(target)
+            part.unlink()
+            kept.rename(part)
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=swap)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+async def test_part_that_is_swapped_for_a_symlink_all_the_time_is_written_inside_or_not_at_all(
+    rig: VolumeRig, supervisor: Supervisor
+) -> None:
+    part = mount("e", "/v", "part")
+    plan = pod(container(part, message_path="/v/end"), e=EmptyDir())
+    await rig.volumes.prepare(plan)
+    outside = rig.folder / "outside"
+    outside.mkdir()
+    (outside / "file").write_text("not to be written")
+    volume = rig.empty_dir_of("e")
+    outcomes = []
+    up = outside.relative_to(volume, walk_up=True)
+    with swapping(volume / "part", str(up)):
+        for run in range(30):
+            with suppress(ContainerMountError, StartFailedError):
+                code, _ = await ran(supervisor, rig, plan, "/v", "w", "file", "x", run=run)
+                outcomes.append(code)
+    assert outcomes.count(0) > 0  # or it would show nothing
+    assert {each.name: each.read_text() for each in outside.iterdir()} == {
+        "file": "not to be written"
+    }
+
+
+async def test_container_has_so_many_descriptors_and_no_more(
+    supervisor: Supervisor,
+) -> None:
+    sleeps = await supervisor.start("sleep")
+    own = resource.prlimit(sleeps.pid, resource.RLIMIT_NOFILE)
+    _, ours = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert own == (min(ours, DESCRIPTORS),) * 2
