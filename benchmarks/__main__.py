@@ -33,8 +33,10 @@ from benchmarks.measures import (
 )
 from benchmarks.memory import Weights, weigh
 from benchmarks.probes import probe_costs
+from benchmarks.sources import Shared, rich_starts, update_many
 from controlplane import ControlPlane, Registry, Tuning
 from kubekit.client import Api, api_client
+from wasmlet.up.folders import run_folders
 
 READY_TIMEOUT_S: Final = 60
 REST_S: Final = 3.0
@@ -42,6 +44,7 @@ PROBED_S: Final = 20.0
 LISTENER: Final = Path(__file__).parent.parent / "examples" / "guests" / "listener.wat"
 NODE: Final = "bench"
 BARE_NODE: Final = "bare"
+OBJECTS_PERIOD_S: Final = 5.0
 
 
 def main() -> None:
@@ -49,6 +52,9 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=100, help="pods started one by one")
     parser.add_argument("--burst", type=int, default=500, help="pods started at once")
     parser.add_argument("--probed", type=int, default=200, help="pods with HTTP probes")
+    parser.add_argument("--rich", type=int, default=100, help="pods with volumes and variables")
+    parser.add_argument("--updated", type=int, default=200, help="pods that share a ConfigMap")
+    parser.add_argument("--sources-only", action="store_true", help="measure these two alone")
     parser.add_argument("--no-bare", action="store_true", help="leave the bare client out")
     parser.add_argument("--out", type=Path, default=Path(".dev/bench.json"))
     chosen = parser.parse_args()
@@ -71,7 +77,7 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     with plane, Registry(folder / "registry") as registry:
         plane.deploy()
         images = push_guests(registry, folder)
-        if not chosen.no_bare:
+        if not (chosen.no_bare or chosen.sources_only):
             with bare_client(plane):
                 bare = Subject(label="bare", node=BARE_NODE, image=images["idle"], selector=LABEL)
                 figures["bare"] = asyncio.run(measure_starts(plane, bare, chosen))
@@ -110,6 +116,9 @@ async def measure_wasmlet(
     async with connected(plane) as (api, watch):
         figures: dict[str, Any] = {}
         await asyncio.sleep(REST_S)
+        figures |= await measure_sources(api, watch, subject, folder, chosen, pid)
+        if chosen.sources_only:
+            return figures
         figures["memory_at_rest"] = weights_of(weigh(pid))
         figures["one_by_one"] = await start_one_by_one(api, watch, subject, chosen.singles)
         figures["deleted_one_by_one"] = await delete_one_by_one(api, watch, subject, chosen.singles)
@@ -126,6 +135,20 @@ async def measure_wasmlet(
             api, watch, listener, pid, pods=chosen.probed, seconds=PROBED_S
         )
         return figures
+
+
+async def measure_sources(
+    api: Api,
+    watch: PodWatch,
+    subject: Subject,
+    folder: Path,
+    chosen: argparse.Namespace,
+    pid: int,
+) -> dict[str, Any]:
+    (run,) = run_folders(folder / "data")
+    shared = Shared(run=run, root=pid, pods=chosen.updated, period_s=OBJECTS_PERIOD_S)
+    updates = await update_many(api, watch, subject, shared)
+    return {"sources": await rich_starts(api, watch, subject, chosen.rich), "update": updates}
 
 
 def weights_of(weights: Weights) -> dict[str, Any]:
@@ -183,6 +206,7 @@ def wasmlet_up(plane: ControlPlane, registry: Registry, folder: Path) -> Iterato
         "wasm-executor:log_max_bytes=100000000",
     ]
     command += ["--set", "wasm-executor:guest_sockets=true"]
+    command += ["--set", f"pod-reconciler:objects_period_s={OBJECTS_PERIOD_S}"]
     command += ["--set", "node-registrar:max_pods=2000"]
     log = folder / "up.log"
     with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:

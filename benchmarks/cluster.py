@@ -119,12 +119,17 @@ async def delete_all(api: Api, names: list[str]) -> None:
 
 async def status_writes(api: Api) -> float:
     """Return how many status PATCHes of pods the API server has counted so far."""
+    return await requests_to(api, 'resource="pods"', 'subresource="status"')
+
+
+async def requests_to(api: Api, *labels: str) -> float:
+    """Return how many requests with these labels the API server has counted so far."""
     text = (await api.request("GET", "/metrics", timeout_s=60)).body.decode()
     total = 0.0
     for line in text.splitlines():
         if not line.startswith("apiserver_request_total{"):
             continue
-        if 'resource="pods"' in line and 'subresource="status"' in line:
+        if all(label in line for label in labels):
             total += float(line.rsplit(" ", 1)[1])
     return total
 

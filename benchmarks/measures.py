@@ -80,9 +80,9 @@ async def start_one_by_one(api: Api, watch: PodWatch, subject: Subject, pods: in
     spans.sort()
     return StartFigures(
         pods=pods,
-        p50_ms=_quantile(spans, 0.50),
-        p95_ms=_quantile(spans, 0.95),
-        p99_ms=_quantile(spans, 0.99),
+        p50_ms=quantile(spans, 0.50),
+        p95_ms=quantile(spans, 0.95),
+        p99_ms=quantile(spans, 0.99),
         most_ms=round(spans[-1], 1),
         status_writes_per_pod=round(written / pods, 2),
     )
@@ -107,8 +107,8 @@ async def delete_one_by_one(
     spans.sort()
     return DeletionFigures(
         pods=pods,
-        p50_ms=_quantile(spans, 0.50),
-        p99_ms=_quantile(spans, 0.99),
+        p50_ms=quantile(spans, 0.50),
+        p99_ms=quantile(spans, 0.99),
         most_ms=round(spans[-1], 1),
     )
 
@@ -142,5 +142,6 @@ def burst_names(subject: Subject, pods: int) -> list[str]:
     return [f"{subject.label}-burst-{number}" for number in range(pods)]
 
 
-def _quantile(ordered: list[float], share: float) -> float:
+def quantile(ordered: list[float], share: float) -> float:
+    """Return what this share of the sorted values does not exceed."""
     return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)

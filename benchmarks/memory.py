@@ -52,7 +52,11 @@ def weigh(root: int) -> Weights:
 
 def supervisor_pid(root: int) -> int:
     """Return the executor's supervisor among the descendants of `wasmlet up`."""
-    name = _SERVICES["wasm_executor.supervisor"]
+    return process_named(root, _SERVICES["wasm_executor.supervisor"])
+
+
+def process_named(root: int, name: str) -> int:
+    """Return the descendant of `wasmlet up` that has this name in what `weigh` tells."""
     return next(pid for pid in _descendants(root) if _service_name(pid) == name)
 
 

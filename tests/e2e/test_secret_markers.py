@@ -7,6 +7,7 @@ import base64
 import json
 import signal
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,7 +189,7 @@ def test_no_secret_is_left_on_disk_in_logs_in_the_api_or_in_what_proc_shows(
     for name in PODS:
         pods.delete(name, grace_s=1)
     for name in PODS:
-        eventually(lambda each=name: pods.is_gone(each))
+        eventually(partial(pods.is_gone, name))
     eventually(lambda: leaks_in(run, wanted) == [])
     assert leaks_in(tmp_path, wanted) == []
     assert list(Path.cwd().glob("core*")) == []
