@@ -193,16 +193,17 @@ def test_a_no_execute_taint_has_to_be_tolerated(
 
 
 def test_a_refused_field_rejects_the_pod_by_name(make_pod: MakePod) -> None:
-    claims = {"resources": {"claims": [{"name": "x"}]}}
-    pod = make_pod(container=claims, initContainers=[{"name": "i", "workingDir": "/"}])
+    init = {"name": "i", "lifecycle": {"stopSignal": "SIGTERM"}}
+    pod = make_pod(container={"securityContext": {"privileged": True}}, initContainers=[init])
 
     rejection = rejection_of(pod)
 
     assert rejection is not None
     assert rejection.reason == "PodFeatureUnsupported"
     assert rejection.status_message == (
-        "Pod was rejected: spec.containers[0].resources.claims: devices are not allocated; "
-        "spec.initContainers[0].workingDir: a guest has no working directory yet"
+        "Pod was rejected: spec.containers[0].securityContext.privileged: "
+        "a guest cannot be given its node's rights; "
+        "spec.initContainers[0].lifecycle.stopSignal: a guest has no signals"
     )
 
 

@@ -128,7 +128,10 @@ def test_an_unknown_field_is_refused_with_its_path(
             {"volumes": [{"name": "v", "projected": {"sources": [{"podCertificate": {"a": 1}}]}}]},
             "spec.volumes[0].projected.sources[0].podCertificate",
         ),
-        ({"ephemeralContainers": [{"name": "e", "tty": True}]}, "spec.ephemeralContainers[0].tty"),
+        (
+            {"ephemeralContainers": [{"name": "e", "volumeDevices": [{"name": "d"}]}]},
+            "spec.ephemeralContainers[0].volumeDevices[0]",
+        ),
         ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets[0]"),
         (
             {"container": {"volumeMounts": [{"name": "v", "mountPropagation": "HostToContainer"}]}},
