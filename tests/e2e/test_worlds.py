@@ -16,6 +16,7 @@ from e2e.pods import Pods
 from e2e.running_wasmlet import RunningWasmlet
 from e2e.world_guest import Told, tells_all, told
 from e2e.worlds import World, differences, filled, worlds
+from e2e.writing import writes_file
 
 from controlplane import ControlPlane, Registry
 
@@ -96,8 +97,9 @@ def node(
 def ran(namespace: Pods, images: Images, api: Api, folder: Path) -> Ran:
     """All pods of all worlds, run together."""
     image = images.push(tells_all(), "worlds")
+    given = {"folder": str(folder), "writer": images.push(writes_file(), "writer")}
     for world in WORLDS:
-        namespace.create(filled(world.manifest(image, NODE), {"folder": str(folder)}))
+        namespace.create(filled(world.manifest(image, NODE), given))
 
     def over() -> dict[str, dict[str, str]]:
         found = {each["metadata"]["name"]: each for each in namespace.all()}
