@@ -25,7 +25,6 @@ terminated = st.builds(
     exit_code=st.integers(0, 255),
     reason=words,
     message=words,
-    signal=st.integers(0, 31),
     container_id=words,
     started_at=moments | st.just(UNKNOWN_TIME),
     finished_at=moments | st.just(UNKNOWN_TIME),

@@ -7,6 +7,7 @@ from volume_rig import VolumeRig, container, mount, pod
 
 from contract.ids import PodUid
 from contract.messages.volume import Files
+from wasm_executor.volumes.contents import Contents
 
 
 def blobs(rig: VolumeRig) -> list[Path]:
@@ -78,3 +79,16 @@ async def test_volumes_of_unknown_pods_are_dropped_and_no_others(rig: VolumeRig)
     await rig.volumes.drop_others([PodUid("u2")])
     assert not rig.files_of("v", PodUid("u1")).exists()
     assert (rig.files_of("v", PodUid("u2")) / "a").exists()
+
+
+async def test_many_who_drop_at_once_do_not_stumble_over_one_another(tmp_path: Path) -> None:
+    async def never(digest: str) -> bytes:
+        raise AssertionError(digest)
+
+    contents = Contents(str(tmp_path), never)
+    for number in range(2000):
+        (tmp_path / f"{number:064x}.644").touch()
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(8):
+            tasks.create_task(asyncio.to_thread(contents.drop_unused))
+    assert list(tmp_path.iterdir()) == []

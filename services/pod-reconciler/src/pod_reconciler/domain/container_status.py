@@ -185,7 +185,8 @@ class _Teller(msgspec.Struct, frozen=True, kw_only=True):
             started_at=state.started_at,
             finished_at=state.finished_at,
         )
-        return told | _without_empty({"signal": state.signal, "containerID": state.container_id})
+        # `signal` is never set, as a kubelet never does: the exit code says it.
+        return told | _without_empty({"containerID": state.container_id})
 
     def _leaves_its_end(self, placed: PlacedContainer, before: Json, after: Json) -> bool:
         """Whether the change would bring back what ended for good: the API server refuses that."""

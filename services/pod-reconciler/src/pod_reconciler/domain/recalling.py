@@ -52,5 +52,4 @@ def _terminated(ended: Json) -> Terminated:
         finished_at=time_of(ended.get("finishedAt")) or UNKNOWN_TIME,
         container_id=ended.get("containerID", ""),
         message=ended.get("message", ""),
-        signal=ended.get("signal", 0),
     )

@@ -93,16 +93,17 @@ class Contents:
         os.link(self._path(file), target)
 
     def drop_unused(self) -> None:
-        """Remove what no volume links to. Blocks for a stat per file."""
+        """Remove what no volume links to. Blocks for a stat per file; many may do so at once."""
         with os.scandir(self._folder) as blobs:
             for blob in blobs:
-                if blob.stat(follow_symlinks=False).st_nlink == _ONLY_HERE:
+                with suppress(FileNotFoundError):  # another was quicker
                     self._drop(blob)
 
     def _drop(self, blob: os.DirEntry[str]) -> None:
         digest, _, _ = blob.name.partition(".")
-        with self._guard, suppress(FileNotFoundError):
-            if digest not in self._held:
+        with self._guard:
+            alone = blob.stat(follow_symlinks=False).st_nlink == _ONLY_HERE
+            if alone and digest not in self._held:
                 os.unlink(blob.path)  # noqa: PTH108 - as above
 
     def _path(self, file: VolumeFile) -> str:
