@@ -29,11 +29,11 @@ TABLE = [
     ("GET", "/stats/summary", 401, 401, 404, 403, 403, 403),
     ("GET", "/logs/", 401, 401, 404, 403, 403, 403),
     ("GET", "/configz", 401, 401, 404, 404, 403, 403),
-    ("GET", "/exec/default/p/c", 401, 401, 501, 501, 403, 403),
-    ("POST", "/exec/default/p/c", 401, 401, 501, 501, 403, 403),
-    ("POST", "/exec/default/p/u-1/c", 401, 401, 501, 501, 403, 403),
-    ("POST", "/attach/default/p/c", 401, 401, 501, 501, 403, 403),
-    ("POST", "/portForward/default/p", 401, 401, 501, 501, 403, 403),
+    ("GET", "/exec/default/p/c", 401, 401, 400, 400, 403, 403),
+    ("POST", "/exec/default/p/c", 401, 401, 400, 400, 403, 403),
+    ("POST", "/exec/default/p/u-1/c", 401, 401, 400, 400, 403, 403),
+    ("POST", "/attach/default/p/c", 401, 401, 400, 400, 403, 403),
+    ("POST", "/portForward/default/p", 401, 401, 400, 400, 403, 403),
     ("PUT", "/exec/default/p/c", 401, 401, 405, 405, 403, 403),
     ("POST", "/exec", 401, 401, 404, 404, 403, 403),
     ("GET", "/nothing/here", 401, 401, 404, 404, 403, 403),
@@ -77,22 +77,6 @@ async def test_refusals_have_the_kubelets_texts(tmp_path: Path) -> None:
         assert forbidden.text == (
             "Forbidden (user=nobody, verb=get, resource=nodes, subresource(s)=[pods proxy])\n"
         )
-
-
-@pytest.mark.parametrize(
-    ("path", "command"),
-    [
-        ("/attach/default/p/c?output=1", "attach"),
-    ],
-)
-async def test_what_is_not_served_yet_says_so_to_kubectl(
-    tmp_path: Path, path: str, command: str
-) -> None:
-    upgrade = {"Connection": "Upgrade", "Upgrade": "SPDY/3.1"}
-    async with world(tmp_path) as here, here.admin() as client:
-        answer = await client.post(path, headers=upgrade)
-        assert answer.status_code == 501
-        assert answer.text == f"{command} is not served by this kubelet yet"
 
 
 async def test_a_review_names_the_node_of_the_listener_and_all_of_the_user(tmp_path: Path) -> None:

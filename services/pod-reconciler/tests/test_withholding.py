@@ -45,7 +45,10 @@ def test_an_ephemeral_container_makes_a_new_plan() -> None:
 @pytest.mark.parametrize(
     ("fields", "reason"),
     [
-        ({"tty": True}, "spec.ephemeralContainers[1].tty: a guest has no terminal yet"),
+        (
+            {"workingDir": "/"},
+            "spec.ephemeralContainers[1].workingDir: a guest has no working directory yet",
+        ),
         (
             {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nope"}}}]},
             (
@@ -74,6 +77,6 @@ def test_one_that_cannot_be_had_is_left_out_and_says_why(
 
 def test_a_pod_is_not_turned_away_for_an_ephemeral_container() -> None:
     view = live_view()
-    record = see(view, debugged({"name": "debug", "image": "i", "tty": True}))
+    record = see(view, debugged({"name": "debug", "image": "i", "workingDir": "/"}))
     assert record.state is PodState.ADMITTED
     assert names_in(record) == ["main"]

@@ -10,7 +10,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from contract.ids import NodeName
-from contract.messages.stream import ExecOpen
+from contract.messages.stream import AttachOpen, ExecOpen
+from log_server.attaching import Attached
 from log_server.bus import Peers
 from log_server.channels import WebSocketChannels, chosen_protocol
 from log_server.domain.remotecommand import (
@@ -25,7 +26,7 @@ from log_server.errors import ClientGoneError, NegotiationError
 from log_server.guard import Receive, Scope, Send
 from log_server.metrics import REQUESTS, method_label, path_label
 from log_server.remote import RemoteStream
-from log_server.session import CommandClient, run_command
+from log_server.session import CommandClient, Remote, run_command
 from log_server.spdychannels import (
     VERSIONS,
     SpdyChannels,
@@ -50,6 +51,25 @@ def serve_commands(api: FastAPI, peers: Peers) -> None:
     async def exec_(request: Request, rest: str) -> Response:
         return await _exec(peers, request, rest)
 
+    @api.api_route("/attach/{rest:path}", methods=METHODS, response_model=None)
+    async def attach(request: Request, rest: str) -> Response:
+        return await _attach(peers, request, rest)
+
+
+async def _attach(peers: Peers, request: Request, rest: str) -> Response:
+    place = container_place(rest)
+    if place is None:
+        return PlainTextResponse(_NOT_FOUND, 404)
+    try:
+        options = command_options(request.url.query)
+    except OptionsError as error:
+        return PlainTextResponse(str(error), 400)
+    node: NodeName = request.state.node
+    remote = RemoteStream(peers, node)
+    opened = await remote.open(_attach_command(remote, place, options))
+    attached = Attached(peers, node, remote, opened, options)
+    return await _session(request, options, attached)
+
 
 async def _exec(peers: Peers, request: Request, rest: str) -> Response:
     place = container_place(rest)
@@ -62,11 +82,28 @@ async def _exec(peers: Peers, request: Request, rest: str) -> Response:
     node: NodeName = request.state.node
     remote = RemoteStream(peers, node)
     await remote.open(_exec_command(remote, place, options))
+    return await _session(request, options, remote)
+
+
+async def _session(request: Request, options: CommandOptions, remote: Remote) -> Response:
     try:
         return _Session(_Switch(request, options), remote)
     except NegotiationError as error:
         await remote.close()
         return PlainTextResponse(error.text, error.code)
+
+
+def _attach_command(
+    remote: RemoteStream, place: ContainerPlace, options: CommandOptions
+) -> AttachOpen:
+    return AttachOpen(
+        stream=remote.name,
+        namespace=place.namespace,
+        pod=place.pod,
+        uid=place.uid,
+        container=place.container,
+        stdin=options.stdin,
+    )
 
 
 def _exec_command(remote: RemoteStream, place: ContainerPlace, options: CommandOptions) -> ExecOpen:
@@ -98,7 +135,7 @@ class _Switch:
         else:
             raise NegotiationError(400, "Upgrade request required")
 
-    async def run(self, remote: RemoteStream) -> None:
+    async def run(self, remote: Remote) -> None:
         """Take the connection over, to its end."""
         duplex: Duplex = self._upgrade(self._accepting)
         try:
@@ -120,7 +157,7 @@ class _Switch:
 class _Session(Response):
     """A session in the place of a response: FastAPI calls it and does nothing else."""
 
-    def __init__(self, switch: _Switch, remote: RemoteStream) -> None:
+    def __init__(self, switch: _Switch, remote: Remote) -> None:
         super().__init__()
         self._switch = switch
         self._remote = remote

@@ -30,7 +30,6 @@ from log_server.guard import Receive, Scope, Send
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
 from log_server.portforward import serve_port_forward
-from log_server.unserved import refuse_unserved
 from log_server.unstarted import explained
 
 log = structlog.get_logger()
@@ -77,7 +76,6 @@ def kubelet_api(peers: Peers) -> FastAPI:
 
     serve_commands(api, peers)
     serve_port_forward(api, peers)
-    refuse_unserved(api)
     _explain_errors(api)
     return api
 

@@ -11,13 +11,23 @@ from typing import Protocol
 import structlog
 
 from contract.errors import ContractError
-from contract.messages.stream import StreamEnd
+from contract.messages.stream import StreamChunk, StreamEnd
 from log_server.domain.remotecommand import Channel
 from log_server.duplex import Duplex
 from log_server.errors import ClientGoneError, PeerAwayError, ProtocolError
-from log_server.remote import RemoteStream
 
 log = structlog.get_logger()
+
+
+class Remote(Protocol):
+    """What he is connected to: a stream of an executor, or something alike."""
+
+    name: str
+
+    async def read(self) -> StreamChunk: ...
+    async def write(self, data: bytes, *, end: bool = False) -> bool: ...
+    async def keep(self) -> None: ...
+    async def close(self) -> None: ...
 
 
 class CommandClient(Protocol):
@@ -39,7 +49,7 @@ async def race(*sides: Coroutine[None, None, None]) -> None:
             each.cancel()
 
 
-async def run_command(client: CommandClient, duplex: Duplex, remote: RemoteStream) -> None:
+async def run_command(client: CommandClient, duplex: Duplex, remote: Remote) -> None:
     """Carry bytes both ways until there is an end."""
     try:
         await race(
@@ -61,7 +71,7 @@ async def _listening(client: CommandClient) -> None:
     await client.listen()
 
 
-async def _output(client: CommandClient, remote: RemoteStream) -> None:
+async def _output(client: CommandClient, remote: Remote) -> None:
     """Pass on what the command says, and then how it ended."""
     await client.begin()
     end: StreamEnd | None = None
@@ -80,7 +90,7 @@ async def _output(client: CommandClient, remote: RemoteStream) -> None:
     await client.finish(end)
 
 
-async def _input(client: CommandClient, remote: RemoteStream) -> None:
+async def _input(client: CommandClient, remote: Remote) -> None:
     """Pass on what the client writes, as long as anybody wants it; then drop it."""
     wanted = True
     while True:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 import msgspec
+from log_server_streams import PeerStreams
 
 from contract.errors import CommandError
 from contract.ids import EVERY_NODE, NO_NODE, NodeName
@@ -93,6 +94,7 @@ class ExecutorPeer:
         self.node = node
         self.opened: list[LogOpen] = []
         self.refusals: dict[str, CommandError] = {}
+        self.streams = PeerStreams()
         self._logs: dict[str, PeerLog] = {}
 
     def log(self, container: str, *, previous: bool = False) -> PeerLog:
@@ -103,6 +105,7 @@ class ExecutorPeer:
         await bus.serve(tasks, NodePing, self.node, self._pong)
         await bus.serve(tasks, LogOpen, self.node, self._open, stream=True)
         await bus.serve(tasks, LogRead, self.node, self._read, stream=True)
+        await self.streams.serve(bus, tasks, self.node)
 
     async def _pong(self, _node: NodeName, _ping: NodePing) -> NodePong:
         return NodePong(incarnation=HOLDER, epoch=1)

@@ -107,6 +107,10 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     """Their values belong where their marks are: in `env`, `command`, `args` and `mounts`."""
     memory_limit_bytes: int | None = None
     stdin: bool = False
+    stdin_once: bool = False
+    """Who attaches first and leaves ends its stdin."""
+    tty: bool = False
+    """Who attaches sees a terminal."""
     role: ContainerRole = ContainerRole.APP
     restart_policy: RestartPolicy | None = None
     """The container's own; without it the pod's counts."""

@@ -18,9 +18,19 @@ _STAMP: Final = (
     rb"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])"
     rb"T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 )
-_REST: Final = rb" std(?:out|err) (?:P(?::[^ \n]*)? ([^\n]*)\n?|[^ \n]* ([^\n]*\n?))"
+_TEXT: Final = rb" (?:P(?::[^ \n]*)? ([^\n]*)\n?|[^ \n]* ([^\n]*\n?))"
+_REST: Final = rb" std(?:out|err)" + _TEXT
 _CONTENT: Final = re.compile(rb"^" + _STAMP + _REST, re.MULTILINE)
 _RECORD: Final = re.compile(rb"^(" + _STAMP + rb")" + _REST, re.MULTILINE)
+_OUTPUT: Final = re.compile(rb"^" + _STAMP + rb" std(out|err)" + _TEXT, re.MULTILINE)
+
+
+def outputs(chunk: bytes) -> tuple[bytes, bytes]:
+    """Return what a chunk says to stdout and to stderr."""
+    said: dict[bytes, list[bytes]] = {b"out": [], b"err": []}
+    for stream, part, line in _OUTPUT.findall(chunk):
+        said[stream].append(part or line)
+    return b"".join(said[b"out"]), b"".join(said[b"err"])
 
 
 class Rendering:

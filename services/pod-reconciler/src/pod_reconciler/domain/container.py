@@ -123,6 +123,8 @@ class Container(View, frozen=True, kw_only=True, rename="camel"):
     ports: tuple[ContainerPort, ...] = ()
     resources: dict[str, Any] = msgspec.field(default_factory=dict)
     stdin: bool = False
+    stdin_once: bool = False
+    tty: bool = False
     restart_policy: RestartPolicy | None = None
     restart_policy_rules: tuple[RuleView, ...] = ()
     startup_probe: ProbeHandler | None = None

@@ -114,6 +114,8 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         file_variables=of_files,
         memory_limit_bytes=_memory_limit(container, path),
         stdin=container.stdin,
+        stdin_once=container.stdin_once,
+        tty=container.tty,
         role=role,
         restart_policy=container.restart_policy,
         restart_rules=rules_of(container),

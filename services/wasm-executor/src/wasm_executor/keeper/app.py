@@ -29,12 +29,14 @@ from wasm_executor.keeper.protocol import (
     FromKeeper,
     ListContainers,
     Listed,
+    OfContainer,
     Refusal,
     Refused,
     Request,
     SendSignal,
     Spawn,
     Spawned,
+    WriteStdin,
 )
 from wasm_executor.keeper.records import Records
 from wasm_executor.keeper.settings import KeeperSettings
@@ -52,6 +54,10 @@ class Row(msgspec.Struct, kw_only=True, eq=False):
 
     process: ContainerProcess
     running: RunningContainer | None = None
+
+    def write_stdin(self, data: bytes) -> Refusal | None:
+        """Give a running container's stdin these bytes, or say why not."""
+        return Refusal.STDIN_CLOSED if self.running is None else self.running.write_stdin(data)
 
 
 class Keeper:
@@ -183,6 +189,8 @@ class Keeper:
                 self._with_row(request, lambda row: _signal(row, request.signum))
             case CloseStdin():
                 self._with_row(request, _close_stdin)
+            case WriteStdin():
+                self._with_row(request, lambda row: row.write_stdin(request.data))
             case Forget():
                 self._with_row(request, self._forget)
 
@@ -255,11 +263,7 @@ class Keeper:
             page = tuple(processes[at : at + LIST_PAGE])
             self._send(Listed(id=request.id, containers=page, more=at + LIST_PAGE < len(processes)))
 
-    def _with_row(
-        self,
-        request: SendSignal | CloseStdin | Forget,
-        act: Callable[[Row], Refusal | None],
-    ) -> None:
+    def _with_row(self, request: OfContainer, act: Callable[[Row], Refusal | None]) -> None:
         row = self._rows.get(request.key)
         refusal = Refusal.UNKNOWN_KEY if row is None else act(row)
         if refusal is None:

@@ -18,7 +18,7 @@ from typing import Any, Final, Self
 import msgspec
 
 from wasm_executor.container.plan import ProcessPlan, StartReport, framed, report_decoder
-from wasm_executor.keeper.descriptors import receive
+from wasm_executor.keeper.descriptors import receive, send_what_fits
 from wasm_executor.keeper.endings import Endings
 from wasm_executor.keeper.errors import (
     ContainerInUseError,
@@ -26,6 +26,8 @@ from wasm_executor.keeper.errors import (
     KeeperGoneError,
     SpawnFailedError,
     StartFailedError,
+    StdinClosedError,
+    StdinFullError,
     UnknownContainerError,
 )
 from wasm_executor.keeper.protocol import (
@@ -45,6 +47,7 @@ from wasm_executor.keeper.protocol import (
     SendSignal,
     Spawn,
     SpawnSpec,
+    WriteStdin,
     encoder,
     from_keeper_decoder,
 )
@@ -58,6 +61,8 @@ _REFUSALS: Final[dict[Refusal, type[KeeperError]]] = {
     Refusal.UNKNOWN_KEY: UnknownContainerError,
     Refusal.KEY_IN_USE: ContainerInUseError,
     Refusal.STILL_RUNNING: ContainerInUseError,
+    Refusal.STDIN_FULL: StdinFullError,
+    Refusal.STDIN_CLOSED: StdinClosedError,
     Refusal.SPAWN_FAILED: SpawnFailedError,
 }
 
@@ -121,7 +126,7 @@ class KeeperClient:
         try:
             with ours:
                 ours.setblocking(False)
-                rest = _send_what_fits(ours, framed(plan))
+                rest = send_what_fits(ours, framed(plan))
                 with theirs:
                     spawned = await self._ask_to_spawn(spec, (theirs.fileno(), *(stdio or ())))
                 if on_spawned is not None:
@@ -158,6 +163,10 @@ class KeeperClient:
     async def close_stdin(self, key: str) -> None:
         """Give end-of-file to a guest whose stdin was held."""
         await self._call(CloseStdin(id=next(self._numbers), key=key))
+
+    async def write_stdin(self, key: str, data: bytes) -> None:
+        """Write at most `STDIN_PIECE` bytes; `StdinFullError`: none was taken, try again."""
+        await self._call(WriteStdin(id=next(self._numbers), key=key, data=data))
 
     async def forget(self, key: str) -> None:
         """Drop an ended container from the table; its exit is told no more."""
@@ -286,10 +295,3 @@ class KeeperClient:
         for future in waiting:
             if not future.done():
                 future.set_exception(gone)
-
-
-def _send_what_fits(connection: socket.socket, data: bytes) -> bytes:
-    try:
-        return data[connection.send(data) :]
-    except BlockingIOError:
-        return data

@@ -14,7 +14,7 @@ import msgspec
 
 from wasm_executor.keeper.loop import EventLoop
 from wasm_executor.keeper.output import Output, OutputEnds
-from wasm_executor.keeper.protocol import ContainerProcess, Exit
+from wasm_executor.keeper.protocol import ContainerProcess, Exit, Refusal
 
 
 class OurEnds(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -42,6 +42,8 @@ class RunningContainer:
     ) -> None:
         self.process = process
         self._stdin = ends.stdin
+        if self._stdin is not None:
+            os.set_blocking(self._stdin, False)  # its own end alone: the guest's still blocks
         self._on_ended = on_ended
         self._wait_status: int | None = None
         self._ended_at: datetime | None = None
@@ -67,6 +69,19 @@ class RunningContainer:
         if self._stdin is not None:
             os.close(self._stdin)
             self._stdin = None
+
+    def write_stdin(self, data: bytes) -> Refusal | None:
+        """Give it all of these bytes, or say why not."""
+        if self._stdin is None:
+            return Refusal.STDIN_CLOSED
+        try:
+            os.write(self._stdin, data)
+        except BlockingIOError:
+            return Refusal.STDIN_FULL
+        except BrokenPipeError:
+            self.close_stdin()
+            return Refusal.STDIN_CLOSED
+        return None
 
     def reap(self, wait_status: int) -> None:
         self._wait_status = wait_status

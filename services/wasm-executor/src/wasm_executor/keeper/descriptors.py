@@ -26,6 +26,14 @@ def receive(
     return data, list(fds)
 
 
+def send_what_fits(connection: socket.socket, data: bytes) -> bytes:
+    """Send what the socket takes at once; return the rest."""
+    try:
+        return data[connection.send(data) :]
+    except BlockingIOError:
+        return data
+
+
 def close_all_but(kept: Iterable[int]) -> None:
     """Close every descriptor above stdio that is not named."""
     first = FIRST_AFTER_STDIO

@@ -36,5 +36,13 @@ class ContainerInUseError(KeeperError):
     """The key exists already, or its process still runs."""
 
 
+class StdinFullError(KeeperError):
+    """A container does not read what it was given before: try again in a moment."""
+
+
+class StdinClosedError(KeeperError):
+    """A container's stdin is closed, or was never held open: nothing can be written to it."""
+
+
 class DataDirectoryInUseError(KeeperError):
     """Another keeper holds the lock of this data directory."""

@@ -18,6 +18,7 @@ from wasm_executor.container.plan import StartFailure
 
 MAX_MESSAGE: Final = 64 * 1024
 STDIO: Final = 3
+STDIN_PIECE: Final = 4096
 LIST_PAGE: Final = 8
 """Containers per answer: a trap's text may have 4 KiB."""
 EXEC_SUFFIX: Final = ".exec"
@@ -104,18 +105,29 @@ class CloseStdin(Message, frozen=True, kw_only=True, tag="close-stdin"):
     key: str
 
 
+class WriteStdin(Message, frozen=True, kw_only=True, tag="write-stdin"):
+    """All of it is written, or nothing; a pipe promises that for `STDIN_PIECE` bytes."""
+
+    id: int
+    key: str
+    data: bytes
+
+
 class Forget(Message, frozen=True, kw_only=True, tag="forget"):
     id: int
     key: str
 
 
-type Request = Spawn | ListContainers | SendSignal | CloseStdin | Forget
+type OfContainer = SendSignal | CloseStdin | WriteStdin | Forget
+type Request = Spawn | ListContainers | OfContainer
 
 
 class Refusal(StrEnum):
     UNKNOWN_KEY = "UnknownKey"
     KEY_IN_USE = "KeyInUse"
     STILL_RUNNING = "StillRunning"
+    STDIN_FULL = "StdinFull"
+    STDIN_CLOSED = "StdinClosed"
     SPAWN_FAILED = "SpawnFailed"
     """No process came of it: the zygote died, or the machine has no more to give. Retry."""
 

@@ -6,7 +6,7 @@ is gone: then it closes, and what it belongs to ends with it.
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from contract.errors import CommandError
 from contract.messages.stream import (
@@ -17,7 +17,7 @@ from contract.messages.stream import (
     StreamTaken,
     StreamWrite,
 )
-from wasm_executor.supervisor.piping import Sink, Sources
+from wasm_executor.supervisor.piping import Sources
 
 MAX_WAIT_S: Final = 20.0
 WRITE_WAIT_S: Final = 5.0
@@ -26,13 +26,24 @@ CLOSED: Final = StreamEnd(failure="the stream has been closed")
 NOTHING_WRITTEN: Final = StreamTaken(offset=0, closed=True)
 
 
+class Inlet(Protocol):
+    """Where what is written goes."""
+
+    offset: int
+
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+    async def take(self, offset: int, data: bytes, wait_s: float, *, end: bool) -> None: ...
+
+
 class ByteStream:
     """Made open; `close` ends it at any time."""
 
     def __init__(
         self,
         sources: Sources,
-        sink: Sink | None,
+        sink: Inlet | None,
         end: asyncio.Future[StreamEnd],
         *,
         lease_s: float,

@@ -26,7 +26,14 @@ from contract.messages.node import (
 )
 from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import ReportAll
-from contract.messages.stream import ExecOpen, ForwardOpen, StreamClose, StreamRead, StreamWrite
+from contract.messages.stream import (
+    AttachOpen,
+    ExecOpen,
+    ForwardOpen,
+    StreamClose,
+    StreamRead,
+    StreamWrite,
+)
 from servicekit.bus import Bus, Handler
 from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
@@ -54,7 +61,7 @@ class Grant:
         self._subscriptions: list[Subscription] = []
         self._commands = Commands(node, roster, bus)
         self._logs = Logs(node, roster)
-        self._streams = Streams(node, roster)
+        self._streams = Streams(node, roster, self._logs)
         self._stopping = False
         self._turn = asyncio.Lock()
         """Taken to change between holding and not holding."""
@@ -143,6 +150,7 @@ class Grant:
             await bus.serve(tasks, LogOpen, name, held(logs.open), stream=True),
             await bus.serve(tasks, LogRead, name, held(logs.read), stream=True),
             await bus.serve(tasks, ExecOpen, name, held(streams.exec), stream=True),
+            await bus.serve(tasks, AttachOpen, name, held(streams.attach), stream=True),
             await bus.serve(tasks, ForwardOpen, name, held(streams.forward), stream=True),
             await bus.serve(tasks, StreamRead, name, held(streams.read), stream=True),
             await bus.serve(tasks, StreamWrite, name, held(streams.write), stream=True),

@@ -7,14 +7,17 @@ between the look at the pod and the stream that is there.
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 import structlog
 
 from contract.errors import CommandError
-from contract.ids import NodeName
+from contract.ids import NodeName, PodUid
 from contract.messages.form import Done
+from contract.messages.log import LogOpen
 from contract.messages.stream import (
+    AttachOpen,
     ExecOpen,
     ForwardOpen,
     StreamChunk,
@@ -28,13 +31,17 @@ from contract.messages.stream import (
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.states import ALIVE
 from wasm_executor.images.errors import ImageError
-from wasm_executor.supervisor.bytestream import ByteStream
+from wasm_executor.keeper.errors import KeeperError
+from wasm_executor.supervisor.bytestream import ByteStream, Inlet
 from wasm_executor.supervisor.execing import ExecTarget, Stdio
 from wasm_executor.supervisor.forwarding import connected_to
+from wasm_executor.supervisor.heldstdin import HeldStdin
+from wasm_executor.supervisor.logs import Logs
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.piping import Sink, Sources
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.runs import RunKey
 from wasm_executor.supervisor.work import image_of_run
 
 log = structlog.get_logger()
@@ -47,9 +54,10 @@ _NO_STREAM: Final = "the stream has ended"
 class Streams:
     """Handlers of the stream commands."""
 
-    def __init__(self, node: Node, roster: Roster) -> None:
+    def __init__(self, node: Node, roster: Roster, logs: Logs) -> None:
         self._node = node
         self._roster = roster
+        self._logs = logs
         self._open: dict[str, ByteStream] = {}
 
     async def exec(self, _node: NodeName, command: ExecOpen) -> StreamOpened:
@@ -66,6 +74,43 @@ class Streams:
         running.add_done_callback(lambda _: ends.close_stdio())
         self._add(command.stream, ends.sources, ends.sink, running, running.cancel)
         return StreamOpened()
+
+    async def attach(self, _node: NodeName, command: AttachOpen) -> StreamOpened:
+        """Say where the log goes on, and open its stdin where there is one and it is wanted."""
+        task = self._pod_of(command.namespace, command.pod)
+        container = _running(task, command.uid, command.container)
+        if container is None:
+            named = f"{command.pod}_{command.namespace}"
+            raise CommandError(500, f"container {command.container} not found in pod {named}")
+        log_end = LogOpen(
+            namespace=command.namespace,
+            pod=command.pod,
+            container=command.container,
+            tail_lines=0,
+        )
+        cursor = (await self._logs.open(self._node.reporter.node, log_end)).cursor
+        if command.stdin and container.plan.stdin and command.stream not in self._open:
+            self._require_room()
+            self._add_stdin(command.stream, task.pod.plan.uid, container)
+        return StreamOpened(cursor=cursor, tty=container.plan.tty)
+
+    def _add_stdin(self, name: str, uid: PodUid, container: Container) -> None:
+        key = str(RunKey(uid, container.plan.name, container.history.run))
+        keeper = self._node.keeper
+
+        async def close() -> None:
+            with suppress(KeeperError):
+                await keeper.close_stdin(key)
+
+        stdin = HeldStdin(keeper, key, close if container.plan.stdin_once else None)
+        over: asyncio.Future[StreamEnd] = asyncio.get_running_loop().create_future()
+
+        def left() -> None:
+            over.cancel()
+            if container.plan.stdin_once:
+                self._node.tasks.create_task(close(), name=f"stdin-{key}")
+
+        self._add(name, Sources(None, None), stdin, over, left)
 
     async def forward(self, _node: NodeName, command: ForwardOpen) -> StreamOpened:
         if command.stream in self._open:
@@ -112,7 +157,7 @@ class Streams:
         self,
         name: str,
         sources: Sources,
-        sink: Sink | None,
+        sink: Inlet | None,
         end: asyncio.Future[StreamEnd],
         on_close: Callable[[], object],
     ) -> None:
