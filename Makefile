@@ -60,7 +60,18 @@ join: setup ## Join that cluster as a node; REGISTRY=host:port (plain HTTP), NOD
 .PHONY: test
 test: setup ## All tests: units, services, and end to end on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow"
+	@# Both halves mostly wait, so they run side by side; each shows its report when it is over.
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-parts test-cluster
+
+.PHONY: test-parts
+test-parts: setup ## One half of `make test`: packages and services, each by itself
+	@$(PYTHON) -m controlplane build >/dev/null
+	@$(PYTEST) -m "not slow" packages services tests/model
+
+.PHONY: test-cluster
+test-cluster: setup ## The other half of `make test`: end to end on a real control plane
+	@$(PYTHON) -m controlplane build >/dev/null
+	@$(PYTEST) -m "not slow" tests/e2e
 
 .PHONY: test-slow
 test-slow: setup ## What takes long by nature; DEADLINE=epoch seconds stops starting new ones
