@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from e2e import guests
 from e2e.anatomy import Anatomy, Part, guests_of
 from e2e.counting import ALWAYS, NEVER, ON_FAILURE, CountingPods
 from e2e.expectations import eventually, steadily
@@ -153,6 +154,7 @@ def test_an_executor_that_is_rolled_stops_its_containers_and_starts_them_again(
     grace = {"terminationGracePeriodSeconds": GRACE_S}
     create(restarts, "slow", "sleep", restartPolicy=ALWAYS, main=hook, **grace)
     restarts.pods.await_phase("slow", "Running")
+    create_draining(restarts, "drained", restartPolicy=ON_FAILURE)
     finished = counting.finished()
     before = containers_of(restarts)
     keeper = restarts.anatomy.get(Part.KEEPER)
@@ -162,12 +164,23 @@ def test_an_executor_that_is_rolled_stops_its_containers_and_starts_them_again(
         assert not guests_of(keeper)
         steadily(lambda: containers_of(restarts) == before, 2)
     heir = restarts.anatomy.await_successor(Part.KEEPER, keeper)
-    again = counting.names(ALWAYS, ON_FAILURE)
+    again = counting.names()  # of every policy: nothing of theirs ended them
     eventually(lambda: all(restarted(counting, name) for name in again), within_s=40)
-    eventually(lambda: restarts.pods.container("slow")["restartCount"] == 1)
+    for name in ("slow", "drained"):
+        eventually(lambda name=name: restarts.pods.container(name)["restartCount"] == 1)  # type: ignore[misc]  # a default binds it
+    assert restarts.pods.container("drained")["lastState"]["terminated"]["exitCode"] == 0
     await_renewal(restarts.api, NODE)
-    eventually(lambda: len(guests_of(heir)) == len(again) + 1)
+    eventually(lambda: len(guests_of(heir)) == len(again) + 2)
     assert counting.finished() == finished
+
+
+def create_draining(restarts: Scene, name: str, **spec: object) -> None:
+    """A pod that ends well when it is told to, and waits for that."""
+    manifest = pod(name, restarts.images.push(guests.drains(leaves=True), "drains"))
+    manifest["metadata"]["annotations"] = {"wasmlet.dev/drain": "stdin-eof"}
+    manifest["spec"] |= {"nodeName": NODE, **spec}
+    restarts.pods.create(manifest)
+    restarts.pods.await_phase(name, "Running")
 
 
 def containers_of(restarts: Scene) -> dict[str, object]:

@@ -146,14 +146,6 @@ def test_a_forgotten_pod_is_quiet_and_hurried(clock: Clock) -> None:
     assert len(driver.occurrences) == seen
 
 
-def test_a_halted_pod_is_to_run_again_in_the_next_life(clock: Clock) -> None:
-    driver = running(clock, plan_of())
-    assert driver.tell(Halted()) == [TERM]
-    driver.ended(143)
-    record = driver.pod.record(clock.now.wall, 1).containers[0]
-    assert (record.run, record.underway, record.ended) == (0, False, False)
-
-
 def test_another_image_replaces_what_runs_and_resets_the_back_off(clock: Clock) -> None:
     driver = running(clock, plan_of(RestartPolicy.NEVER))
     plan = driver.pod.plan

@@ -5,7 +5,6 @@ import time
 from pathlib import Path
 
 import msgspec
-import pytest
 from executor_rig import Rig, executor_rig
 
 from contract.ids import PodUid
@@ -161,25 +160,27 @@ async def test_a_clean_stop_says_nothing_of_its_pods_and_gives_the_name_back(
         assert rig.peer.container(plan) == seen
 
 
-@pytest.mark.parametrize(
-    ("policy", "restarts"), [(RestartPolicy.ALWAYS, True), (RestartPolicy.NEVER, False)]
-)
-async def test_pods_restart_in_place_after_a_clean_stop(
-    tmp_path: Path, policy: RestartPolicy, *, restarts: bool
-) -> None:
+async def test_pods_of_every_policy_restart_in_place_after_a_clean_stop(tmp_path: Path) -> None:
     async with executor_rig(tmp_path) as rig:
-        plan = rig.plan("sleep", restart_policy=policy)
-        await rig.peer.apply(plan)
-        await rig.peer.running(plan)
+        told = {
+            policy: rig.plan("sleep", name=policy.lower(), restart_policy=policy)
+            for policy in RestartPolicy
+        }
+        drained = rig.plan(
+            "echo", name="drained", drain=Drain.STDIN_EOF, restart_policy=RestartPolicy.ON_FAILURE
+        )
+        plans = {plan.uid: (plan, 143) for plan in told.values()} | {drained.uid: (drained, 0)}
+        for plan, _ in plans.values():
+            await rig.peer.apply(plan)
+            await rig.peer.running(plan)
         assert await rig.executor.terminate() == 0
         rig.executor.start()
         await _second_life(rig)
-        if restarts:
+        for plan, code in plans.values():
             shown = await rig.peer.running(plan, restarts=1)
+            assert shown.restart_count == 1
             assert shown.last_state is not None
-            assert shown.last_state.exit_code == 143
-        else:
-            assert (await rig.peer.stopped(plan)).exit_code == 143
+            assert shown.last_state.exit_code == code
 
 
 async def _second_life(rig: Rig) -> None:

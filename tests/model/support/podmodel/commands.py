@@ -8,6 +8,7 @@ from contract.messages.form import Command, Done, Incarnation, Message, Term
 from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import Inventory, ReportAll
 from podmodel.disk import StoredPlan
+from podmodel.draining import meet
 from podmodel.executor import Executor
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.ordering import Rank, Standing, adds_only_ephemeral, standing
@@ -47,6 +48,8 @@ def _apply(executor: Executor, command: PodApply) -> PodAck:
     assert plan is not None
     assert plan_digest(plan) == command.plan_digest
     live = executor.pods.get(command.uid)
+    recorded = executor.disk.record(command.uid) is not None
+    known = live is not None or recorded or bool(command.last_status)
     rank = Rank(term=command.term, revision=command.revision)
     stored = StoredPlan(rank=rank, digest=command.plan_digest, plan=plan)
     known_rank = None if live is None else live.stored.rank
@@ -64,6 +67,7 @@ def _apply(executor: Executor, command: PodApply) -> PodAck:
         executor.tell(live, PlanArrived(plan=plan))
     elif how is Standing.SAME:
         live.stored = stored
+    meet(executor, command.uid, known=known)
     changed = how is Standing.NEW
     return PodAck(uid=command.uid, plan_digest=command.plan_digest, changed=changed)
 

@@ -16,6 +16,13 @@ class StoredPlan(msgspec.Struct, frozen=True, kw_only=True):
     plan: PodPlan
 
 
+class Drain(msgspec.Struct, frozen=True, kw_only=True):
+    """The node shuts down, as long as a life of the executor lasts."""
+
+    life: Incarnation
+    until: float
+
+
 class Disk:
     """Survives supervisors and keepers; a reboot takes the plans, a lost disk everything."""
 
@@ -24,12 +31,19 @@ class Disk:
         self.life = 1
         self.epoch = 1
         self.term: Term | None = None
+        self.drained: Drain | None = None
         self.plans: dict[str, StoredPlan] = {}
         self._records: dict[str, bytes] = {}
 
     @property
     def incarnation(self) -> Incarnation:
         return Incarnation(executor_id=f"x{self.executor}", start_count=self.life)
+
+    @property
+    def drain(self) -> Drain | None:
+        """The present life's."""
+        drained = self.drained
+        return drained if drained is not None and drained.life == self.incarnation else None
 
     def keep(self, record: PodRecord) -> None:
         self._records[record.uid] = msgspec.json.encode(record)
@@ -49,7 +63,7 @@ class Disk:
     def reboot(self) -> None:
         """What lay on tmpfs is gone."""
         self.plans.clear()
-        self.term = None
+        self.term = self.drained = None
 
     def lose(self) -> None:
         """Another machine, or an empty disk: another executor."""

@@ -17,6 +17,10 @@ from wasm_executor.domain.restoring import Present
 KILLED: Final = 128 + signal.SIGKILL
 
 
+OBEYING_S: Final = 1e-6
+"""Nobody ends at the moment at which he is told to."""
+
+
 class Key(NamedTuple):
     """One run of one container."""
 
@@ -87,11 +91,12 @@ class Keeper:
             return
         process.told_at = self._clock.mono if process.told_at is None else process.told_at
         if not process.stubborn:
-            self.end(key, 128 + number if number else 0)
+            self.end(key, 128 + number if number else 0, after_s=OBEYING_S)
 
-    def end(self, key: Key, code: int) -> None:
+    def end(self, key: Key, code: int, after_s: float = 0.0) -> None:
         self.table[key].code = code
-        self._ends[key] = self._clock.now
+        now = self._clock.now
+        self._ends[key] = Moment(now.wall, now.mono + after_s)
         self.exits.append(key)
 
     def forget(self, key: Key) -> None:

@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from contract.ids import ContainerName
+from podmodel.draining import drain
 from podmodel.healing import assert_healed, heal
 from podmodel.livepod import LivePod
 from podmodel.specs import CODES, specs
 from podmodel.validation import Json
 from podmodel.world import World
 from wasm_executor.domain.checks import Verdict
+from wasm_executor.domain.inputs import MemoryExceeded
 
 WHICH = st.integers(0, 7)
 SECONDS = st.sampled_from([0.05, 0.3, 1.0, 2.0, 3.0, 10.0, 40.0, 90.0])
@@ -131,6 +134,16 @@ class PodLife(RuleBasedStateMachine):
         if process is not None:
             process.stubborn = True
 
+    @precondition(lambda self: self.world.keeper.alive())
+    @rule(which=WHICH)
+    def take_too_much_memory(self, which: int) -> None:
+        process = pick(self.world.keeper.alive(), which)
+        live = None if process is None else self.world.executor.pods.get(process.key.uid)
+        if process is not None and live is not None and not live.over:
+            _, name, run = process.key
+            with self.step() as world:
+                world.executor.tell(live, MemoryExceeded(container=ContainerName(name), run=run))
+
     @precondition(lambda self: any(each.work.images for each in self._lives()))
     @rule(which=WHICH, found=st.booleans(), backs_off=st.booleans())
     def bring_an_image(self, which: int, *, found: bool, backs_off: bool) -> None:
@@ -245,7 +258,16 @@ class PodLife(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["keeper", "reboot", "disk"]))
     def kill_the_executor(self, how: str) -> None:
         with self.step() as world:
-            world.restart_keeper(reboot=how == "reboot", disk_lost=how == "disk")
+            # A drained node whose disk is lost may run what the API shows as ended and the watch
+            # has yet to show: nobody is left who knows. It ends when the watch shows it.
+            disk_lost = how == "disk" and world.disk.drain is None
+            world.restart_keeper(reboot=how != "keeper" and not disk_lost, disk_lost=disk_lost)
+
+    @rule(period_s=st.sampled_from([0, 3, 60]))
+    def drain_the_node(self, period_s: float) -> None:
+        with self.step() as world:
+            if not world.executor.halting:
+                drain(world.executor, period_s)
 
     @rule()
     def stop_the_executor(self) -> None:

@@ -70,7 +70,7 @@ def _form(spec: Json, after: Json) -> Iterator[str]:
         yield f"{after.get('phase')} is no phase"
     for field, kind in LISTS.items():
         names = [each["name"] for each in after.get(field, ())]
-        wanted = [each["name"] for each in spec.get(kind, ())]
+        wanted = [] if _was_rejected(after) else [each["name"] for each in spec.get(kind, ())]
         # A status may be older than an ephemeral container.
         if sorted(names) != sorted(wanted) and not (
             kind == "ephemeralContainers" and set(names) <= set(wanted)
@@ -81,6 +81,11 @@ def _form(spec: Json, after: Json) -> Iterator[str]:
     for field in ("podIPs", "hostIPs"):
         for each in after.get(field, ()):
             ip_address(each["ip"])
+
+
+def _was_rejected(after: Json) -> bool:
+    """Whether a node did not take the pod: it never had containers."""
+    return str(after.get("message", "")).startswith("Pod was rejected: ")
 
 
 def _form_of_one(field: str, status: Json) -> Iterator[str]:

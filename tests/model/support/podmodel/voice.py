@@ -95,5 +95,6 @@ class Voice:
             epoch=self._disk.epoch,
             at=wall,
             inventory_digest=inventory_digest(heard),
+            shutting_down=self._disk.drain is not None,
         )
         self._publish(beat)

@@ -14,7 +14,14 @@ from podmodel.clock import Clock
 from podmodel.keeper import KILLED, Keeper, Key
 from podmodel.validation import Json, may_run_again
 from wasm_executor.domain.frame import MIN_GRACE_S, Cause
-from wasm_executor.domain.inputs import Forgotten, Halted, Input, PlanArrived
+from wasm_executor.domain.inputs import (
+    Condemned,
+    Forgotten,
+    Halted,
+    Input,
+    MemoryExceeded,
+    PlanArrived,
+)
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
 
@@ -38,10 +45,14 @@ class Fate(msgspec.Struct, kw_only=True, eq=False):
     replaced: bool = False
     condemned: bool = False
     """A probe wants it replaced."""
+    exceeded: bool = False
+    """It has taken more memory than it may."""
     alone_until: float | None = None
     """It ends for its own sake, with a grace of its own."""
     reset: bool = False
     """Its pod begins anew after it."""
+    halted: bool = False
+    """The executor's own stop has ended it."""
     over: bool = False
     """It ended with its pod."""
 
@@ -98,7 +109,7 @@ class Witness:
         role = self.role(uid, name)
         if role == EPHEMERAL or before.over:
             return False
-        if before.reset or before.replaced:
+        if before.reset or before.replaced or before.halted:
             return True
         assert before.code is not None, f"{key} begins and nobody saw the end of {before}"
         if role == INIT and before.code == 0:
@@ -141,6 +152,10 @@ class Witness:
                 self._ends(pod, news.plan.deletion.grace_s)
             case Forgotten():
                 self._ends(pod, news.grace_s)
+            case Condemned():
+                self._ends(pod, news.grace_s)
+            case MemoryExceeded():
+                self.fates[pod.plan.uid, news.container].exceeded = True
             case Halted():
                 own_s = pod.plan.termination_grace_s
                 self._ends(pod, own_s if news.grace_s is None else news.grace_s)
@@ -200,14 +215,14 @@ class Witness:
             return
         now, fate = self._clock.mono, self.fates[key.uid, key.container]
         grace_over = self._kill_at.get(key.uid, NEVER if pod.cause is None else now)
-        if number == signal.SIGKILL:
+        if number == signal.SIGKILL and not fate.exceeded:
             told_at = process.told_at
             assert told_at is not None, f"{key} is killed without a word"
             assert now >= told_at + MIN_GRACE_S - SOON_S, f"{key} is killed {now - told_at} s after"
             ends = [each for each in (self._kill_at.get(key.uid), fate.alone_until) if each]
             assert ends, f"{key} is killed though nobody wants its end"
             assert now >= min(ends) - SOON_S, f"{key} is killed {min(ends) - now} s too soon"
-        elif fate.alone_until is None and now < grace_over - SOON_S:
+        elif number != signal.SIGKILL and fate.alone_until is None and now < grace_over - SOON_S:
             self._object_to_end(key)
 
     def _object_to_end(self, key: Key) -> None:
@@ -241,6 +256,9 @@ class Witness:
 
     def _ended(self, key: Key, fate: Fate, pod: Pod) -> None:
         fate.over = pod.cause not in (None, Cause.HALTED)
+        process = self._keeper.table.get(key)
+        told = process is not None and process.told_at is not None
+        fate.halted = pod.cause is Cause.HALTED and told and fate.alone_until is None
         by_itself = not (fate.replaced or fate.condemned)
         if by_itself and pod.cause is None and self._resets(key, fate.code):
             for (uid, name), each in self.fates.items():
@@ -271,7 +289,7 @@ class Witness:
             last = status["lastState"] if status else {}
             ended = state.get("terminated") or last.get("terminated")
             fate.run = status["restartCount"] if status else fate.run
-            fate.over = False
+            fate.over = fate.halted = False
             if "running" in state:
                 fate.code = KILLED
             elif ended is not None:

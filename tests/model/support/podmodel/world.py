@@ -11,6 +11,7 @@ from podmodel.bus import Answered, Asked, Bus, Parcel
 from podmodel.clock import Clock
 from podmodel.commands import answer
 from podmodel.disk import Disk
+from podmodel.draining import resume
 from podmodel.executor import Executor
 from podmodel.keeper import Keeper
 from podmodel.leader import Leader
@@ -49,6 +50,7 @@ class World:
         executor = Executor(self.clock, self.keeper, self.disk, self.witness, self.bus.post)
         self._grant()
         executor.adopt()
+        resume(executor)
         return executor
 
     def _grant(self) -> None:

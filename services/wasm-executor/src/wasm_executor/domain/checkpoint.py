@@ -24,7 +24,7 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     ended: bool = False
     """For good."""
     due: bool = False
-    """It is to run once more, whatever the policy says of its latest end."""
+    """It is to run once more, whatever the policy says of its latest end: that was not its own."""
     started_at: datetime | None = None
     latest_end: Terminated | None = None
     previous_end: Terminated | None = None

@@ -260,9 +260,10 @@ class Container(Core):
 
     def _after_end(self, news: RunEnded, now: Moment) -> None:
         following = self.stopping.decided or self._after(news.exit_code)
-        replaced = self.stopping.replaced
+        replaced, goes_on = self.stopping.replaced, self.stopping.goes_on(news)
         self.stopping.forget()
         if following is not After.RESTART or self.frame.starts_nothing:
+            self.due = goes_on
             self.move(Event.ENDED_FOR_GOOD)
         elif replaced or news.lost:
             self.retries.crash = None

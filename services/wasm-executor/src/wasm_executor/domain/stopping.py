@@ -7,7 +7,7 @@ then it is told to end, and at the end of the grace, but never within two second
 import signal
 from typing import Final
 
-from contract.messages.pod import Drain
+from contract.messages.pod import ContainerRole, Drain
 from wasm_executor.domain import occurrences, verdicts
 from wasm_executor.domain.checks import HookKind, ProbeKind
 from wasm_executor.domain.core import Core
@@ -23,6 +23,7 @@ from wasm_executor.domain.effects import (
 )
 from wasm_executor.domain.frame import MIN_GRACE_S, Cause
 from wasm_executor.domain.health import probes_of
+from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pause import INIT_ROLES
 from wasm_executor.domain.states import STAYING, UNDERWAY, Event, Phase
@@ -30,6 +31,8 @@ from wasm_executor.domain.verdicts import After
 
 KILL_AGAIN_S: Final = 2.0
 HOOK_KILL: Final = "FailedPostStartHook"
+STOPPED_CODES: Final = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
+"""Of a guest that does not drain: it is not asked, and says nothing."""
 RESET_KILL: Final = "killing"
 
 
@@ -44,6 +47,30 @@ class Stopping:
         self.decided: After | None = None
         """What follows on its end, where its exit code is not to say."""
         self.memory_exceeded = False
+
+    def goes_on(self, end: RunEnded) -> bool:
+        """Say whether the executor's own stop has ended this run: the next life takes it up again.
+
+        Neither code nor policy is asked then: that was not its own doing. What went for a reason
+        of its own goes on only if it was to be replaced.
+        """
+        core, way = self._of, self._departure
+        ending = core.frame.ending
+        if ending is None or ending.cause is not Cause.HALTED or way is None:
+            return False
+        if not way.in_order or self.memory_exceeded:
+            return self.decided is After.RESTART
+        return core.plan.role is not ContainerRole.EPHEMERAL and self._was_told_before(end)
+
+    def _was_told_before(self, end: RunEnded) -> bool:
+        """Say whether the word to end was what ended it; it may have been on its way out then."""
+        way = self._departure
+        if way is None or way.spared_until <= 0 or self._of.phase is not Phase.STOPPING:
+            return False
+        told_at = way.spared_until - MIN_GRACE_S
+        if end.at_mono is not None and end.at_mono <= told_at:
+            return False
+        return self._of.frame.plan.drain is not Drain.NONE or end.exit_code in STOPPED_CODES
 
     def forget(self) -> None:
         """The next run is another matter."""
