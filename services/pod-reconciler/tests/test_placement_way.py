@@ -2,14 +2,18 @@
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 from reconciler_api import PodApi
 from reconciler_objects import api_pod
-from reconciler_peer import NODE, Executor, Registrar, StartReconciler, until
-from reconciler_samples import live_view, pod_json, see
+from reconciler_peer import FACTS, NODE, Executor, Registrar, StartReconciler, until
+from reconciler_samples import GRANT, NOW, inventory, live_view, pod_json, pod_of, see
 
 from contract.ids import PodUid
+from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.material import NO_MATERIAL
+from pod_reconciler.domain.tracking import NodeView
 from podspec.placement import NodeFacts
 
 type Json = dict[str, Any]
@@ -107,17 +111,40 @@ async def test_where_the_node_may_not_be_read_the_choice_of_the_node_stands(
         await until(lambda: "u-p" in executor.plans)
 
 
-async def test_a_pod_that_was_started_reads_no_node(
+async def test_a_pod_that_is_not_judged_reads_no_node(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
     node = NodeOf(api, zone="b")
     pod = api_pod("p", "u-p", NODE, nodeSelector={"zone": "a"})
     pod["status"] |= {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    ended = api_pod("q", "u-q", NODE)
+    ended["status"] |= {"phase": "Failed", "reason": "NodeAffinity"}
+    mirror = api_pod("r", "u-r", NODE)
+    mirror["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "u-static"}
     async with reconciler():
         await registrar.grant()
-        api.create(pod)
+        for each in (ended, mirror, pod):
+            api.create(each)
         await until(lambda: "u-p" in executor.plans)
         assert node.reads == 0
+
+
+def test_a_pod_that_runs_has_its_room_before_any_new_one_is_judged() -> None:
+    """After a restart everything is seen at once, and what runs may still wait for its Secrets."""
+    view = NodeView(NODE, lambda: NOW)
+    facts = msgspec.structs.replace(FACTS, pods=1)
+    view.on_granted(msgspec.structs.replace(GRANT, facts=facts))
+    view.on_inventory(inventory())
+    running = pod_json("u-1")
+    running["status"] |= {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    new = see(view, pod_json("u-2"))
+    waiting = PodVersion(pod_of(running), msgspec.json.encode(running), waits_for_material=True)
+    view.on_pod(waiting, 0.0)
+    view.on_synced()
+    assert new.refusal is not None
+    assert new.refusal.reason == "OutOfpods"
+    view.on_material(PodUid("u-1"), NO_MATERIAL)
+    assert view.records[PodUid("u-1")].state is PodState.ADMITTED
 
 
 def test_a_static_pod_is_kept_out_by_no_taint_and_by_no_want_of_room() -> None:

@@ -16,6 +16,7 @@ from kubekit.client import Api
 from kubekit.errors import ApiError
 from pod_reconciler.domain.admission import UNKNOWN_PLACE
 from pod_reconciler.domain.cluster import PodVersion
+from pod_reconciler.domain.mirror import is_mirror
 from pod_reconciler.domain.pod import Json, Pod
 from podspec.placement import NodeFacts, misplacement
 
@@ -50,7 +51,7 @@ class Nodes:
 
     async def placed(self, version: PodVersion, node: NodeName) -> PodVersion:
         """The pod with what is to be known of its place, where it is still to be judged."""
-        if version.pod.was_started or version.pod.metadata.deletion_timestamp is not None:
+        if not _is_to_be_judged(version.pod):
             return version
         place, read_at_s = self._known.get(node, (UNKNOWN_PLACE, float("-inf")))
         is_recent = time.monotonic() - read_at_s < REMEMBERED_S
@@ -68,6 +69,11 @@ class Nodes:
             log.warning("node.unknown", node=node, reason=str(error))
             return UNKNOWN_PLACE
         return NodeFacts(name=node, labels=found.metadata.labels, taints=found.spec.taints)
+
+
+def _is_to_be_judged(pod: Pod) -> bool:
+    is_over = pod.is_terminal or pod.metadata.deletion_timestamp is not None
+    return not (is_over or pod.was_started or is_mirror(pod))
 
 
 def was_scheduled(pod: Pod) -> bool:

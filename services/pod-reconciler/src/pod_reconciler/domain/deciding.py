@@ -40,15 +40,15 @@ class Decider:
         Whatever a pod's content does to us, the other pods go on: it is refused, or keeps the plan
         that it has.
         """
-        if record.is_short_of_material:
-            return
         around = msgspec.structs.replace(
             around,
             runtime_handler=record.runtime_handler or around.runtime_handler,
             material=record.material or NO_MATERIAL,
         )
         try:
-            self._consider(record, around, facts, known=known)
+            self._count_in(record, known=known)
+            if not record.is_short_of_material:
+                self._consider(record, around, facts, known=known)
         except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above
             # Its text might quote what it was about, which may be a Secret's content.
             self._refuse(record, UNEXPECTED, type(error).__name__)
@@ -71,6 +71,12 @@ class Decider:
             case _:
                 pass
 
+    def _count_in(self, record: PodRecord, *, known: bool) -> None:
+        """A pod that runs has its room from the start, whatever its own plan still waits for."""
+        runs = known or record.runs_already
+        if record.state is PodState.SEEN and runs and not self.taken.counts(record.uid):
+            self.taken.take(record.uid, msgspec.json.decode(record.raw))
+
     def _admit(
         self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
     ) -> None:
@@ -90,6 +96,7 @@ class Decider:
             self._plan(record, around)
         if record.refusal is not None:
             record.moved(PodEvent.REFUSED)
+            self.taken.release(record.uid)
         else:
             record.moved(PodEvent.ADMITTED)
             self.taken.take(record.uid, pod_json)

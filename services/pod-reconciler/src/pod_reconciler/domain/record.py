@@ -78,6 +78,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The status of a write that may have been done or not: its times are true if it was."""
 
     @property
+    def runs_already(self) -> bool:
+        """Whether somebody has taken it on before: it has its room, and is not judged again."""
+        return self.was_sent or (self.pod is not None and self.pod.was_started)
+
+    @property
     def has_unwritten(self) -> bool:
         """Whether something happened that the status may have to show."""
         return self.changes != self.settled
