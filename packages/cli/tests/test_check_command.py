@@ -15,6 +15,10 @@ type Json = dict[str, Any]
 
 FINE: Json = {"containers": [{"name": "main", "image": "i"}]}
 ODD: Json = FINE | {"hostPID": True}
+LAUGHS = b"kind: Pod\na0: &a0 [x]\n" + b"".join(
+    f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n".encode()
+    for level in range(1, 10)
+)
 REFUSED = "spec.hostPID: refused: a guest sees no processes"
 
 
@@ -165,6 +169,8 @@ def test_a_pod_that_no_node_would_run_is_said_to_be_so(
         (b"[" * 3000, "it is nested too deeply"),
         (b"kind: *a\n", "line 1, column 7: found undefined alias 'a'"),
         (b"kind: Pod\nspec: &a {b: *a}\n", "it is nested too deeply"),
+        (b"kind: Pod\nspec: 2026-02-31\n", "day is out of range for month"),
+        (LAUGHS, "it has more than 1000000 values"),
         (
             b'{"kind": "Pod"\n',
             "line 2, column 1: expected ',' or '}', but got '<stream end>'",

@@ -13,6 +13,7 @@ import yaml
 
 STDIN: Final = "-"
 STDIN_NAME: Final = "stdin"
+MAX_VALUES: Final = 1_000_000
 
 type Json = dict[str, Any]
 
@@ -39,18 +40,28 @@ def documents_of(file: str) -> Iterator[Document | Unreadable]:
         text = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
         for number, content in enumerate(_contents(text.decode("utf-8")), start=1):
             if isinstance(content, dict) and content.get("kind"):
-                yield Document(name, number, _with_text_keys(content))
+                yield Document(name, number, _Plain().of(content))
             elif content is not None:
                 problem = f"document {number}: it is no Kubernetes object: it has no kind"
                 yield Unreadable(name, problem)
-    except OSError as error:
-        yield Unreadable(name, error.strerror or str(error))
-    except UnicodeDecodeError as error:
-        yield Unreadable(name, f"byte {error.start} is no UTF-8")
-    except yaml.YAMLError as error:
-        yield Unreadable(name, _yaml_problem(error))
-    except RecursionError:
-        yield Unreadable(name, "it is nested too deeply")
+    except (OSError, ValueError, yaml.YAMLError, RecursionError, _TooLargeError) as error:
+        yield Unreadable(name, _problem_of(error))
+
+
+def _problem_of(error: Exception) -> str:
+    match error:
+        case OSError():
+            return error.strerror or str(error)
+        case UnicodeDecodeError():
+            return f"byte {error.start} is no UTF-8"
+        case yaml.YAMLError():
+            return _yaml_problem(error)
+        case RecursionError():
+            return "it is nested too deeply"
+        case _TooLargeError():
+            return f"it has more than {MAX_VALUES} values"
+        case _:
+            return str(error)  # a date that YAML takes for one, and that is none
 
 
 def _contents(text: str) -> Iterator[Any]:
@@ -74,10 +85,23 @@ def _yaml_problem(error: yaml.YAMLError) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}: {problem}"
 
 
-def _with_text_keys(value: Any) -> Any:
+class _TooLargeError(Exception):
+    """More values than any API server takes: aliases can make a few lines into billions."""
+
+
+class _Plain:
     """YAML knows other keys than text (`on`, `1`); in an API object each is text."""
-    if isinstance(value, dict):
-        return {str(key): _with_text_keys(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_with_text_keys(each) for each in value]
-    return value
+
+    def __init__(self) -> None:
+        self._left = MAX_VALUES
+
+    def of(self, value: Any) -> Any:
+        """The same with text for keys; raises `_TooLargeError`."""
+        self._left -= 1
+        if self._left < 0:
+            raise _TooLargeError
+        if isinstance(value, dict):
+            return {str(key): self.of(each) for key, each in value.items()}
+        if isinstance(value, list):
+            return [self.of(each) for each in value]
+        return value
