@@ -49,6 +49,9 @@ class Attached:
             typed = self._terminal.typed(data)
             if typed.echo:
                 await self._chunks.put(StreamChunk(out=typed.echo))
+            if typed.interrupted:  # no signal reaches a guest, and a raw keyboard has no other way
+                await self._chunks.put(StreamChunk(end=StreamEnd()))
+                return False
             data, end = typed.read, end or typed.ended
             if not data and not end:
                 return True

@@ -136,6 +136,12 @@ async def test_a_terminal_edits_lines_and_joins_both_outputs(tmp_path: Path) -> 
         out, _, end = await typed.rest()
         assert out == b"hx\b \bi\r\nhi\r\n"
         assert end == StreamEnd()
+        stopped = Exec(rig)
+        await stopped.open(plan, "commands.wasm", "flood", tty=True)
+        await rig.peer.until(lambda: len(rig.executor.container_pids()) == 2)
+        await stopped.write(b"\x03")
+        assert (await stopped.rest())[2] == StreamEnd(exit_code=130)
+        await until_alone(rig)
 
 
 async def test_a_closed_stream_and_one_that_nobody_reads_leave_no_process(tmp_path: Path) -> None:

@@ -23,8 +23,10 @@ class Typed(NamedTuple):
     read: bytes
     """What the program reads."""
     echo: bytes
-    ended: bool
+    ended: bool = False
     """The end of input was typed."""
+    interrupted: bool = False
+    """Who types wants to be rid of it."""
 
 
 class LineDiscipline:
@@ -37,10 +39,12 @@ class LineDiscipline:
         """Return what the program reads and the terminal shows."""
         read, echo = bytearray(), bytearray()
         for key in keys:
+            if key == _INTERRUPT:
+                return Typed(bytes(read), bytes(echo) + b"^C\r\n", interrupted=True)
             if key == _END and not self._line:
                 return Typed(bytes(read), bytes(echo), ended=True)
             self._press(key, read, echo)
-        return Typed(bytes(read), bytes(echo), ended=False)
+        return Typed(bytes(read), bytes(echo))
 
     def printed(self, output: bytes) -> bytes:
         """Return what the terminal shows of a program's output."""
@@ -56,9 +60,6 @@ class LineDiscipline:
             echo += self._rub_out(1)
         elif key == _KILL:
             echo += self._rub_out(len(self._line))
-        elif key == _INTERRUPT:
-            self._line.clear()
-            echo += b"^C"
         elif len(self._line) < MAX_LINE_BYTES:
             self._line.append(key)
             echo.append(key)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Final, NamedTuple
 
 READ_SIZE: Final = 64 * 1024
+INTERRUPT: Final = b"\x03"
 
 
 class Taken(NamedTuple):
@@ -152,3 +153,16 @@ class Sink:
         self._empty.set()
         if self._ending:
             self.close()
+
+
+class Keyboard(Sink):
+    """A terminal's input. Ctrl-C ends the program: no signal would reach it."""
+
+    def __init__(self, fd: int) -> None:
+        super().__init__(fd)
+        self.interrupted = asyncio.Event()
+
+    async def take(self, offset: int, data: bytes, wait_s: float, *, end: bool) -> None:
+        if INTERRUPT in data:
+            self.interrupted.set()
+        await super().take(offset, data, wait_s, end=end)

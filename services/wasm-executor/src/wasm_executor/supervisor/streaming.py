@@ -6,7 +6,8 @@ between the look at the pod and the stream that is there.
 
 import asyncio
 import os
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from typing import Final
 
@@ -33,12 +34,12 @@ from wasm_executor.domain.states import ALIVE
 from wasm_executor.images.errors import ImageError
 from wasm_executor.keeper.errors import KeeperError
 from wasm_executor.supervisor.bytestream import ByteStream, Inlet
-from wasm_executor.supervisor.execing import ExecTarget, Stdio
+from wasm_executor.supervisor.execing import ExecOutcome, ExecTarget, Stdio
 from wasm_executor.supervisor.forwarding import connected_to
 from wasm_executor.supervisor.heldstdin import HeldStdin
 from wasm_executor.supervisor.logs import Logs
 from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.piping import Sink, Sources
+from wasm_executor.supervisor.piping import Keyboard, Sink, Sources
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.supervisor.roster import Roster
 from wasm_executor.supervisor.runs import RunKey
@@ -48,6 +49,7 @@ log = structlog.get_logger()
 
 MAX_STREAMS: Final = 512
 """Each may hold six descriptors and some half a MiB."""
+INTERRUPTED_CODE: Final = 128 + signal.SIGINT
 _NO_STREAM: Final = "the stream has ended"
 
 
@@ -69,7 +71,7 @@ class Streams:
         if container is None:
             raise CommandError(500, f'container not found ("{command.container}")')
         ends = _Ends(command)
-        run = self._run(task, container, command, ends.stdio)
+        run = self._run(task, container, command, ends)
         running = self._node.tasks.create_task(run, name=f"stream-{command.stream}")
         running.add_done_callback(lambda _: ends.close_stdio())
         self._add(command.stream, ends.sources, ends.sink, running, running.cancel)
@@ -139,13 +141,14 @@ class Streams:
         return Done()
 
     async def _run(
-        self, task: PodTask, container: Container, command: ExecOpen, stdio: Stdio
+        self, task: PodTask, container: Container, command: ExecOpen, ends: "_Ends"
     ) -> StreamEnd:
         try:
             image = await image_of_run(self._node, container)
             plan, run = task.pod.plan, container.history.run
             target = ExecTarget(plan, container.plan, run, image)
-            outcome = await self._roster.execs.run(target, command.command, stdio, None)
+            running = self._roster.execs.run(target, command.command, ends.stdio, None)
+            outcome = await _unless_interrupted(running, ends.sink)
         except ImageError as error:
             return StreamEnd(failure=error.message)
         except Exception as error:  # the edge of this program: an exec's failure is its own
@@ -229,9 +232,25 @@ class _Ends:
         ours, theirs = os.openpty()
         self._theirs.append(theirs)
         if command.stdin:
-            self.sink = Sink(os.dup(ours))
+            self.sink = Keyboard(os.dup(ours))
         self.stdio = Stdio(theirs if command.stdin else None, theirs, theirs)
         self.sources = Sources(ours, None)
+
+
+async def _unless_interrupted(
+    running: Coroutine[None, None, ExecOutcome], sink: Sink | None
+) -> ExecOutcome:
+    """Return how a command ended: killed, when Ctrl-C is typed at its terminal."""
+    if not isinstance(sink, Keyboard):
+        return await running
+    async with asyncio.TaskGroup() as tasks:
+        command = tasks.create_task(running, name="terminal-command")
+        keyboard = tasks.create_task(sink.interrupted.wait(), name="terminal-keyboard")
+        await asyncio.wait((command, keyboard), return_when=asyncio.FIRST_COMPLETED)
+        ended = command.done()
+        for task in (command, keyboard):
+            task.cancel()
+    return command.result() if ended else ExecOutcome(exit_code=INTERRUPTED_CODE)
 
 
 def _running(task: PodTask, uid: str, name: str) -> Container | None:
