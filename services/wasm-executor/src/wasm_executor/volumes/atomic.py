@@ -113,6 +113,11 @@ class AtomicFolder:
                     shutil.rmtree(entry.path, ignore_errors=True)
 
 
+def is_published(folder: str) -> bool:
+    """Say whether some version lies there, whole."""
+    return os.path.isdir(f"{folder}/{DATA}")  # noqa: PTH112 - on the way of every start
+
+
 def _first_name(path: str) -> str:
     return os.path.normpath(path).partition("/")[0]
 

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from contract.ids import PodUid
 from contract.messages.volume import EmptyDir, Files, HostPath, VolumePlan
+from wasm_executor.volumes.atomic import is_published
 from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
 
@@ -27,17 +28,22 @@ class Sources:
         self._host_paths = host_paths
 
     def find(self, uid: PodUid, volume: VolumePlan) -> Source | None:
-        """None: it has nothing to show, or not any more."""
+        """None: it has nothing to show. What has lost its source shows what it last had."""
         match volume.source:
             case Files():
-                folder = self._folders.files(uid, volume.name)
-                return Source(folder, read_only=True, in_memory=True, is_swapped=True)
+                return self._of_files(uid, volume)
+            case None if is_published(self._folders.files(uid, volume.name)):
+                return self._of_files(uid, volume)
             case EmptyDir(memory=memory) as source:
                 folder = self._folders.empty_dir(uid, volume.name, source)
                 return Source(folder, in_memory=memory)
             case HostPath(path=path):
                 return self._on_host(path)
         return None
+
+    def _of_files(self, uid: PodUid, volume: VolumePlan) -> Source:
+        folder = self._folders.files(uid, volume.name)
+        return Source(folder, read_only=True, in_memory=True, is_swapped=True)
 
     def _on_host(self, path: str) -> Source | None:
         try:

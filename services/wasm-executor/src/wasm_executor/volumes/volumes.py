@@ -19,7 +19,7 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, PodPlan
 from contract.messages.volume import EmptyDir, Files, HostPath, ImageVolume, VolumePlan
 from wasm_executor.container.plan import Preopen
-from wasm_executor.volumes.atomic import AtomicFolder, InvalidPathError
+from wasm_executor.volumes.atomic import AtomicFolder, InvalidPathError, is_published
 from wasm_executor.volumes.contents import Contents, FetchBlob
 from wasm_executor.volumes.errors import ContentError, MountError
 from wasm_executor.volumes.filevariables import FileVariables
@@ -99,7 +99,7 @@ class Volumes:
                     text = f"this node cannot mount the image {image}: image volumes are not served"
                     raise MountError(volume.name, text)
                 case None:
-                    raise MountError(volume.name, volume.missing)
+                    await self._require_kept(uid, volume)
                 case other:
                     assert_never(other)
         except (HostPathRefusedError, InvalidPathError, ContentError) as error:
@@ -107,6 +107,15 @@ class Volumes:
         except (OSError, ValueError) as error:
             reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
             raise MountError(volume.name, reason) from error
+
+    async def _require_kept(self, uid: PodUid, volume: VolumePlan) -> None:
+        """What has lost its source since it was made stays mounted, as it is: also for restarts.
+
+        So a kubelet does it: a remount that fails leaves the mount, and the pod does not wait.
+        """
+        folder = self._folders.files(uid, volume.name)
+        if not await asyncio.to_thread(is_published, folder):
+            raise MountError(volume.name, volume.missing)
 
     async def _have_files(self, uid: PodUid, volume: str, files: Files) -> None:
         async with self._contents.held(files.files):
