@@ -58,6 +58,15 @@ class ApiServer:
         self.pods[uid]["spec"]["activeDeadlineSeconds"] = seconds
         self._respecified(uid)
 
+    def set_condition(self, uid: str, kind: str, status: str) -> None:
+        """Somebody else's condition, as a controller writes it."""
+        conditions = self.pods[uid]["status"].setdefault("conditions", [])
+        others = [each for each in conditions if each["type"] != kind]
+        at = f"{self._clock.steady:%Y-%m-%dT%H:%M:%SZ}"
+        gate = {"type": kind, "status": status, "lastTransitionTime": at}
+        self.pods[uid]["status"]["conditions"] = [*others, gate]
+        self._changed(uid)
+
     def delete(self, uid: str, grace_s: int | None) -> None:
         """A graceful deletion; of a pod that has ended, and without grace, at once."""
         pod = self.pods[uid]

@@ -3,7 +3,7 @@
 from typing import Final
 
 from podmodel.livepod import LivePod
-from podmodel.validation import TERMINAL
+from podmodel.validation import TERMINAL, Json
 from podmodel.witness import EPHEMERAL
 from podmodel.world import World
 from wasm_executor.domain.states import Phase
@@ -53,6 +53,7 @@ def assert_healed(world: World) -> None:
     for uid, pod in world.api.pods.items():
         assert "deletionTimestamp" not in pod["metadata"], f"{uid} is still there"
         _assert_shown(world, uid)
+        _assert_gated(pod)
     gone = (world.executor.pods.keys() | set(world.disk.uids())) - world.api.pods.keys()
     assert not gone, f"{gone} are still known"
     left = [each.key for each in world.keeper.alive() if each.key.uid not in world.api.pods]
@@ -61,6 +62,16 @@ def assert_healed(world: World) -> None:
     assert {key.uid for key in world.keeper.table} <= world.api.pods.keys()
     assert not world.leader.view.strangers
     assert set(world.leader.view.records) == world.api.pods.keys()
+
+
+def _assert_gated(pod: Json) -> None:
+    """Ready are pods whose containers are, and whose gates are open."""
+    conditions = {each["type"]: each["status"] for each in pod["status"].get("conditions", ())}
+    if "Ready" not in conditions:
+        return
+    gates = (each["conditionType"] for each in pod["spec"].get("readinessGates", ()))
+    wanted = all(conditions.get(each) == "True" for each in ("ContainersReady", *gates))
+    assert (conditions["Ready"] == "True") == wanted, conditions
 
 
 def _assert_shown(world: World, uid: str) -> None:

@@ -14,7 +14,7 @@ from contract.ids import ContainerName
 from podmodel.draining import drain
 from podmodel.healing import assert_healed, heal
 from podmodel.livepod import LivePod
-from podmodel.specs import CODES, specs
+from podmodel.specs import CODES, GATE, specs
 from podmodel.validation import Json
 from podmodel.world import World
 from wasm_executor.domain.checks import Verdict
@@ -101,6 +101,14 @@ class PodLife(RuleBasedStateMachine):
         if known is None or seconds < known:
             with self.step() as world:
                 world.api.set_deadline(uid, seconds)
+
+    @precondition(lambda self: self.world.api.pods)
+    @rule(which=WHICH, status=st.sampled_from(["True", "False"]))
+    def turn_a_gate(self, which: int, status: str) -> None:
+        uid = self._pod(which)
+        if uid is not None and "readinessGates" in self.world.api.pods[uid]["spec"]:
+            with self.step() as world:
+                world.api.set_condition(uid, GATE, status)
 
     @precondition(lambda self: self.world.api.pods)
     @rule(which=WHICH, grace_s=st.sampled_from([None, 10, 0, 0]))

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from podmodel.validation import Json
 
+GATE: Final = "example.com/gate"
 CODES: Final = (0, 1, 42, 137, 143)
 _EXEC: Final = {"exec": {"command": ["look"]}}
 _POLICIES: Final = ("Always", "OnFailure", "Never")
@@ -92,6 +93,8 @@ def specs(draw: st.DrawFn) -> Json:
     }
     if inits:
         spec["initContainers"] = [draw(_init(f"i{number}")) for number in range(inits)]
+    if draw(st.integers(0, 3)) == 3:
+        spec["readinessGates"] = [{"conditionType": GATE}]
     if deadline is not None:
         spec["activeDeadlineSeconds"] = deadline
     return spec

@@ -75,8 +75,8 @@ def conditions_of(situation: Situation, now: datetime) -> list[Json]:
 def with_times_of(attempted: Json | None, rendered: Json, shown: Json) -> Json:
     """Return a status with the times of an attempt to write it whose outcome nobody knows.
 
-    The API may show them already, where the watch lags. What changed back between the two attempts
-    was in neither.
+    The API may show them already, where the watch lags. What changed twice between two attempts
+    counts from its last change.
     """
     if attempted is None:
         return rendered
