@@ -40,3 +40,13 @@ def test_each_line_is_shown_once_and_parts_are_joined(tmp_path: Path) -> None:
 
 def test_a_status_file_that_is_not_there_yet_says_nothing(tmp_path: Path) -> None:
     assert read_status(tmp_path / "status.json") == StaticStatus()
+
+
+def test_a_log_that_is_removed_meanwhile_is_passed_over(tmp_path: Path) -> None:
+    shown: list[str] = []
+    folder = tmp_path / "pods" / "default_hello_u" / "app"
+    folder.mkdir(parents=True)
+    (folder / "0.log").symlink_to(tmp_path / "gone")
+    (folder / "1.log").write_text(f"{STAMP} F still here\n")
+    OutputFollower(tmp_path, lambda _: shown.append).show((POD,))
+    assert shown == ["still here"]

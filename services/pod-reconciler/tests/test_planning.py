@@ -12,7 +12,7 @@ from contract.digests import plan_digest
 from contract.messages.pod import Drain, RestartPolicy
 from contract.messages.pull import PullPolicy
 from pod_reconciler.domain.expansion import expand
-from pod_reconciler.domain.planning import plan_of
+from pod_reconciler.domain.planning import MAX_GRACE_S, plan_of
 from pod_reconciler.domain.pulling import default_pull_policy
 from pod_reconciler.errors import PlanError
 
@@ -178,6 +178,13 @@ def test_a_deletion_says_when_it_was_asked_for_and_how_long_it_may_take() -> Non
     assert plan.deletion is not None
     assert plan.deletion.grace_s == 10
     assert plan.deletion.requested_at.isoformat() == "2026-01-31T12:00:20+00:00"
+
+
+@pytest.mark.parametrize("grace_s", [10**11, 2**63 - 1])
+def test_a_grace_beyond_all_reckoning_is_a_long_one(grace_s: int) -> None:
+    plan = plan_of(pod_of(deleted(pod_json(), grace_s=grace_s)), AROUND)
+    assert plan.deletion is not None
+    assert plan.deletion.grace_s == MAX_GRACE_S
 
 
 def test_planning_twice_gives_the_same_digest_and_another_content_another() -> None:

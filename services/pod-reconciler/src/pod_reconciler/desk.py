@@ -203,6 +203,9 @@ class NodeDesk:
         record = self.view.records.get(uid)
         if record is None:
             return
+        if record.mishap:
+            log.error("pod.not_understood", node=self.node, pod_uid=uid, error=record.mishap)
+            record.mishap = ""
         if command_due(self.view, record) is not None:
             self._commands.poke(uid)
         if self._writer.due(record) is not None:

@@ -1,12 +1,15 @@
 """httpGet probes. The expected texts are what kubelet 1.36's own prober said to the same bytes."""
 
 import asyncio
+import gc
+import tracemalloc
 
 import pytest
 from scripted_http import HANG, RESET, ScriptedServer, response, serve
 
 from contract.messages.health import HttpGet
 from wasm_executor.checking.checks import ATTEMPTS, check
+from wasm_executor.checking.exchange import MAX_HEAD_BYTES
 from wasm_executor.checking.finding import MAX_BODY_BYTES, Finding
 from wasm_executor.domain.checks import Verdict
 
@@ -166,6 +169,21 @@ async def test_body_that_is_cut_off_is_an_error_of_the_prober_and_tried_again(
     assert (finding.verdict, finding.state) == (Verdict.UNKNOWN, Verdict.FAILURE)
     assert finding.output.endswith(text)
     assert len(server.heads) == ATTEMPTS == 3
+
+
+async def test_head_without_end_leaves_nothing_in_memory(server: ScriptedServer) -> None:
+    server.answer("/", b"HTTP/1.1 200 OK\r\nX: ", b"y" * 2 * MAX_HEAD_BYTES)
+    await ask(server)
+    gc.disable()  # errors keep their frames until a collection, which is seldom
+    tracemalloc.start()
+    try:
+        for _ in range(10):
+            await ask(server)
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    assert held < 2 * MAX_HEAD_BYTES
 
 
 async def test_failure_is_not_tried_again(server: ScriptedServer) -> None:

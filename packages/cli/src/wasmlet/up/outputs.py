@@ -1,6 +1,7 @@
 """What static pods print, shown on the terminal as it comes, from their log files."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -29,8 +30,9 @@ class OutputFollower:
         name = pod.name if len(pod.containers) == 1 else f"{pod.name}/{container.name}"
         folder = self._logs / "pods" / f"{pod.namespace}_{pod.name}_{pod.uid}" / container.name
         for file in sorted(folder.glob("*.log"), key=_run_number):
-            for line in self._new_lines(file):
-                self._writer(name)(line)
+            with suppress(FileNotFoundError):  # the logs of older runs are removed meanwhile
+                for line in self._new_lines(file):
+                    self._writer(name)(line)
 
     def _new_lines(self, file: Path) -> list[str]:
         with file.open("rb") as source:

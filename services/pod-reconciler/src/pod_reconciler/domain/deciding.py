@@ -51,6 +51,7 @@ class Decider:
                 self._consider(record, around, facts, known=known)
         except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above
             # Its text might quote what it was about, which may be a Secret's content.
+            record.mishap = type(error).__name__
             self._refuse(record, UNEXPECTED, type(error).__name__)
             if record.state is PodState.SEEN and record.refusal is not None:
                 record.moved(PodEvent.REFUSED)

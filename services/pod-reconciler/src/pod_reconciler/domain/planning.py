@@ -26,6 +26,8 @@ from podspec.quantity import parse_quantity, whole_units
 
 MESSAGE_PATH: Final = "/dev/termination-log"
 DRAIN_ANNOTATION: Final = "wasmlet.dev/drain"
+MAX_GRACE_S: Final = 2**31 - 1
+"""68 years. Past 292 the API server's own reckoning overflows, and its time means nothing."""
 
 
 class Planned(NamedTuple):
@@ -73,6 +75,8 @@ def _deletion(pod: Pod) -> Deletion | None:
         return None
     asked_s = pod.metadata.deletion_grace_period_seconds
     grace_s = pod.spec.termination_grace_period_seconds if asked_s is None else asked_s
+    if grace_s > MAX_GRACE_S:
+        return Deletion(requested_at=deleted_at, grace_s=MAX_GRACE_S)
     # The API server writes down when the pod shall be gone, not when that was asked for.
     return Deletion(requested_at=deleted_at - timedelta(seconds=grace_s), grace_s=grace_s)
 

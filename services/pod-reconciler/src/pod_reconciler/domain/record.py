@@ -59,6 +59,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The contents of the plan's volumes, by digest."""
     withheld: Mapping[str, str] = {}
     """The containers that the plan leaves out, with the reason."""
+    mishap: str = ""
+    """The kind of error that considering it has met, until it is logged."""
     untold: Mapping[str, str] = {}
     """Those of them of which nobody has been told."""
     plan_basis: object = None

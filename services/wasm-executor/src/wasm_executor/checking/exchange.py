@@ -103,7 +103,7 @@ class _Exchange(asyncio.Protocol):
         self._transport.write(self._request)
 
     def data_received(self, data: bytes) -> None:
-        if self._answer is None:
+        if self._answer is None and not self._answered.done():
             self._head += data
         self._take(data)
 
@@ -121,9 +121,14 @@ class _Exchange(asyncio.Protocol):
         return AnswerCutError(READING_BODY)
 
     def leave(self) -> None:
-        """Close the connection; where it is not yet made, cancelling its making has closed it."""
+        """Close the connection; where it is not yet made, cancelling its making has closed it.
+
+        What was read is let go: an error and its traceback keep this object until a collection.
+        """
         if self._transport is not None:
             self._transport.close()
+        self._head, self._http = b"", None
+        self._answered.cancel()
 
     def _take(self, data: bytes) -> None:
         if self._answered.done():
