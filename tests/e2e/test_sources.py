@@ -15,10 +15,13 @@ from e2e.pods import Pods, pod
 from e2e.running_wasmlet import RunningWasmlet
 
 from controlplane import ControlPlane, Registry
+from wasmlet.up.folders import run_folders
 
 NODE = "sources"
 PERIOD_S = 4.0
 LATEST_S = 1.5 * PERIOD_S
+LARGE_BYTES = 1_000_000
+"""Near the most that the API server takes: a mebibyte, names included."""
 ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 
@@ -99,6 +102,23 @@ def test_a_change_reaches_running_guests_within_one_and_a_half_periods(
     for name, content in (("first", "green"), ("second", "green"), ("third", "new")):
         says(pods, name, content, within_s=LATEST_S)
     assert time.monotonic() - changed_at <= LATEST_S + 0.5
+
+
+def test_large_contents_reach_a_node_once_however_many_pods_use_them(
+    pods: Pods, api: Api, follower: str, node: RunningWasmlet
+) -> None:
+    names = ("north", "east", "south", "west")
+    for name in names:
+        put(api, pods, "configmaps", name, data={"bulk": name.ljust(LARGE_BYTES, ".")})
+    volumes = [{"name": name, "configMap": {"name": name}} for name in names]
+    for name in ("one", "two"):
+        pods.create(following(name, follower, "bulk", *volumes))
+    for name in ("one", "two"):
+        assert first_word(pods, name).rstrip(".") in names
+    (run,) = run_folders(node.data_dir)
+    blobs = [path.stat() for path in run.glob("nodes/*/volumes/blobs/*")]
+    large = [each for each in blobs if each.st_size == LARGE_BYTES]
+    assert [each.st_nlink for each in large] == [3] * len(names), "here, and in two pods"
 
 
 def test_what_is_optional_may_come_later_and_go_again(pods: Pods, api: Api, follower: str) -> None:

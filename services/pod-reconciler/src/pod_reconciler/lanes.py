@@ -117,6 +117,7 @@ def guarded(step: Step) -> Step:
             raise
         except Exception as error:
             log.exception("pod.crashed", pod_uid=uid)
-            raise ActFailedError(f"unforeseen: {error!r}", _CRASH_PAUSE_S) from error
+            # Its repr may quote what it was about, which may be a Secret's content.
+            raise ActFailedError(f"unforeseen: {type(error).__name__}", _CRASH_PAUSE_S) from error
 
     return guarded_step
