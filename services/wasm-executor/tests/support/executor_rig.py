@@ -27,6 +27,7 @@ from servicekit.settings import ServiceSettings
 
 GUESTS = (Path(__file__).with_name("guests"), Path(__file__).with_name("supervised"))
 GUEST = "wasmlet-guest"
+OF_CONTAINER = ("env", "command", "memory_limit_bytes", "pull_policy", "stdin", "stdin_once")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - tmpfs is what the run directory must be on
 QUICK = {
     "RESTART_DELAY_S": "0.4",
@@ -155,7 +156,14 @@ class Rig:
         image = more.pop("image", None) or guest_image(self.executor.images, guest)
         of_container = {
             key: more.pop(key)
-            for key in ("env", "command", "memory_limit_bytes", "pull_policy", "stdin")
+            for key in (
+                "env",
+                "command",
+                "memory_limit_bytes",
+                "pull_policy",
+                "stdin",
+                "stdin_once",
+            )
             if key in more
         }
         container = ContainerPlan(
