@@ -50,6 +50,7 @@ from wasm_executor.supervisor.work import (
     image_of_run,
     prepare_image,
 )
+from wasm_executor.volumes.removing import at_leisure
 
 log = structlog.get_logger()
 
@@ -207,7 +208,7 @@ class Hands:
 
     async def _drop_world(self, effect: ForgetRun) -> None:
         uid, drop = self._pod.plan.uid, self._node.last_words.drop_run
-        await asyncio.to_thread(drop, uid, effect.container, effect.run)
+        await at_leisure(drop, uid, effect.container, effect.run)
         container = self._plan_of(effect.container)
         if container.mounts or container.file_variables:
             await self._node.volumes.drop_run(uid, effect.container, effect.run)

@@ -33,6 +33,7 @@ from wasm_executor.supervisor.runs import (
     run_ended,
     vanished,
 )
+from wasm_executor.volumes.removing import at_leisure
 
 log = structlog.get_logger()
 
@@ -141,7 +142,7 @@ class Roster:
                 await self._end_strays(uid, present)
         known = {*self._pods, *self._node.checkpoint.records}
         await self._node.volumes.drop_others(known)
-        await asyncio.to_thread(self._node.last_words.drop_others, known)
+        await at_leisure(self._node.last_words.drop_others, known)
         self._adopted = True
         for exit_ in self._early:
             await self._hear(exit_)
@@ -193,7 +194,7 @@ class Roster:
         if record is not None:
             folder = pod_log_folder(node.settings.log_root, record)
             await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        await asyncio.to_thread(node.last_words.drop, uid)
+        await at_leisure(node.last_words.drop, uid)
         await node.volumes.drop(uid)
         node.checkpoint.drop(uid)
         log.info("pod.forgotten", pod_uid=uid)

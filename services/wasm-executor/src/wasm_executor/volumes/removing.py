@@ -5,10 +5,24 @@ So nothing is followed and nothing is walked down: a folder in a folder is first
 name that no guest can know. What an earlier life did not finish is finished by the next removal.
 """
 
+import asyncio
 import os
 import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
+
+_SLOW: Final = ThreadPoolExecutor(2, thread_name_prefix="at-leisure")
+
+
+async def at_leisure[*Ts, T](work: Callable[[*Ts], T], *args: *Ts) -> T:
+    """Do what may take as long as a guest has made it, and never in a thread that a start needs.
+
+    The loop's own threads are few: so many volumes with a million files, and no pod would start.
+    """
+    return await asyncio.get_running_loop().run_in_executor(_SLOW, work, *args)
 
 
 class Remover:

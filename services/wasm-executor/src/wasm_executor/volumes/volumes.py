@@ -27,7 +27,7 @@ from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
 from wasm_executor.volumes.measuring import Usage, measure
 from wasm_executor.volumes.mounting import Mounts
-from wasm_executor.volumes.removing import Remover
+from wasm_executor.volumes.removing import Remover, at_leisure
 from wasm_executor.volumes.sources import Sources
 
 log = structlog.get_logger()
@@ -163,13 +163,13 @@ class Volumes:
             match volume.source:
                 case EmptyDir(size_limit_bytes=limit) as source if limit is not None:
                     folder = self._folders.empty_dir(plan.uid, volume.name, source)
-                    used[volume.name] = await asyncio.to_thread(measure, folder)
+                    used[volume.name] = await at_leisure(measure, folder)
         return used
 
     async def drop_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
         """Remove what was made for a run, once none of its processes is left."""
         await asyncio.to_thread(self.variables.drop, uid, container, run)
-        await asyncio.to_thread(
+        await at_leisure(
             self._remove,
             self._folders.run(uid, container, run, memory=False),
             self._folders.run(uid, container, run, memory=True),
@@ -178,7 +178,7 @@ class Volumes:
     async def drop(self, uid: PodUid) -> None:
         """Remove all of a pod's volumes, once none of its containers is left."""
         async with self._turns.setdefault(uid, asyncio.Lock()):
-            await asyncio.to_thread(self._drop, uid)
+            await at_leisure(self._drop, uid)
         self._turns.pop(uid, None)
 
     async def drop_others(self, known: Collection[PodUid]) -> None:
