@@ -1,5 +1,6 @@
 """Histories that the model has found, or that a defect needs, written down as they shrank."""
 
+from podmodel.draining import drain
 from podmodel.healing import assert_healed, heal
 from podmodel.validation import Json
 from podmodel.world import World
@@ -73,3 +74,35 @@ def test_a_spec_that_changed_unseen_by_the_watch_is_shown_after_the_next_write()
     world.settle()
     healed(world)
     assert set(world.api.statuses(uid)) == {"a0", "e0"}
+
+
+def test_a_roll_of_the_executor_ends_no_pod() -> None:
+    world, uid = running(restartPolicy="Never")
+    world.executor.halt()
+    world.settle()
+    healed(world)
+    (shown,) = world.api.statuses(uid).values()
+    assert "running" in shown["state"]
+    assert shown["restartCount"] == 1
+
+
+def test_what_ended_by_itself_as_the_executor_stopped_is_not_repeated() -> None:
+    world, uid = running(restartPolicy="OnFailure")
+    (process,) = world.keeper.alive(uid)
+    world.keeper.end(process.key, 0)
+    world.executor.halt()
+    world.settle()
+    healed(world)
+    assert world.api.pods[uid]["status"]["phase"] == "Succeeded"
+
+
+def test_a_drained_node_ends_its_pods_and_takes_no_other() -> None:
+    world, uid = running(restartPolicy="Always")
+    drain(world.executor, 3)
+    late = world.create(world.api.pods[uid]["spec"])
+    world.settle()
+    healed(world)
+    told = {each: world.api.pods[each]["status"] for each in (uid, late)}
+    assert {each["phase"] for each in told.values()} == {"Failed"}
+    assert (told[uid]["reason"], told[late]["reason"]) == ("Terminated", "NodeShutdown")
+    assert "containerStatuses" not in told[late]

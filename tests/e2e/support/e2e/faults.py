@@ -96,6 +96,12 @@ def is_ready(api: Api, node: str) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
+def ready_since(api: Api, node: str) -> str:
+    """Since when the Node is Ready, or is not."""
+    ready = condition(api.get(f"/api/v1/nodes/{node}"), "Ready")
+    return str(ready["lastTransitionTime"])
+
+
 def incarnation_of(api: Api, node: str) -> Incarnation:
     """Who holds the Node's name, as the Node records it."""
     annotations = api.get(f"/api/v1/nodes/{node}")["metadata"]["annotations"]
