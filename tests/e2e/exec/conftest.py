@@ -18,10 +18,16 @@ PROGRAM = "commands"
 type Kubectl = Callable[..., CompletedProcess[bytes]]
 
 
+@pytest.fixture(scope="session")
+def commands_module() -> bytes:
+    """`commands echo`, `commands out` and `commands flood` are its programs."""
+    return guests.wat(_inside(COMMANDS.read_text()))
+
+
 @pytest.fixture
-def commanded(pods: Pods, images: Images) -> str:
-    """A running pod; `commands echo`, `commands out` and `commands flood` are its programs."""
-    image = images.push(guests.wat(_inside(COMMANDS.read_text())), PROGRAM)
+def commanded(pods: Pods, images: Images, commands_module: bytes) -> str:
+    """A running pod of that module."""
+    image = images.push(commands_module, PROGRAM)
     pods.run("commanded", image, command=[PROGRAM])
     pods.await_phase("commanded", "Running")
     return "commanded"
