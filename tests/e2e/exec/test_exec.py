@@ -3,7 +3,9 @@
 import os
 import pty
 import subprocess
+import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from subprocess import CompletedProcess
 
 import pytest
@@ -13,6 +15,7 @@ from controlplane import ControlPlane
 
 pytestmark = pytest.mark.usefixtures("wasmlet_up")
 type Kubectl = Callable[..., CompletedProcess[bytes]]
+PROMPT_S = 5.0
 
 
 def test_output_errors_and_exit_code(kubectl: Kubectl, commanded: str) -> None:
@@ -64,3 +67,21 @@ def _read_until(descriptor: int, wanted: bytes) -> bytes:
     while wanted not in said.replace(b"hx\x08 \x08i", b"hi"):
         said += os.read(descriptor, 1024)
     return said
+
+
+def test_a_client_that_does_not_read_holds_up_nobody(
+    control_plane: ControlPlane, kubectl: Kubectl, pods: Pods, commanded: str
+) -> None:
+    namespace = f"--namespace={pods.namespace}"
+    flood = control_plane.kubectl.command("exec", namespace, commanded, "--", "commands", "flood")
+    with ExitStack() as stalled:
+        for _ in range(5):
+            one = stalled.enter_context(subprocess.Popen(flood, stdout=subprocess.PIPE))
+            stalled.callback(one.kill)
+            assert one.stdout is not None
+            assert one.stdout.read(1_000_000), "it floods, and is read no more"
+        for _ in range(5):
+            began = time.monotonic()
+            done = kubectl("exec", "-i", commanded, "--", "commands", "echo", stdin=b"hello")
+            assert done.stdout == b"hello"
+            assert time.monotonic() - began < PROMPT_S
