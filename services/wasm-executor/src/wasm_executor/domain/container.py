@@ -136,23 +136,22 @@ class Container(Core):
         self.tried = hook is None
         self.due = False
         self.pid = news.pid
-        self.pause.clear()
-        self.history.show_run()
         self.history.started_at = news.at
-        self.health.begin(self.plan, now)
+        self.health.begin(now)
         self.frame.tell(*occurrences.started(self.plan, now))
         if self._early_end is not None:
             self.ended(self._early_end, now)
-        elif self.stopping.replaced:
-            self.stopping.replace(now)
         elif hooked:
             self.want_hook(HookKind.POST_START)
+        else:
+            self.appear(now)
+            if self.stopping.replaced:
+                self.stopping.replace(now)
 
     def refused(self, news: RunRefused, now: Moment) -> None:
         if self.phase is not Phase.STARTING or news.run != self.history.run:
             return
         self.tried = True
-        self.history.show_run()
         self._keep_end(verdicts.not_started(news.message, now.wall, self.history.current_id))
         self.frame.tell(*occurrences.start_failed(self.plan, now, news.message))
         if self._after(verdicts.START_ERROR_CODE) is not After.RESTART:

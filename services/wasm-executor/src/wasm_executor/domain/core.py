@@ -6,6 +6,7 @@ from wasm_executor.domain.effects import RunHook
 from wasm_executor.domain.frame import Frame
 from wasm_executor.domain.health import Health
 from wasm_executor.domain.history import History
+from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pause import Pause, first_waiting
 from wasm_executor.domain.states import Event, Phase, advance
 
@@ -32,6 +33,13 @@ class Core:
         self.phase = advance(self.phase, event)
         self.over = self.phase is Phase.ENDED and not self.frame.goes_on
         self.pause.wake_at = None
+
+    def appear(self, now: Moment) -> None:
+        """Show that the latest run is there, and have it probed: it has started, hook and all."""
+        if not self.history.is_shown:
+            self.pause.clear()
+            self.history.show_run()
+            self.health.watch(self.plan, now)
 
     def want_hook(self, kind: HookKind) -> None:
         """Have the hook run that the plan has."""

@@ -40,7 +40,7 @@ def probes_of(plan: ContainerPlan) -> Iterator[tuple[ProbeKind, Probe]]:
 
 
 class Health:
-    """Of one container: `begin` for each run, `end` after it."""
+    """Of one container: `begin` for each run, `watch` when it may be probed, `end` after it."""
 
     def __init__(self) -> None:
         self.started = False
@@ -48,9 +48,12 @@ class Health:
         self._watches: dict[ProbeKind, Watch] = {}
         self.begun_at = 0.0
 
-    def begin(self, plan: ContainerPlan, now: Moment) -> None:
-        """A new run: nothing is known of it."""
+    def begin(self, now: Moment) -> None:
+        """A new run: nothing is known of it, and nobody asks yet."""
         self.begun_at = now.mono
+
+    def watch(self, plan: ContainerPlan, now: Moment) -> None:
+        """Ask from here on; delays count from when the run began."""
         self._watches = {kind: Watch(kind, probe) for kind, probe in probes_of(plan)}
         startup = self._watches.get(ProbeKind.STARTUP)
         if startup is None:
@@ -60,8 +63,8 @@ class Health:
 
     def take_over(self, plan: ContainerPlan, past: Past, now: Moment) -> None:
         """Go on with a run that a supervisor before this one has probed: nothing flips."""
-        self.begin(plan, now)
         self.begun_at = now.mono - past.age_s
+        self.watch(plan, now)
         if past.started and not self.started:
             self._watches[ProbeKind.STARTUP].close()
             self._start(now)

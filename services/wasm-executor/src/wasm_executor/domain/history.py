@@ -22,7 +22,7 @@ class History:
         self.run = -1
         """The latest run, one that is only being started included; -1 before the first."""
         self.shown_run = -1
-        """The run that is reported: one behind `run` while that one starts."""
+        """The run that is reported: one behind `run` until that has started, its hook included."""
         self.started_at: datetime | None = None
         self.latest_end: Terminated | None = None
         self.previous_end: Terminated | None = None
@@ -70,5 +70,12 @@ class History:
     def show_run(self) -> None:
         self.shown_run = self.run
 
+    @property
+    def is_shown(self) -> bool:
+        """The latest run is the one that is reported."""
+        return self.shown_run == self.run
+
     def keep_end(self, end: Terminated) -> None:
+        """The latest run is over, and shown from here on, whether it was before or not."""
+        self.show_run()
         self.previous_end, self.latest_end = self.latest_end, end

@@ -50,5 +50,6 @@ class Living:
             core.tried = True
             if news.failure is None:
                 core.move(Event.HOOK_DONE)
+                core.appear(now)
             else:
                 self._stopping.end_after_failed_hook(now)

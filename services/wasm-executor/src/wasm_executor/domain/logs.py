@@ -37,7 +37,8 @@ def run_to_read(pod: str, container: Container, *, previous: bool) -> int:
     shown = show(container)
     name = container.plan.name
     # The end in `state` or `last_state` belongs to the shown run, or to the one before it.
-    latest = container.history.shown_run - (container.phase in ALIVE)
+    history = container.history
+    latest = history.shown_run - (container.phase in ALIVE and history.is_shown)
     in_last_state = latest - isinstance(shown.state, Terminated)
     had_earlier = shown.last_state is not None and bool(shown.last_state.container_id)
     if previous:
@@ -90,5 +91,6 @@ def past_has_ended(pod: PodRecord, container: str, run: int, life: int) -> bool:
 def has_ended(container: Container, run: int) -> bool:
     """Say whether a run writes nothing more."""
     return run < container.history.shown_run or (
-        run == container.history.shown_run and container.phase not in ALIVE
+        run == container.history.shown_run
+        and not (container.phase in ALIVE and container.history.is_shown)
     )

@@ -32,7 +32,7 @@ def show(container: Container) -> ContainerReport:
 def _states(container: Container) -> tuple[ContainerState, Terminated | None]:
     history, waiting = container.history, container.pause.shown
     form = SHOWS[container.phase]
-    if form is Form.RUNNING:
+    if form is Form.RUNNING and history.is_shown:
         assert history.started_at is not None
         return Running(started_at=history.started_at), history.latest_end
     if history.latest_end is not None and (form is Form.TERMINATED or waiting is None):

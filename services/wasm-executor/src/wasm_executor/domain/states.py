@@ -22,7 +22,8 @@ class Phase(StrEnum):
     STARTING = "starting"
     """Its process is made; the guest has not begun."""
     POST_START = "post-start"
-    """It runs, and so does its postStart hook: the next container waits for both."""
+    """It runs, and so does its postStart hook: until that is done, nobody is shown that it runs, no
+    probe is asked, and the next container waits."""
     RUNNING = "running"
     """The guest runs, and is probed."""
     LEAVING = "leaving"
@@ -69,6 +70,7 @@ class Form(StrEnum):
     AS_BEFORE = "as-before"
     """Whatever was shown when the state was entered: a prompt step is nobody's news."""
     RUNNING = "running"
+    """Of a run whose postStart hook has failed: as before."""
     TERMINATED = "terminated"
 
 
@@ -143,7 +145,7 @@ SHOWS: Final[dict[Phase, Form]] = {
     Phase.NOT_PREPARED: Form.WAITING,
     Phase.IMAGE_BACK_OFF: Form.WAITING,
     Phase.STARTING: Form.AS_BEFORE,
-    Phase.POST_START: Form.RUNNING,
+    Phase.POST_START: Form.AS_BEFORE,
     Phase.RUNNING: Form.RUNNING,
     Phase.LEAVING: Form.RUNNING,
     Phase.STOPPING: Form.RUNNING,
@@ -164,7 +166,7 @@ UNPREPARED: Final = frozenset({Phase.NOT_PREPARED, Phase.IMAGE_BACK_OFF})
 UNDERWAY: Final = ALIVE | {Phase.STARTING}
 """A process of the container may exist."""
 
-UNSETTLED: Final = frozenset({Phase.PREPARING, Phase.STARTING})
+UNSETTLED: Final = frozenset({Phase.PREPARING, Phase.STARTING, Phase.POST_START})
 """Something else is about to be true: a report may wait a moment for it. A pending container waits
 for another one, and shows what it will show until that one moves."""
 

@@ -26,7 +26,7 @@ from wasm_executor.domain.health import probes_of
 from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pause import INIT_ROLES
-from wasm_executor.domain.states import STAYING, UNDERWAY, Event, Phase
+from wasm_executor.domain.states import ALIVE, STAYING, UNDERWAY, Event, Phase
 from wasm_executor.domain.verdicts import After
 
 KILL_AGAIN_S: Final = 2.0
@@ -84,6 +84,8 @@ class Stopping:
         ending = self._of.frame.ending
         assert ending is not None
         phase = self._of.phase
+        if phase in ALIVE:
+            self._of.history.show_run()  # nobody waits for its postStart hook any more
         if phase in STAYING:
             self._of.frame.tell(occurrences.killing(self._of.plan, now))
             self._leave(ending.kill_at, hooks=ending.hooks, in_order=True)
