@@ -19,7 +19,7 @@ _PLACEMENT: Final = (
     honoured("spec.priority", _SCHEDULER),
     honoured("spec.priorityClassName", _SCHEDULER),
     honoured("spec.preemptionPolicy", _SCHEDULER),
-    honoured("spec.os.name"),
+    honoured("spec.os.name", needs="a node whose label kubernetes.io/os says the same"),
     honoured("spec.overhead"),
     honoured("spec.runtimeClassName"),
     honoured("spec.evictionResponders", "by the eviction controllers"),
