@@ -3,17 +3,18 @@
 import msgspec
 from podclock import C, Clock, Driver, container_of, next_driver, pod_of, record
 
-from contract.messages.pod import PodPlan
+from contract.messages.pod import PodPlan, RestartPolicy
 from contract.messages.report import Running, Waiting
 from contract.messages.volume import EmptyDir, VolumePlan
-from wasm_executor.domain.effects import PrepareImage, PrepareVolumes
-from wasm_executor.domain.inputs import PlanArrived, VolumesFailed, VolumesPrepared
+from wasm_executor.domain.effects import DropVolumes, PrepareImage, PrepareVolumes
+from wasm_executor.domain.inputs import Halted, PlanArrived, VolumesFailed, VolumesPrepared
 from wasm_executor.domain.states import Phase
 
 SCRATCH = VolumePlan(name="scratch", source=EmptyDir())
 LATE = VolumePlan(name="late", missing='configmap "late" not found')
 FAILED = 'MountVolume.SetUp failed for volume "late" : configmap "late" not found'
 LACKING = 'configmap "app" not found'
+NEVER = RestartPolicy.NEVER
 
 
 def with_volumes(*volumes: VolumePlan) -> PodPlan:
@@ -115,3 +116,59 @@ def test_a_container_that_runs_does_not_mind_what_it_lacks_now(clock: Clock) -> 
     driver.begin()
     assert driver.tell(PlanArrived(plan=pod_of(container_of(C, config_error=LACKING)))) == []
     assert isinstance(driver.shown().state, Running)
+
+
+def dropped(driver: Driver) -> int:
+    return sum(isinstance(each, DropVolumes) for each in driver.wanted)
+
+
+def over(clock: Clock) -> Driver:
+    """A pod whose only container has ended well, for good."""
+    driver = Driver(clock, msgspec.structs.replace(with_volumes(SCRATCH), restart_policy=NEVER))
+    driver.tell()
+    driver.tell(VolumesPrepared(attempt=1))
+    driver.run()
+    driver.ended(0)
+    return driver
+
+
+def test_a_pod_that_is_over_keeps_no_volumes(clock: Clock) -> None:
+    driver = over(clock)
+    assert driver.effects[-1] == DropVolumes()
+    driver.wait(10)
+    driver.tell(PlanArrived(plan=with_volumes(LATE)))
+    driver.delete(30)
+    assert (dropped(driver), attempts(driver)) == (1, [])
+
+
+def test_a_supervisor_that_finds_a_pod_over_drops_what_one_before_it_may_have_left(
+    clock: Clock,
+) -> None:
+    before = over(clock)
+    after = next_driver(clock, before.pod.plan, record(before))
+    assert after.effects == [DropVolumes()]
+
+
+def test_a_pod_that_restarts_or_that_its_executor_takes_up_again_keeps_its_volumes(
+    clock: Clock,
+) -> None:
+    driver = Driver(clock, with_volumes(SCRATCH))
+    driver.tell()
+    driver.tell(VolumesPrepared(attempt=1))
+    driver.run()
+    driver.ended(1)
+    driver.run()
+    driver.tell(Halted(grace_s=30))
+    driver.ended(143)
+    assert driver.pod.stopped
+    assert dropped(driver) == 0
+
+
+def test_a_pod_that_ends_while_its_volumes_are_made_has_them_dropped_behind_that(
+    clock: Clock,
+) -> None:
+    driver = Driver(clock, with_volumes(SCRATCH))
+    driver.tell()
+    driver.delete(30)
+    driver.tell(VolumesPrepared(attempt=1))
+    assert dropped(driver) == 1

@@ -24,6 +24,10 @@ class PrepareVolumes(Effect, frozen=True, kw_only=True):
     renewal: bool = False
 
 
+class DropVolumes(Effect, frozen=True, kw_only=True):
+    """Remove all of the pod's volumes: nothing of it runs or will. There is no answer."""
+
+
 class PrepareImage(Effect, frozen=True, kw_only=True):
     """Make the image ready to run; answered by `ImagePrepared` or `PreparationFailed`."""
 

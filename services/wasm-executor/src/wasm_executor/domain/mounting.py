@@ -5,7 +5,7 @@ from typing import Final
 
 from contract.messages.pod import PodPlan
 from contract.messages.report import Occurrence
-from wasm_executor.domain.effects import PrepareVolumes
+from wasm_executor.domain.effects import DropVolumes, PrepareVolumes
 from wasm_executor.domain.frame import Frame
 from wasm_executor.domain.inputs import VolumesFailed, VolumesPrepared
 from wasm_executor.domain.moments import Moment
@@ -23,6 +23,8 @@ class Mounted(StrEnum):
     THERE = "there"
     FAILED = "failed"
     """What failed is tried again after a while."""
+    DROPPED = "dropped"
+    """The pod is over, and keeps neither secrets nor scratch space."""
 
 
 class Mounting:
@@ -44,7 +46,7 @@ class Mounting:
 
     def renew(self, before: PodPlan) -> None:
         """Take a changed plan: other contents, or a source that has turned up."""
-        if self._frame.plan.volumes != before.volumes:
+        if self._frame.plan.volumes != before.volumes and self.state is not Mounted.DROPPED:
             self.state, self.wake_at = Mounted.WANTED, None
             self._delay_s = FIRST_DELAY_S
 
@@ -57,12 +59,18 @@ class Mounting:
             self.state = Mounted.UNDER_WAY
             self._frame.want(PrepareVolumes(attempt=self._attempt, renewal=self.complete))
 
+    def drop(self) -> None:
+        """The pod is over: have what is left removed, once in each life of ours."""
+        if self._frame.plan.volumes and self.state is not Mounted.DROPPED:
+            self.state, self.wake_at = Mounted.DROPPED, None
+            self._frame.want(DropVolumes())
+
     def prepared(self, news: VolumesPrepared) -> None:
-        if news.attempt == self._attempt:
+        if self._awaits(news.attempt):
             self.state, self.complete = Mounted.THERE, True
 
     def failed(self, news: VolumesFailed, now: Moment) -> None:
-        if news.attempt != self._attempt:
+        if not self._awaits(news.attempt):
             return
         self.state = Mounted.FAILED
         self.wake_at = now.mono + self._delay_s
@@ -70,3 +78,6 @@ class Mounting:
         self._frame.tell(
             Occurrence(reason="FailedMount", message=news.message, at=now.wall, type="Warning")
         )
+
+    def _awaits(self, attempt: int) -> bool:
+        return attempt == self._attempt and self.state is not Mounted.DROPPED

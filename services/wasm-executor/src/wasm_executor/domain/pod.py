@@ -141,6 +141,8 @@ class Pod:
             each.stopping.go_if_free(now, turn=may_end(each, self.containers))
         self._mounting.go_on(now)
         self._give_turns()
+        if self.stopped and not self.quiet:
+            self._mounting.drop()
         return self._frame.taken()
 
     def doubt(self, now: Moment) -> None:

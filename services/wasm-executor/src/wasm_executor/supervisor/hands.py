@@ -19,6 +19,7 @@ from wasm_executor.domain.effects import (
     AbandonRun,
     AbandonStart,
     CloseStdin,
+    DropVolumes,
     Effect,
     ForgetRun,
     PlaceDrainFile,
@@ -54,6 +55,7 @@ from wasm_executor.volumes.removing import at_leisure
 
 log = structlog.get_logger()
 
+type Attended = PrepareVolumes | DropVolumes | RunProbe | RunHook | AbandonHook
 type Told = SignalRun | CloseStdin | PlaceDrainFile | ForgetRun
 
 
@@ -91,15 +93,17 @@ class Hands:
                 await self._starts[effect.container].abandon()
             case AbandonRun():
                 await self._abandon(effect)
-            case PrepareVolumes() | RunProbe() | RunHook() | AbandonHook():
+            case PrepareVolumes() | DropVolumes() | RunProbe() | RunHook() | AbandonHook():
                 self._attend(effect)
             case SignalRun() | CloseStdin() | PlaceDrainFile() | ForgetRun():
                 await self._command_keeper(effect)
 
-    def _attend(self, effect: PrepareVolumes | RunProbe | RunHook | AbandonHook) -> None:
+    def _attend(self, effect: Attended) -> None:
         match effect:
             case PrepareVolumes():
                 self._prepare_volumes(effect)
+            case DropVolumes():
+                self._drop_volumes()
             case RunProbe():
                 self._checks.probe(effect)
             case RunHook():
@@ -221,6 +225,11 @@ class Hands:
 
     async def _have_volumes(self, want: PrepareVolumes) -> None:
         self._put(await have_volumes(self._node.volumes, self._pod.plan, want))
+
+    def _drop_volumes(self) -> None:
+        """It takes its turn behind what still makes volumes, and before whoever buries the pod."""
+        uid = self._pod.plan.uid
+        self._node.tasks.create_task(self._node.volumes.drop(uid), name=f"drop-volumes-{uid}")
 
     async def _image_of(self, container: ContainerName) -> PreparedImage:
         """Return what a container's current run is made of."""
