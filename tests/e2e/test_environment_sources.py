@@ -2,11 +2,14 @@
 
 from typing import Any
 
+import pytest
 from e2e import guests
 from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods, pod
+
+pytestmark = pytest.mark.usefixtures("wasmlet_up")
 
 
 def shown(text: str) -> dict[str, str]:
