@@ -48,20 +48,19 @@ def render(
         phase = Phase.FAILED
     if pod.is_terminal:
         phase = Phase(pod.phase)
-    generation = _generation(pod, report)
     situation = Situation(
         pod=pod,
         statuses=statuses,
         phase=phase,
         stopped=stopped,
-        generation=generation,
+        generation=_generation(pod, report),
         restarting_all=restarting,
         awaits_volumes=report.awaits_volumes,
         disruption=_disruption(pod, report),
     )
     return {
         **_phase_fields(pod, report, phase),
-        **({"observedGeneration": generation} if generation else {}),
+        **({"observedGeneration": situation.generation} if situation.generation else {}),
         "conditions": conditions_of(situation, now),
         **_addresses(pod, around),
         "startTime": pod.status.get("startTime") or api_time(report.started_at),
