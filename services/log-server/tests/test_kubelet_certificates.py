@@ -93,7 +93,10 @@ async def test_the_client_ca_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text(authority.pem)
     async with world(tmp_path, client_ca_file=file) as here:
-        assert await gets_in(here.client(certificate=authority.issue(API_SERVER)))
+        certificate = authority.issue(API_SERVER)
+        async with asyncio.timeout(10):
+            while not await gets_in(here.client(certificate=certificate)):
+                pass  # the file is read a moment after the port is open
         assert not await gets_in(here.client(certificate=here.clients.issue(API_SERVER)))
 
 
