@@ -102,6 +102,43 @@ def test_a_restart_of_all_goes_on_after_a_restart_of_the_supervisor(clock: Clock
     assert after.phases() == {"init": Phase.PREPARING, C: Phase.PENDING, "other": Phase.PENDING}
 
 
+def test_restarts_of_all_keep_a_second_between_each_other(clock: Clock) -> None:
+    ruled = container_of(C, restart_policy=NEVER, restart_rules=(ALL,))
+    driver = Driver(clock, pod_of(ruled))
+    driver.begin()
+    clock.turn(0.05)
+    driver.ended(42)
+    assert prepares(driver) == [C], "the first round is at once"
+    driver.run()
+    clock.turn(0.05)
+    driver.ended(42)
+    assert (prepares(driver), driver.is_restarting_all()) == ([], True)
+    assert not driver.pod.stopped
+    due = driver.pod.next_wake()
+    assert due is not None
+    assert due - clock.mono == pytest.approx(0.95)
+    driver.wait(due - clock.mono)
+    assert (prepares(driver), driver.is_restarting_all()) == ([C], False)
+    driver.run()
+    clock.turn(1.5)
+    driver.ended(42)
+    assert prepares(driver) == [C], "what ran for longer waits for nothing"
+
+
+def test_a_pod_that_is_deleted_between_two_rounds_is_over(clock: Clock) -> None:
+    ruled = container_of(C, restart_policy=NEVER, restart_rules=(ALL,))
+    driver = Driver(clock, pod_of(ruled))
+    driver.begin()
+    driver.ended(42)
+    driver.run()
+    driver.ended(42)
+    driver.delete(30)
+    assert driver.pod.stopped
+    assert driver.pod.next_wake() is None
+    driver.wait(5)
+    assert prepares(driver) == []
+
+
 def test_a_pod_that_is_deleted_meanwhile_does_not_begin_anew(clock: Clock) -> None:
     driver = all_of(clock)
     driver.ended(42)

@@ -7,7 +7,7 @@ a bus, so every rule of it can be tested with a clock in the hand.
 from datetime import datetime
 from typing import Final
 
-from contract.messages.pod import ContainerRole, PodPlan
+from contract.messages.pod import PodPlan
 from contract.messages.report import ContainerReport
 from wasm_executor.domain import occurrences
 from wasm_executor.domain.checkpoint import PodRecord, Sentence
@@ -37,6 +37,7 @@ from wasm_executor.domain.inputs import (
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.mounting import Mounting
 from wasm_executor.domain.recording import record_of
+from wasm_executor.domain.rounds import Rounds
 from wasm_executor.domain.showing import show
 from wasm_executor.domain.states import STAYING, UNDERWAY, UNSETTLED, Phase
 from wasm_executor.domain.turns import is_finished, may_begin, may_end
@@ -58,6 +59,7 @@ class Pod:
         """On the monotonic clock: its deadline counts from there."""
         self._unsure_until: float | None = None
         self._mounting = Mounting(frame)
+        self._rounds = Rounds(frame)
 
     @classmethod
     def new(cls, plan: PodPlan, rules: Rules, now: Moment) -> "Pod":
@@ -124,6 +126,7 @@ class Pod:
         """Return when to call `handle` again though nothing has arrived."""
         times = [each.next_wake() for each in self.containers]
         times += (self._deadline(), self._mounting.wake_at, self._unsure_until)
+        times.append(self._rounds.wake_at)
         return min((each for each in times if each is not None), default=None)
 
     def handle(self, news: Input, now: Moment) -> list[Effect]:
@@ -133,7 +136,7 @@ class Pod:
         for each in self.containers:
             each.wake(now)
         self._look_at_deadline(now)
-        self._restart_all(now)
+        self._rounds.go_on(self.containers, now)
         if self._frame.ending is None and is_finished(self.containers):
             self._end_unless_restarting(now)
         self._hold_to_ending(now)
@@ -235,18 +238,6 @@ class Pod:
             for each in self.containers:
                 if each.phase in STAYING or each.phase not in UNDERWAY | {Phase.ENDED}:
                     each.stopping.stop(now)
-
-    def _restart_all(self, now: Moment) -> None:
-        """End all containers, then let all begin anew; ephemeral ones are not part of it."""
-        if not self._frame.restarting_all or self._frame.ending is not None:
-            return
-        own = [each for each in self.containers if each.plan.role is not ContainerRole.EPHEMERAL]
-        for each in own:
-            each.stopping.reset(now)
-        if all(each.phase in (Phase.ENDED, Phase.PENDING) for each in own):
-            self._frame.restarting_all = False
-            for each in own:
-                each.begin_anew()
 
     def _give_turns(self) -> None:
         if self._mounting.complete and not (self.unsure or self._frame.starts_nothing):
