@@ -110,6 +110,26 @@ async def test_spdy_echoes_up_to_the_end_of_stdin(tmp_path: Path) -> None:
         assert whole
 
 
+async def test_a_command_outlives_the_bus_with_nothing_lost_or_doubled(tmp_path: Path) -> None:
+    async with world(tmp_path) as here, connection(here) as raw:
+        client = await SocketClient(raw).open(f"{EXEC}&command=cat", "v5.channel.k8s.io")
+        numbers = [b"%d " % number for number in range(3000)]
+        for number in numbers[:1000]:
+            client.send(b"\x00" + number)
+        echo = next(iter(here.executor.streams.live.values()))
+        await eventually(lambda: echo.sent > 100)
+        here.peers.server.kill()
+        for number in numbers[1000:2000]:
+            client.send(b"\x00" + number)
+        here.peers.server.start()
+        for number in numbers[2000:]:
+            client.send(b"\x00" + number)
+        client.send(b"\xff\x00")
+        _, *said, status = await client.messages()
+        assert b"".join(each[1:] for each in said) == b"".join(numbers)
+        assert json.loads(status[1:]) == SUCCESS
+
+
 async def test_a_client_that_leaves_ends_its_command(tmp_path: Path) -> None:
     async with world(tmp_path) as here:
         for protocol in ("websocket", "spdy"):

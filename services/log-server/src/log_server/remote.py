@@ -24,8 +24,10 @@ from log_server.errors import PeerAwayError
 
 KEEP_INTERVAL_S: Final = 5.0
 """The executor takes a stream that says nothing for half a minute for abandoned."""
-READ_WAIT_S: Final = 5.0
-WRITE_WAIT_S: Final = 5.0
+READ_WAIT_S: Final = 2.0
+"""An answer that is lost with the bus is asked for again so much later, and the bus's margin."""
+WRITE_WAIT_S: Final = 2.0
+"""As long as the executor waits for room."""
 WRITE_BYTES: Final = 128 * 1024
 
 

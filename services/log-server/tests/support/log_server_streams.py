@@ -29,6 +29,9 @@ class Echo:
         self.offset = 0
         self.ended: StreamEnd | None = None
         self.changed = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._said = -1
+        self._last = StreamChunk()
         match command:
             case ("exit", code):
                 self.data += b"out"
@@ -37,6 +40,14 @@ class Echo:
                 self.ended = StreamEnd(failure='exec: "absent": executable file not found in $PATH')
 
     async def read(self, command: StreamRead) -> StreamChunk:
+        """As an executor answers: a number asked for again is the same chunk."""
+        async with self._turn:
+            if command.number != self._said:
+                self._last = await self._next(command)
+                self._said = command.number
+            return self._last
+
+    async def _next(self, command: StreamRead) -> StreamChunk:
         if self.sent == len(self.data) and self.ended is None:
             self.changed.clear()
             try:

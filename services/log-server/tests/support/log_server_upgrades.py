@@ -13,7 +13,7 @@ from wsproto.events import BytesMessage, CloseConnection, Message, TextMessage
 from log_server.spdy.frames import Data, Frame, FrameReader, FrameWriter, Reset, SynReply
 
 EXEC = "/exec/default/p/c?input=1&output=1&error=1"
-WITHIN_S = 10.0
+WITHIN_S = 25.0
 
 
 class Upgraded:

@@ -20,7 +20,7 @@ from contract.messages.stream import (
 from wasm_executor.supervisor.piping import Sources
 
 MAX_WAIT_S: Final = 20.0
-WRITE_WAIT_S: Final = 5.0
+WRITE_WAIT_S: Final = 2.0
 """How long a write waits for room before its writer is told to ask again."""
 CLOSED: Final = StreamEnd(failure="the stream has been closed")
 NOTHING_WRITTEN: Final = StreamTaken(offset=0, closed=True)
@@ -91,8 +91,12 @@ class ByteStream:
         sink = self._sink
         if sink is None:
             return NOTHING_WRITTEN
-        await sink.take(command.offset, command.data, WRITE_WAIT_S, end=command.end)
+        if command.data or command.end:
+            await self._take(sink, command)
         return StreamTaken(offset=sink.offset, closed=sink.closed)
+
+    async def _take(self, sink: Inlet, command: StreamWrite) -> None:
+        await sink.take(command.offset, command.data, WRITE_WAIT_S, end=command.end)
 
     async def _next(self, command: StreamRead) -> StreamChunk:
         size = max(1, min(command.max_bytes, MAX_STREAM_CHUNK_BYTES))
