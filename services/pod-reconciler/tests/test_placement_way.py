@@ -147,6 +147,42 @@ def test_a_pod_that_runs_has_its_room_before_any_new_one_is_judged() -> None:
     assert view.records[PodUid("u-1")].state is PodState.ADMITTED
 
 
+def crowd(*ages: str, room: int) -> NodeView:
+    """A view that has been shown pods, created at these times, all of which wait for material."""
+    view = NodeView(NODE, lambda: NOW)
+    view.on_granted(msgspec.structs.replace(GRANT, facts=msgspec.structs.replace(FACTS, pods=room)))
+    view.on_inventory(inventory())
+    for age in ages:
+        pod = pod_json(f"u-{age}")
+        pod["metadata"]["creationTimestamp"] = f"2026-01-01T00:00:{age}Z"
+        version = PodVersion(pod_of(pod), msgspec.json.encode(pod), waits_for_material=True)
+        view.on_pod(version, 0.0)
+    return view
+
+
+def refused_of(view: NodeView) -> dict[str, str]:
+    refusals = ((uid, each.refusal) for uid, each in view.records.items())
+    return {uid: refusal.reason for uid, refusal in refusals if refusal is not None}
+
+
+def test_of_pods_that_are_seen_at_once_the_oldest_have_the_room() -> None:
+    view = crowd("09", "03", "07", "01", "05", room=3)
+    view.on_synced()
+    assert refused_of(view) == {"u-07": "OutOfpods", "u-09": "OutOfpods"}
+
+
+def test_a_pod_has_its_room_before_what_it_waits_for_has_been_read() -> None:
+    view = crowd("02", "01", room=1)
+    view.on_synced()
+    later = see(view, pod_json("u-later"))
+    assert refused_of(view) == {"u-02": "OutOfpods", "u-later": "OutOfpods"}
+    view.on_material(PodUid("u-01"), NO_MATERIAL)
+    assert view.records[PodUid("u-01")].state is PodState.ADMITTED
+    view.on_object_gone(PodUid("u-01"), by_watch=True)
+    assert later.state is PodState.REFUSED, "a pod is judged once"
+    assert see(view, pod_json("u-next")).state is PodState.ADMITTED
+
+
 def test_a_static_pod_is_kept_out_by_no_taint_and_by_no_want_of_room() -> None:
     view = live_view()
     tainted = NodeFacts(name=NODE, labels={}, taints=({"key": "a", "effect": "NoExecute"},))

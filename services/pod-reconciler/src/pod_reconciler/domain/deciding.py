@@ -46,23 +46,20 @@ class Decider:
             material=record.material or NO_MATERIAL,
         )
         try:
-            self._count_in(record, known=known)
+            self._judge(record, around, facts, known=known)
             if not record.is_short_of_material:
-                self._consider(record, around, facts, known=known)
+                self._consider(record, around, known=known)
         except Exception as error:  # noqa: BLE001 - the boundary of one pod, see above
             # Its text might quote what it was about, which may be a Secret's content.
             record.mishap = type(error).__name__
             self._refuse(record, UNEXPECTED, type(error).__name__)
             if record.state is PodState.SEEN and record.refusal is not None:
-                record.moved(PodEvent.REFUSED)
-                self._news.append(record)
+                self._turn_away(record)
 
-    def _consider(
-        self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
-    ) -> None:
+    def _consider(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
         match record.state:
             case PodState.SEEN:
-                self._admit(record, around, facts, known=known)
+                self._admit(record, around)
             case PodState.ADMITTED:
                 self._plan(record, around)
             case PodState.ENDED:
@@ -72,19 +69,18 @@ class Decider:
             case _:
                 pass
 
-    def _count_in(self, record: PodRecord, *, known: bool) -> None:
-        """A pod that runs has its room from the start, whatever its own plan still waits for."""
-        runs = known or record.runs_already
-        if record.state is PodState.SEEN and runs and not self.taken.counts(record.uid):
-            self.taken.take(record.uid, msgspec.json.decode(record.raw))
-
-    def _admit(
+    def _judge(
         self, record: PodRecord, around: Surroundings, facts: NodeFacts | None, *, known: bool
     ) -> None:
-        """Once per pod: one that some kubelet has taken on already is never asked again."""
-        assert record.pod is not None
+        """Once per pod, whatever its plan still waits for: then it has its room, or is refused.
+
+        Else what is read soonest would go before what is older. One that some kubelet has taken on
+        already is never asked again.
+        """
+        if record.state is not PodState.SEEN or record.is_judged:
+            return
         pod_json = msgspec.json.decode(record.raw)
-        if not (known or record.pod.was_started):
+        if not (known or record.runs_already):
             judged_by = Circumstances(
                 facts=facts,
                 place=record.place,
@@ -93,14 +89,25 @@ class Decider:
             )
             decision = decide(without_ephemeral(pod_json), judged_by, self.taken)
             record.refusal, record.ignored = decision.refusal, decision.ignored
-        if record.refusal is None:
-            self._plan(record, around)
+        record.is_judged = True
         if record.refusal is not None:
-            record.moved(PodEvent.REFUSED)
-            self.taken.release(record.uid)
+            self._turn_away(record)
         else:
-            record.moved(PodEvent.ADMITTED)
             self.taken.take(record.uid, pod_json)
+
+    def _turn_away(self, record: PodRecord) -> None:
+        record.moved(PodEvent.REFUSED)
+        self.taken.release(record.uid)
+        self._news.append(record)
+
+    def _admit(self, record: PodRecord, around: Surroundings) -> None:
+        """Plan it for the first time: what cannot be planned is refused after all."""
+        self._plan(record, around)
+        if record.refusal is not None:
+            self._turn_away(record)
+            return
+        record.moved(PodEvent.ADMITTED)
+        self.taken.take(record.uid, msgspec.json.decode(record.raw))
         self._news.append(record)
 
     def _plan(self, record: PodRecord, around: Surroundings) -> None:

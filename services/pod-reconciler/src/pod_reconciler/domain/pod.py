@@ -31,6 +31,8 @@ class Metadata(View, frozen=True, kw_only=True, rename="camel"):
     resource_version: str = ""
     labels: dict[str, str] = msgspec.field(default_factory=dict)
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
+    creation_timestamp: str | None = None
+    """As the API writes it: such times sort as text."""
     deletion_timestamp: datetime | None = None
     deletion_grace_period_seconds: float | None = None
 

@@ -47,6 +47,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     material: Material | None = None
     in_watch: bool = False
     """Whether the watch still shows it: only when it does not, may it be dropped for good."""
+    is_judged: bool = False
+    """Whether it has been asked if the node takes it: a pod is asked once."""
     refusal: Refusal | None = None
     ignored: tuple[str, ...] = ()
     """What admission found that has no effect here."""
@@ -83,6 +85,15 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     def runs_already(self) -> bool:
         """Whether somebody has taken it on before: it has its room, and is not judged again."""
         return self.was_sent or (self.pod is not None and self.pod.was_started)
+
+    @property
+    def turn(self) -> tuple[bool, str]:
+        """When it is decided about, among many: first what runs, then the oldest, as by a kubelet.
+
+        A kubelet sorts what it is shown at once by the times of creation.
+        """
+        created_at = self.pod.metadata.creation_timestamp if self.pod else None
+        return not self.runs_already, created_at or ""
 
     @property
     def has_unwritten(self) -> bool:

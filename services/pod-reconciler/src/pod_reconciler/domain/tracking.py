@@ -284,7 +284,7 @@ class NodeView:
             )
 
     def _consider_all(self) -> None:
-        for record in sorted(self.records.values(), key=lambda each: not each.runs_already):
+        for record in sorted(self.records.values(), key=lambda each: each.turn):
             self._consider(record)
 
     def _consider(self, record: PodRecord) -> None:
