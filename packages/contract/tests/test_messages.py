@@ -6,6 +6,7 @@ import msgspec
 import pytest
 from contract_samples import AT, DIGEST, LATER, LIFE, PLAN, SAMPLES, TERM, UID
 from stream_samples import STREAM_SAMPLES
+from usage_samples import USAGE_SAMPLES
 
 from contract.codec import decode, encode
 from contract.digests import inventory_digest, plan_digest
@@ -16,7 +17,7 @@ from contract.messages.report import InventoryEntry
 from contract.subjects import ROUTES
 
 GOLDEN = Path(__file__).parent / "golden"
-ALL = (*SAMPLES, *STREAM_SAMPLES)
+ALL = (*SAMPLES, *STREAM_SAMPLES, *USAGE_SAMPLES)
 
 
 def kind_of(message: Message) -> str:

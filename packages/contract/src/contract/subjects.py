@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from contract.errors import UnknownSubjectError
 from contract.ids import NodeName, id_token, node_of_token, node_token
-from contract.messages import blob, log, node, pod, report, stream
+from contract.messages import blob, log, node, pod, report, stream, usage
 from contract.messages.form import Command, Done, Event, Message
 
 PREFIX: Final = "wasmlet.v1"
@@ -64,6 +64,7 @@ ROUTES: Final[dict[type[Message], Route]] = {
     stream.StreamRead: Route("stream", "read", _LOG, _EXE, reply=stream.StreamChunk),
     stream.StreamWrite: Route("stream", "write", _LOG, _EXE, reply=stream.StreamTaken),
     stream.StreamClose: Route("stream", "close", _LOG, _EXE, reply=Done),
+    usage.UsageRead: Route("usage", "read", _LOG, _EXE, reply=usage.UsageShown),
     blob.BlobRead: Route("blob", "read", _EXE, _REC, has_id=True, reply=blob.BlobChunk),
 }
 
