@@ -72,7 +72,8 @@ def test_a_command_that_is_not_there_is_an_error_of_the_probe(
 
 def test_a_probe_that_takes_too_long_fails(pods: Pods, create: Make, play: Make) -> None:
     create("late", play("main", "sleep", readinessProbe=does("sleep")))
-    said = 'Readiness probe failed: command "obedient sleep" timed out'
+    said = 'command timed out: "obedient sleep" timed out after 1s'
+    said = f"Readiness probe failed: {said}"
     eventually(lambda: has_event(pods, "late", "Unhealthy", said))
 
 

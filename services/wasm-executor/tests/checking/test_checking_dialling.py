@@ -15,7 +15,7 @@ from scripted_http import HANG, ScriptedServer, response, serve
 from contract.messages.health import HttpGet, TcpSocket
 from wasm_executor.checking.checks import check
 from wasm_executor.checking.finding import Finding
-from wasm_executor.checking.wording import duration, quoted
+from wasm_executor.checking.wording import duration, exec_timed_out, quoted
 from wasm_executor.domain.checks import Verdict
 
 IP = "127.0.0.1"
@@ -140,6 +140,11 @@ async def test_handshake_that_is_not_answered_is_a_time_out() -> None:
 )
 def test_durations_are_gos(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_command_that_took_too_long_is_told_as_the_cri_client_does() -> None:
+    said = 'command timed out: "tool sleep 5" timed out after 1s'
+    assert exec_timed_out(("tool", "sleep", "5"), 1.0) == said
 
 
 def test_quotes_are_gos() -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+from collections.abc import Sequence
 from typing import Final
 
 _ESCAPES: Final = {
@@ -77,6 +78,11 @@ def lookup_failed(host: str, error: socket.gaierror) -> str:
     """Without the name of the resolver: it was libc that asked."""
     temporary = error.errno == socket.EAI_AGAIN
     return f"dial tcp: lookup {host}: {'server misbehaving' if temporary else 'no such host'}"
+
+
+def exec_timed_out(command: Sequence[str], timeout_s: float) -> str:
+    """The CRI client's words of a command that ran for too long."""
+    return f"command timed out: {quoted(' '.join(command))} timed out after {duration(timeout_s)}"
 
 
 def malformed(head: bytes, reason: str) -> str:

@@ -15,6 +15,7 @@ from contract.messages.health import Exec, Hook, HttpGet, ProbeAction, Sleep
 from wasm_executor.checking.checks import ATTEMPTS, check, not_own
 from wasm_executor.checking.finding import Finding, failure
 from wasm_executor.checking.hooking import call_hook
+from wasm_executor.checking.wording import exec_timed_out
 from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
 from wasm_executor.domain.effects import RunHook, RunProbe
 from wasm_executor.domain.inputs import HookFinished, Input, ProbeFinished
@@ -134,7 +135,7 @@ class Checks:
         if outcome.failure is not None:
             return Finding(verdict=Verdict.UNKNOWN, output=outcome.failure)
         if outcome.timed_out:
-            return failure(f'command "{" ".join(action.command)}" timed out')
+            return failure(exec_timed_out(action.command, want.probe.timeout_s))
         output = result.output.decode(errors="replace")
         if outcome.exit_code != 0:
             return failure(output)
