@@ -244,3 +244,21 @@ def test_a_restarted_supervisor_flips_nothing_and_asks_within_a_period(
         after.probed(READINESS, FAILED)
         after.wait(10)
     assert not after.shown().ready
+
+
+@pytest.mark.parametrize("in_flight", [True, False], ids=["an answer", "a timer"])
+def test_after_a_stall_each_probe_keeps_its_own_moments(clock: Clock, in_flight: bool) -> None:  # noqa: FBT001 - a parameter
+    driver = begun(clock, readiness=PROBE)
+    first(driver)
+    if in_flight:
+        clock.turn(34)
+        driver.probed(READINESS, OK)
+    else:
+        driver.probed(READINESS, OK)
+        driver.wait(34)
+    assert asked(driver) == [READINESS]
+    driver.probed(READINESS, OK)
+    driver.wait(5.9)
+    assert asked(driver) == []
+    driver.wait(0.2)
+    assert asked(driver) == [READINESS]

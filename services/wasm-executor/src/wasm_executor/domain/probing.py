@@ -41,17 +41,21 @@ class Watch:
         self._over, self.due_at = True, None
 
     def asked(self, now_mono: float) -> None:
-        """It is under way: its answer says when it is due again."""
-        # A late timer does not shift those after it, unless it has missed some.
-        late = now_mono - (self.due_at or now_mono)
-        self._asked_at = now_mono - late if late < self.probe.period_s else now_mono
+        """It is under way: its answer says when it is due again.
+
+        A late timer does not shift those after it, and neither does one that has missed some:
+        after a stall, all would be asked at once from then on.
+        """
+        due_at = now_mono if self.due_at is None else self.due_at
+        period_s = self.probe.period_s
+        self._asked_at = due_at + (now_mono - due_at) // period_s * period_s
         self.due_at = None
 
     def answered(self, verdict: Verdict, now_mono: float) -> bool:
         """Take a result; return whether it concludes something that was not known before."""
         if self._over:
             return False
-        self.due_at = max(self._asked_at + self.probe.period_s, now_mono)
+        self.due_at = self._asked_at + self.probe.period_s
         if verdict is Verdict.UNKNOWN:
             return False
         self._streak = self._streak + 1 if verdict is self._latest else 1

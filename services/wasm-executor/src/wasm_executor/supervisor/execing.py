@@ -8,25 +8,22 @@ It ends at the latest with its container's run, or when nobody waits for it any 
 
 import asyncio
 import itertools
-import os
 import signal
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple
 
 import msgspec
 import structlog
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, PodPlan
-from wasm_executor.container.plan import ProcessPlan
 from wasm_executor.images.records import PreparedImage
-from wasm_executor.keeper.client import KeeperClient, Spawned
-from wasm_executor.keeper.errors import ContainerInUseError, KeeperError, SpawnFailedError
+from wasm_executor.keeper.errors import ContainerInUseError, KeeperError
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec, is_exec
 from wasm_executor.supervisor.capturing import Capture
+from wasm_executor.supervisor.execprocess import ExecOutcome, ExecProcess, ExecutingNode, Stdio
 from wasm_executor.supervisor.identity import Identity
-from wasm_executor.supervisor.memory import MemoryWatch, Watched
 from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
 from wasm_executor.supervisor.work import process_plan
 from wasm_executor.supervisor.worlds import Worlds
@@ -34,26 +31,14 @@ from wasm_executor.supervisor.worlds import Worlds
 log = structlog.get_logger()
 
 NOT_FOUND_CODE: Final = 127
-NOT_STARTED_CODE: Final = 126
-"""What a shell says of a program that is there and does not run."""
-KILLED_CODE: Final = 128 + signal.SIGKILL
 MAX_OUTPUT_BYTES: Final = 10 * 1024
 """What the kubelet keeps of a probe's output."""
-KILL_S: Final = 2.0
-"""How long a killed process may take to be gone before its caller goes on."""
-RETRY_DELAYS_S: Final = (0.05, 0.1, 0.2, 0.4)
-"""A zygote that was killed is back within a moment."""
 LOOK_INTERVAL_S: Final = 0.05
+START_S: Final = 120.0
+"""How long the start of a command with a time-out may take: no part of that is its own doing."""
+STARTS_AT_ONCE: Final = 4
+"""Of commands with a time-out. More would only share the processors, and hold up containers."""
 _NUMBERS_OF_A_LIFE: Final = 10**9
-
-
-class ExecutingNode(Protocol):
-    """What of the node an exec needs."""
-
-    identity: Identity
-    tasks: asyncio.TaskGroup
-    keeper: KeeperClient
-    memory: MemoryWatch
 
 
 class ExecTarget(NamedTuple):
@@ -63,25 +48,6 @@ class ExecTarget(NamedTuple):
     container: ContainerPlan
     run: int
     image: PreparedImage
-
-
-class Stdio(NamedTuple):
-    """The caller's own descriptors, blocking ones; he closes his when he likes."""
-
-    stdin: int | None
-    """None: it reads end-of-file at once."""
-    stdout: int
-    stderr: int
-
-
-class ExecOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How it ended."""
-
-    exit_code: int
-    """137 for one that was killed, 127 and 126 where nothing has run."""
-    timed_out: bool = False
-    failure: str | None = None
-    """Why nothing has run."""
 
 
 class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +65,8 @@ class Execs:
         self._sockets = sockets
         self._worlds = worlds
         self._numbers = itertools.count(_first_number(node.identity))
-        self._live: dict[str, _Exec] = {}
+        self._starts = asyncio.Semaphore(STARTS_AT_ONCE)
+        self._live: dict[str, ExecProcess] = {}
         self._left_over: set[str] = set()
         """Of earlier supervisors, and being seen to."""
 
@@ -118,19 +85,41 @@ class Execs:
     async def run(
         self, target: ExecTarget, command: Sequence[str], stdio: Stdio, timeout_s: float | None
     ) -> ExecOutcome:
-        """Run a command to its end. At the time-out, or cancelled, it gets SIGKILL."""
+        """Run a command to its end. At the time-out, or cancelled, it gets SIGKILL.
+
+        The time-out counts from its guest's start, as with the CRI's runtimes: that a node has much
+        to do says nothing of a container.
+        """
         try:
             require_program(target.container, command)
         except ProgramNotFoundError as error:
             return ExecOutcome(exit_code=NOT_FOUND_CODE, failure=error.message)
+        if timeout_s is not None:
+            return await self._run_within(timeout_s, target, command, stdio)
         one = self._begin(target, command, stdio)
+        try:
+            return await asyncio.shield(one.outcome)
+        finally:
+            one.kill()
+
+    async def _run_within(
+        self, timeout_s: float, target: ExecTarget, command: Sequence[str], stdio: Stdio
+    ) -> ExecOutcome:
+        async with self._starts:
+            one = self._begin(target, command, stdio)
+            try:
+                async with asyncio.timeout(START_S):
+                    await one.begun.wait()
+            except TimeoutError:
+                return await one.overdue()
+            except asyncio.CancelledError:
+                one.kill()
+                raise
         try:
             async with asyncio.timeout(timeout_s):
                 return await asyncio.shield(one.outcome)
         except TimeoutError:
-            one.kill()
-            await asyncio.wait((one.outcome,), timeout=KILL_S)
-            return ExecOutcome(exit_code=KILLED_CODE, timed_out=True)
+            return await one.overdue()
         finally:
             one.kill()
 
@@ -157,7 +146,7 @@ class Execs:
                 self._node.tasks.create_task(self._bury(row.key), name=f"exec-{row.key}")
         return runs
 
-    def _begin(self, target: ExecTarget, command: Sequence[str], stdio: Stdio) -> "_Exec":
+    def _begin(self, target: ExecTarget, command: Sequence[str], stdio: Stdio) -> ExecProcess:
         uid, name = target.plan.uid, target.container.name
         world = self._worlds.find(target.plan, target.container, target.run)
         plan = msgspec.structs.replace(
@@ -166,11 +155,11 @@ class Execs:
             preopens=world.preopens,
         )
         spec = SpawnSpec(key=f"{uid}/{name}{EXEC_SUFFIX}/{next(self._numbers)}")
-        one = self._live[spec.key] = _Exec(self._node, spec, plan, stdio)
+        one = self._live[spec.key] = ExecProcess(self._node, spec, plan, stdio)
         self._node.tasks.create_task(self._live_of(one), name=f"exec-{spec.key}")
         return one
 
-    async def _live_of(self, one: "_Exec") -> None:
+    async def _live_of(self, one: ExecProcess) -> None:
         try:
             await one.live()
         finally:
@@ -186,101 +175,7 @@ class Execs:
                 await asyncio.sleep(LOOK_INTERVAL_S)
 
 
-class _Exec:
-    """One process, from the wish to the row that is forgotten.
-
-    It outlives the caller who is cancelled, because there is a process to see to.
-    """
-
-    def __init__(
-        self, node: ExecutingNode, spec: SpawnSpec, plan: ProcessPlan, stdio: Stdio
-    ) -> None:
-        self.key = spec.key
-        self.outcome: asyncio.Future[ExecOutcome] = asyncio.get_running_loop().create_future()
-        self._node = node
-        self._spec = spec
-        self._plan = plan
-        self._stdio = _own(stdio)
-        self._unwanted = False
-
-    def kill(self) -> None:
-        """Make an end of it, at whatever point it is; nothing where it has ended."""
-        if not self.outcome.done():
-            self._unwanted = True
-            self._node.keeper.kill_now(self.key)
-
-    async def live(self) -> None:
-        try:
-            outcome = await self._to_its_end()
-        except KeeperError as error:
-            # Killed before its guest began, it is no less killed.
-            killed = ExecOutcome(exit_code=KILLED_CODE)
-            outcome = killed if self._unwanted else _not_started(str(error))
-        except asyncio.CancelledError:
-            self.kill()
-            self.outcome.cancel()
-            raise
-        except Exception as error:  # a failure of this program is an outcome like any other
-            log.exception("exec.failed", key=self.key)
-            self.kill()
-            outcome = _not_started(f"internal error: {error!r}")
-        finally:
-            self._node.memory.unwatch(self.key)
-        self.outcome.set_result(outcome)
-
-    async def _to_its_end(self) -> ExecOutcome:
-        keeper = self._node.keeper
-        with keeper.awaited_end(self.key) as ended:
-            try:
-                await self._spawn_patiently()
-            finally:
-                for fd in self._stdio:
-                    os.close(fd)
-            exit_ = await ended
-        await keeper.forget(self.key)
-        return ExecOutcome(exit_code=exit_.code)
-
-    async def _spawn_patiently(self) -> None:
-        for delay_s in RETRY_DELAYS_S:
-            try:
-                return await self._spawn()
-            except SpawnFailedError as error:
-                if self._unwanted:
-                    raise
-                log.warning("exec.spawn_failed", key=self.key, reason=str(error))
-            await asyncio.sleep(delay_s)
-        return await self._spawn()
-
-    async def _spawn(self) -> None:
-        if self._unwanted:
-            raise SpawnFailedError("nobody waits for it any more")
-        await self._node.keeper.spawn(self._spec, self._plan, self._spawned, stdio=self._stdio)
-
-    async def _spawned(self, spawned: Spawned) -> None:
-        """Hear of the process before its guest runs."""
-        limit = self._plan.memory_limit_bytes
-        if limit is not None:
-            self._node.memory.watch(self.key, Watched(spawned.pid, limit, self._exceeded))
-        if self._unwanted:
-            self._node.keeper.kill_now(self.key)
-
-    def _exceeded(self) -> None:
-        log.info("exec.out_of_memory", key=self.key)
-        self.kill()
-
-
 def _first_number(identity: Identity) -> int:
     """Return a number that no earlier supervisor can have given: rows outlive both processes."""
     life = identity.incarnation.start_count * _NUMBERS_OF_A_LIFE + identity.epoch
     return life * _NUMBERS_OF_A_LIFE
-
-
-def _own(stdio: Stdio) -> tuple[int, int, int]:
-    """Return copies: a caller who is cancelled closes his while they may still be needed."""
-    stdin, stdout, stderr = stdio
-    own = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) if stdin is None else os.dup(stdin)
-    return own, os.dup(stdout), os.dup(stderr)
-
-
-def _not_started(message: str) -> ExecOutcome:
-    return ExecOutcome(exit_code=NOT_STARTED_CODE, failure=message)

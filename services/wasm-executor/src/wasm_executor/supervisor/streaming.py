@@ -34,7 +34,8 @@ from wasm_executor.domain.states import ALIVE
 from wasm_executor.images.errors import ImageError
 from wasm_executor.keeper.errors import KeeperError
 from wasm_executor.supervisor.bytestream import ByteStream, Inlet
-from wasm_executor.supervisor.execing import ExecOutcome, ExecTarget, Stdio
+from wasm_executor.supervisor.execing import ExecTarget
+from wasm_executor.supervisor.execprocess import ExecOutcome, Stdio
 from wasm_executor.supervisor.forwarding import connected_to
 from wasm_executor.supervisor.heldstdin import HeldStdin
 from wasm_executor.supervisor.logs import Logs

@@ -1,0 +1,96 @@
+"""A command's time-out: what counts into it, and what the node has to answer for itself."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+from exec_rig import ExecRig, exec_rig
+from keeper_rig import DEADLINE_S, KeeperProcess
+
+from wasm_executor.supervisor import execing
+from wasm_executor.supervisor.execing import STARTS_AT_ONCE, ExecResult
+
+TIMEOUT_S = 1.0
+LONGER_S = 1.5
+HELLO = (3, b"hello\nworld\noh\n")
+
+
+@pytest.fixture
+async def rig(keeper: KeeperProcess) -> AsyncIterator[ExecRig]:
+    async with keeper.supervise() as supervisor, exec_rig(keeper, supervisor) as rig:
+        await supervisor.run("returns")  # the zygote is ready
+        yield rig
+
+
+@pytest.fixture
+async def held(rig: ExecRig) -> AsyncIterator[ExecRig]:
+    """Nothing begins before `go_on`."""
+    os.kill(rig.keeper.pid, signal.SIGSTOP)
+    yield rig
+    go_on(rig)
+
+
+def go_on(rig: ExecRig) -> None:
+    os.kill(rig.keeper.pid, signal.SIGCONT)
+
+
+def told(result: ExecResult) -> tuple[int, bytes]:
+    assert not result.outcome.timed_out
+    return result.outcome.exit_code, result.output
+
+
+async def test_waiting_for_the_start_of_the_guest_does_not_count(held: ExecRig) -> None:
+    target = held.target("hello")
+    running = asyncio.create_task(held.execs.output_of(target, ["hello"], TIMEOUT_S))
+    await asyncio.wait((running,), timeout=LONGER_S)
+    assert not running.done()
+    go_on(held)
+    assert told(await running) == HELLO
+
+
+async def test_a_start_that_never_comes_is_given_up(
+    held: ExecRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(execing, "START_S", 0.1)
+    result = await held.execs.output_of(held.target("hello"), ["hello"], TIMEOUT_S)
+    assert result.outcome.timed_out
+    go_on(held)
+    await held.until_gone()
+
+
+async def test_an_end_in_time_that_is_heard_of_late_is_no_time_out(rig: ExecRig) -> None:
+    target = rig.target("hello")
+    running = asyncio.create_task(rig.execs.output_of(target, ["hello"], TIMEOUT_S))
+    while not any(one.begun.is_set() for one in rig.execs._live.values()):
+        await asyncio.sleep(0)
+    time.sleep(LONGER_S)  # noqa: ASYNC251 - this loop is what is busy
+    assert told(await running) == HELLO
+
+
+async def test_few_start_at_once(held: ExecRig) -> None:
+    target = held.target("hello")
+    many = 2 * STARTS_AT_ONCE
+    running = [
+        asyncio.create_task(held.execs.output_of(target, ["hello"], TIMEOUT_S)) for _ in range(many)
+    ]
+    await asyncio.wait(running, timeout=0.1)
+    assert len(held.execs._live) == STARTS_AT_ONCE
+    go_on(held)
+    for each in running:
+        assert told(await each) == HELLO
+
+
+async def test_those_that_run_hold_no_other_back(rig: ExecRig) -> None:
+    target = rig.target("sleep")
+    many = 2 * STARTS_AT_ONCE
+    running = [
+        asyncio.create_task(rig.execs.output_of(target, ["sleep"], DEADLINE_S)) for _ in range(many)
+    ]
+    await rig.running(many)
+    for each in running:
+        each.cancel()
+    await asyncio.wait(running)
+    await rig.until_gone()
