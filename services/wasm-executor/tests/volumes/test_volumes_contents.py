@@ -4,11 +4,12 @@ import asyncio
 import os
 from pathlib import Path
 
-from volume_rig import VolumeRig, container, mount, pod
+from volume_rig import Blobs, VolumeRig, container, mount, pod
 
 from contract.ids import PodUid
 from contract.messages.volume import Files
 from wasm_executor.volumes.contents import Contents
+from wasm_executor.volumes.volumes import Volumes
 
 
 def blobs(rig: VolumeRig) -> list[Path]:
@@ -58,6 +59,23 @@ async def test_one_content_in_two_modes_is_fetched_once(rig: VolumeRig) -> None:
     await rig.volumes.prepare(pod(container(), uid="u2", v=other))
     assert len(rig.blobs.asked) == 1
     assert len(blobs(rig)) == 2
+
+
+async def test_contents_of_a_pod_are_fetched_side_by_side(tmp_path: Path) -> None:
+    blobs, under_way, all_asked = Blobs(), 0, asyncio.Event()
+
+    async def fetch(digest: str) -> bytes:
+        nonlocal under_way
+        under_way += 1
+        if under_way == 6:
+            all_asked.set()
+        await all_asked.wait()
+        return await blobs.fetch(digest)
+
+    volumes = Volumes(tmp_path / "data", tmp_path / "run", fetch)
+    one, two = blobs.files(a=b"1", b=b"2", c=b"3"), blobs.files(a=b"4", b=b"5", c=b"6")
+    async with asyncio.timeout(10):
+        await volumes.prepare(pod(container(), v=one, w=two))
 
 
 async def test_failed_fetch_is_tried_again(rig: VolumeRig) -> None:

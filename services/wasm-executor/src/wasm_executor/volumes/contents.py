@@ -26,6 +26,7 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLO
 _PARTIAL: Final = ".partial"
 _PRIVATE: Final = 0o600
 _ONLY_HERE: Final = 1
+_FETCHES: Final = 8
 _DIGEST: Final = re.compile("[0-9a-f]{64}")
 
 
@@ -55,14 +56,31 @@ class Contents:
         with self._guard:
             self._held.update(digests)
         try:
-            for file in files:
-                await self._require(file)
+            await self._require_all(files)
             yield
         finally:
             self._held.subtract(digests)
             for digest in digests:
                 if self._held[digest] == 0:
                     del self._held[digest]
+
+    async def _require_all(self, files: Sequence[VolumeFile]) -> None:
+        """A few at a time: each that is not here is a way over the bus and back."""
+        missing = [each for each in files if not self._is_here(each)]
+        left, faults = iter(missing), list[ContentError]()
+
+        async def require_some() -> None:
+            for file in left:
+                try:
+                    await self._require(file)
+                except ContentError as error:
+                    faults.append(error)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(min(len(missing), _FETCHES)):
+                tasks.create_task(require_some(), name=f"contents-{number}")
+        if faults:
+            raise faults[0]
 
     async def _require(self, file: VolumeFile) -> None:
         """Fetch a blob unless it is here; whoever wants it too waits for the first."""

@@ -75,15 +75,21 @@ class Volumes:
     async def _have(self, plan: PodPlan, volumes: Sequence[VolumePlan]) -> None:
         if not volumes:
             return
-        failures: list[MountError] = []
-        async with self._turns.setdefault(plan.uid, asyncio.Lock()):
-            for volume in volumes:
-                try:
-                    await self._have_one(plan.uid, volume)
-                except MountError as error:
-                    failures.append(error)
-        if failures:
-            raise failures[0]
+        async with self._turns.setdefault(plan.uid, asyncio.Lock()), asyncio.TaskGroup() as tasks:
+            made = [
+                tasks.create_task(self._fault_of(plan.uid, each), name=f"volume-{each.name}")
+                for each in volumes
+            ]
+        for fault in (each.result() for each in made):
+            if fault is not None:
+                raise fault
+
+    async def _fault_of(self, uid: PodUid, volume: VolumePlan) -> MountError | None:
+        try:
+            await self._have_one(uid, volume)
+        except MountError as error:
+            return error
+        return None
 
     async def _have_one(self, uid: PodUid, volume: VolumePlan) -> None:
         try:
