@@ -56,6 +56,7 @@ def test_a_process_that_never_came_to_be_leaves_no_run_behind(clock: Clock) -> N
     driver.prepared()
     driver.unprepared("CreateContainerError", "no process")
     assert driver.shown().state == Waiting(reason="CreateContainerError", message="no process")
+    assert driver.reasons() == [("Failed", "Error: no process")]
     assert driver.shown().container_id == ""
     driver.wait(10.1)
     driver.run()

@@ -143,6 +143,24 @@ async def test_path_that_leads_out_is_refused_in_the_kubelets_words(
     assert not rig.files_of("v").exists()
 
 
+@pytest.mark.parametrize(
+    ("paths", "text"),
+    [
+        (("a", "a/b"), "cannot write a/b: File exists"),
+        (("a/b", "a"), "cannot write a: File exists"),
+        (("a", "a"), "cannot write a: File exists"),
+    ],
+)
+async def test_paths_that_are_in_each_others_way_are_named(
+    rig: VolumeRig, paths: tuple[str, str], text: str
+) -> None:
+    files = Files(files=tuple(rig.blobs.file(each, b"x") for each in paths))
+    with pytest.raises(MountError) as refused:
+        await rig.volumes.prepare(pod(container(), v=files))
+    assert str(refused.value) == f'MountVolume.SetUp failed for volume "v" : {text}'
+    assert not list(rig.files_of("v").iterdir())
+
+
 async def test_missing_source_is_said_and_the_other_volumes_are_made(rig: VolumeRig) -> None:
     plan = PodPlan(
         uid=UID,

@@ -96,8 +96,15 @@ async def test_symlink_that_leads_out_is_not_followed(
     (allowed / "absolute").symlink_to(tmp_path / "outside")
     (allowed / "relative").symlink_to("../outside")
     for name in ("absolute", "relative", "absolute/new", "relative/new"):
-        assert await reason(open_rig, allowed / name, path_type) == "Invalid cross-device link"
+        said = await reason(open_rig, allowed / name, path_type)
+        text = f"hostPath {allowed / name}: a symlink on its way leads out of {allowed}"
+        assert said == text
     assert list((tmp_path / "outside").iterdir()) == []
+
+
+async def test_path_that_cannot_be_walked_is_named(open_rig: VolumeRig, allowed: Path) -> None:
+    path = allowed / "file" / "below"
+    assert await reason(open_rig, path) == f"hostPath {path}: Not a directory"
 
 
 async def test_symlink_that_stays_inside_is(open_rig: VolumeRig, allowed: Path) -> None:

@@ -107,7 +107,7 @@ class Container(Core):
             reason=CONFIG_ERROR,
             message=self.plan.config_error,
         )
-        self.frame.tell(occurrences.misconfigured(self.plan, now))
+        self.frame.tell(occurrences.not_created(self.plan, now, lacking.message))
         self.preparation_failed(lacking, now)
 
     def preparation_failed(self, news: PreparationFailed, now: Moment) -> None:
@@ -115,6 +115,7 @@ class Container(Core):
             return
         if self.phase is Phase.STARTING:
             self.history.run_never_was()
+            self.frame.tell(occurrences.not_created(self.plan, now, news.message))
         self.tried = True
         self.move(Event.PREPARATION_FAILED)
         delay_s = self.retries.after_image_failure(now)

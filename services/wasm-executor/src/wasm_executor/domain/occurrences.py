@@ -89,8 +89,9 @@ def start_failed(
     return _created(container, now), _warning(container, now, "Failed", f"Error: {message}")
 
 
-def misconfigured(container: ContainerPlan, now: Moment) -> Occurrence:
-    return _warning(container, now, "Failed", f"Error: {container.config_error}")
+def not_created(container: ContainerPlan, now: Moment, message: str) -> Occurrence:
+    """Say why a container whose image is there could not be made of it."""
+    return _warning(container, now, "Failed", f"Error: {message}")
 
 
 def restart_backs_off(pod: PodPlan, container: ContainerPlan, now: Moment) -> Occurrence:

@@ -36,6 +36,10 @@ class InvalidPathError(ValueError):
     """A path that no volume may have; in the kubelet's words."""
 
 
+class UnwritableError(ValueError):
+    """A file that cannot be put into its volume, such as `a` where `a/b` is one too."""
+
+
 class AtomicFolder:
     """One volume's folder. Whoever writes it sees to it that nobody else does."""
 
@@ -80,10 +84,7 @@ class AtomicFolder:
         Path(folder).mkdir(mode=_FOLDER_MODE)
         try:
             for file in files.files:
-                path = f"{folder}/{file.path}"
-                if "/" in file.path:
-                    Path(path).parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
-                link(file, path)
+                _place(file, f"{folder}/{file.path}", link)
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -111,6 +112,16 @@ class AtomicFolder:
                         os.unlink(entry.path)  # noqa: PTH108 - hot
                 elif entry.name != version:
                     shutil.rmtree(entry.path, ignore_errors=True)
+
+
+def _place(file: VolumeFile, path: str, link: LinkFile) -> None:
+    try:
+        if "/" in file.path:
+            Path(path).parent.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+        link(file, path)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0)
+        raise UnwritableError(f"cannot write {file.path}: {reason}") from error
 
 
 def is_published(folder: str) -> bool:

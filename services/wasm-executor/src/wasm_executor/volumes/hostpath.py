@@ -4,6 +4,7 @@ Nothing is allowed unless a prefix is. Below a prefix the path is walked without
 out of it: whoever may write there decides what is in there, not where it leads.
 """
 
+import errno
 import os
 import posixpath
 import stat
@@ -68,10 +69,20 @@ class HostPaths:
             )
         if kind and kind not in _KINDS:
             raise HostPathRefusedError(f"{source.path_type} is an invalid volume type")
-        if source.path_type != kind or not kind:
-            with suppress(FileExistsError):
-                _make(place, is_file=kind == FILE)
-        _require_kind(place, source.path, kind)
+        try:
+            if source.path_type != kind or not kind:
+                with suppress(FileExistsError):
+                    _make(place, is_file=kind == FILE)
+            _require_kind(place, source.path, kind)
+        except OSError as error:
+            raise HostPathRefusedError(_why(error, source.path, place)) from error
+
+
+def _why(error: OSError, path: str, place: HostPlace) -> str:
+    """Say of which path it is true: a pod may have several."""
+    if error.errno == errno.EXDEV:
+        return f"hostPath {path}: a symlink on its way leads out of {place.prefix}"
+    return f"hostPath {path}: {os.strerror(error.errno or 0)}"
 
 
 def _make(place: HostPlace, *, is_file: bool) -> None:
