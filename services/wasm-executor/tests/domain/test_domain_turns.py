@@ -176,6 +176,23 @@ def test_an_ephemeral_container_begins_when_it_is_added_and_never_again(clock: C
     assert not driver.pod.stopped
 
 
+def test_an_ephemeral_container_that_is_added_to_a_pod_that_ends_waits_for_ever(
+    clock: Clock,
+) -> None:
+    driver = Driver(clock, pod_of(container_of("c")))
+    driver.begin()
+    driver.delete(30)
+    debug = container_of("debug", role=ContainerRole.EPHEMERAL)
+    plan = driver.pod.plan
+    added = msgspec.structs.replace(plan, containers=(*plan.containers, debug))
+    assert driver.tell(PlanArrived(plan=added)) == []
+    waiting = Waiting(reason="ContainerCreating")
+    assert driver.shown("debug").state == waiting
+    driver.ended(143)
+    assert driver.pod.stopped
+    assert driver.shown("debug").state == waiting
+
+
 def test_a_pod_does_not_wait_for_its_ephemeral_containers(clock: Clock) -> None:
     plan = pod_of(
         container_of("app"),

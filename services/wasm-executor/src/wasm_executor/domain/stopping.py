@@ -34,6 +34,8 @@ HOOK_KILL: Final = "FailedPostStartHook"
 STOPPED_CODES: Final = (128 + signal.SIGTERM, 128 + signal.SIGKILL)
 """Of a guest that does not drain: it is not asked, and says nothing."""
 RESET_KILL: Final = "killing"
+ENDS_SHOWN: Final = (Cause.DELETED, Cause.FORGOTTEN, Cause.CONDEMNED)
+"""Why a pod ends, where a container that never ran is shown as lost."""
 
 
 class Stopping:
@@ -216,7 +218,9 @@ class Stopping:
         core = self._of
         if core.phase is Phase.PREPARING:
             core.frame.want(AbandonImage(container=core.plan.name))
-        shows_end = cause in (Cause.DELETED, Cause.FORGOTTEN, Cause.CONDEMNED)
+        # Of an ephemeral one a kubelet never says so: it goes on waiting, for ever.
+        is_ephemeral = core.plan.role is ContainerRole.EPHEMERAL
+        shows_end = cause in ENDS_SHOWN and not is_ephemeral
         never_begun = core.phase is Phase.PENDING and any(
             each.role in INIT_ROLES for each in core.frame.plan.containers
         )
