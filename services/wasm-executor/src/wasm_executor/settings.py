@@ -73,6 +73,10 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     stream_lease_s: Seconds = 30.0
     """How long an exec or a forwarded connection may be missed by whoever opened it."""
     memory_check_interval_s: Seconds = 0.1
+    usage_interval_s: Seconds = 5.0
+    """What containers use is measured no more often than this, however many ask."""
+    space_interval_s: Seconds = 60.0
+    """The same of the space that logs and volumes take; a kubelet's time."""
     checkpoint_sync_s: Seconds = 1.0
     """How much of the checkpoint a power cut may cost."""
     release_timeout_s: Seconds = 2.0

@@ -34,6 +34,7 @@ from contract.messages.stream import (
     StreamRead,
     StreamWrite,
 )
+from contract.messages.usage import UsageRead
 from servicekit.bus import Bus, Handler
 from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
@@ -43,6 +44,7 @@ from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.roster import Roster
 from wasm_executor.supervisor.shutdown import Shutdown
 from wasm_executor.supervisor.streaming import Streams
+from wasm_executor.supervisor.usage import UsageDesk
 
 log = structlog.get_logger()
 
@@ -62,6 +64,7 @@ class Grant:
         self._commands = Commands(node, roster, bus)
         self._logs = Logs(node, roster)
         self._streams = Streams(node, roster, self._logs)
+        self._usage = UsageDesk(node, roster, facts)
         self._stopping = False
         self._turn = asyncio.Lock()
         """Taken to change between holding and not holding."""
@@ -155,6 +158,7 @@ class Grant:
             await bus.serve(tasks, StreamRead, name, held(streams.read), stream=True),
             await bus.serve(tasks, StreamWrite, name, held(streams.write), stream=True),
             await bus.serve(tasks, StreamClose, name, held(streams.close), stream=True),
+            await bus.serve(tasks, UsageRead, name, held(self._usage.read), stream=True),
         ]
 
     def _while_held[C, R](self, handler: Handler[C, R]) -> Handler[C, R]:

@@ -17,9 +17,10 @@ from structlog.contextvars import bound_contextvars
 from contract.ids import ContainerName
 from contract.messages.report import InventoryEntry, Occurrence
 from wasm_executor.domain.container import Container
-from wasm_executor.domain.effects import Happened
-from wasm_executor.domain.inputs import Confirmed, Input, Woken
+from wasm_executor.domain.effects import Effect, Happened, RunProbe
+from wasm_executor.domain.inputs import Confirmed, Input, ProbeFinished, Woken
 from wasm_executor.domain.pod import Pod
+from wasm_executor.domain.probecounts import ProbeCounts
 from wasm_executor.domain.publication import Content, Publication
 from wasm_executor.domain.states import Phase
 from wasm_executor.supervisor import metrics
@@ -72,6 +73,7 @@ class PodTask:
         self.pod = pod
         self.ended = asyncio.Event()
         """Nothing of this pod runs, and its task is over."""
+        self.probes = ProbeCounts()
         self._node = node
         self._voice = Voice(node.reporter, started_at)
         self._publication = Publication()
@@ -93,6 +95,8 @@ class PodTask:
 
     def put(self, news: Input) -> None:
         """Queue an input, unless the pod is over."""
+        if isinstance(news, ProbeFinished):
+            self.probes.end(news, now().mono)
         with suppress(asyncio.QueueShutDown):
             self._queue.put_nowait(news)
 
@@ -170,11 +174,16 @@ class PodTask:
                 log.info("container.moved", **telling(container))
         self._node.checkpoint.keep(self.pod.record(self.started_at, self._node.life))
         for effect in effects:
-            if isinstance(effect, Happened):
-                self._tell(effect.occurrence)
-            else:
-                await self._hands.do(effect)
+            await self._do(effect)
         await self._say_what_is_new()
+
+    async def _do(self, effect: Effect) -> None:
+        if isinstance(effect, Happened):
+            self._tell(effect.occurrence)
+            return
+        if isinstance(effect, RunProbe):
+            self.probes.begin(effect.container, effect.kind, now().mono)
+        await self._hands.do(effect)
 
     # Saying
 

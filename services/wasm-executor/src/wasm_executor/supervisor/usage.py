@@ -1,0 +1,117 @@
+"""Answers what this node and its pods use, page by page."""
+
+import itertools
+from collections.abc import Mapping
+from typing import Final
+
+from contract.ids import ContainerName, NodeName
+from contract.messages.node import NodeFacts
+from contract.messages.usage import (
+    ContainerUsage,
+    FileUsage,
+    PodUsage,
+    UsageRead,
+    UsageShown,
+)
+from wasm_executor.domain.container import Container
+from wasm_executor.domain.states import ALIVE, Phase
+from wasm_executor.supervisor.measuring import Measured, Meter, Running
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.podtask import PodTask
+from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.runs import RunKey
+from wasm_executor.supervisor.spaces import PodSpace, Spaces, Surveyor
+
+PAGE_PODS: Final = 100
+PAGE_CONTAINERS: Final = 400
+"""A page has that many at most, but one pod at least: it fits a message of the bus."""
+UNREAD: Final = PodSpace()
+
+
+class UsageDesk:
+    """The handler of `UsageRead`. What it remembers lives as long as this supervisor."""
+
+    def __init__(self, node: Node, roster: Roster, facts: NodeFacts) -> None:
+        self._roster = roster
+        self._facts = facts
+        self._meter = Meter(node.settings.usage_interval_s, self._running)
+        self._surveyor = Surveyor(node.settings)
+
+    async def read(self, _node: NodeName, command: UsageRead) -> UsageShown:
+        measured = await self._meter.measured()
+        plans = [task.pod.plan for task in self._roster]
+        spaces = await self._surveyor.surveyed(plans) if command.files else None
+        page, after = self._page(command.after)
+        return UsageShown(
+            node=measured.node,
+            services=measured.services,
+            cpu_millis=self._facts.cpu_millis,
+            memory_capacity_bytes=self._facts.memory_bytes,
+            file_system=None if spaces is None else spaces.file_system,
+            images=None if spaces is None else spaces.images,
+            pods=tuple(self._pod(task, measured, spaces) for task in page),
+            after=after,
+        )
+
+    def _running(self) -> dict[RunKey, Running]:
+        return {
+            _key(task, each): Running(each.pid, each.history.started_at or task.started_at)
+            for task in self._roster
+            for each in task.pod.containers
+            if each.pid is not None
+        }
+
+    def _page(self, after: str) -> tuple[list[PodTask], str]:
+        """Return the next pods, and where the page after them begins."""
+        tasks = sorted(
+            (task for task in self._roster if task.pod.plan.uid > after),
+            key=lambda task: task.pod.plan.uid,
+        )
+        sizes = itertools.accumulate(len(task.pod.containers) for task in tasks)
+        fitting = sum(size <= PAGE_CONTAINERS for size in sizes)
+        page = tasks[: max(1, min(fitting, PAGE_PODS))]
+        return page, page[-1].pod.plan.uid if len(page) < len(tasks) else ""
+
+    def _pod(self, task: PodTask, measured: Measured, spaces: Spaces | None) -> PodUsage:
+        plan = task.pod.plan
+        space = UNREAD if spaces is None else spaces.pods.get(plan.uid, UNREAD)
+        return PodUsage(
+            uid=plan.uid,
+            namespace=plan.namespace,
+            name=plan.name,
+            started_at=task.started_at,
+            containers=tuple(
+                self._container(task, each, measured, space.logs) for each in task.pod.containers
+            ),
+            volumes=space.volumes,
+        )
+
+    def _container(
+        self,
+        task: PodTask,
+        container: Container,
+        measured: Measured,
+        logs: Mapping[ContainerName, FileUsage],
+    ) -> ContainerUsage:
+        plan = container.plan
+        return ContainerUsage(
+            name=plan.name,
+            role=plan.role,
+            state=_state(container),
+            image=plan.image,
+            id=container.history.shown_id,
+            usage=measured.containers.get(_key(task, container)),
+            memory_limit_bytes=plan.memory_limit_bytes,
+            logs=logs.get(plan.name),
+            probes=task.probes.of(plan.name),
+        )
+
+
+def _key(task: PodTask, container: Container) -> RunKey:
+    return RunKey(task.pod.plan.uid, container.plan.name, container.history.run)
+
+
+def _state(container: Container) -> str:
+    if container.phase in ALIVE and container.phase is not Phase.STARTING:
+        return "running"
+    return "created" if container.history.latest_end is None else "exited"
