@@ -15,12 +15,10 @@ import msgspec
 from contract.ids import NodeName
 from kubekit.client import Api
 from kubekit.errors import ApiError
+from wasmlet.up.rivals import INCARNATION, Rivals
 
 POLL_S: Final = 0.1
 CONNECT_TIMEOUT_S: Final = 1.0
-HELD_ELSEWHERE_AFTER: Final = 30
-"""Looks that must find another holder before it is said: a grant takes a moment."""
-INCARNATION: Final = "wasmlet.dev/incarnation"
 
 
 class _Condition(msgspec.Struct):
@@ -60,6 +58,11 @@ class _Identity(msgspec.Struct):
     executor_id: str
     start_count: int
 
+    @property
+    def incarnation(self) -> str:
+        """As the registrar writes it on the Node that it grants."""
+        return f"{self.executor_id}/{self.start_count}"
+
 
 async def await_nodes_ready(
     api: Api,
@@ -73,15 +76,16 @@ async def await_nodes_ready(
     another executor holds.
     """
     waiting = list(nodes)
-    elsewhere = dict.fromkeys(nodes, 0)
+    rivals = Rivals(api)
     while waiting:
         for node in tuple(waiting):
             found = await _find(api, node)
             if found is None:
                 continue
-            if not _is_ours(found, data_of(node)):
-                elsewhere[node] += 1
-                if elsewhere[node] == HELD_ELSEWHERE_AFTER:
+            own, annotations = _identity(data_of(node)), found.metadata.annotations
+            if own is None or annotations.get(INCARNATION) != own.incarnation:
+                own_id = None if own is None else own.executor_id
+                if await rivals.appears(node, annotations, own_id):
                     say(f"node {node} is held by another executor: choose another --node-name")
             elif _is_ready(found) and await _is_reachable(found):
                 waiting.remove(node)
@@ -97,13 +101,12 @@ async def _find(api: Api, node: NodeName) -> _Node | None:
     return msgspec.json.decode(answer.body, type=_Node)
 
 
-def _is_ours(node: _Node, data: Path) -> bool:
-    """Compare the grant on the Node with what the executor's keeper wrote when it started."""
+def _identity(data: Path) -> _Identity | None:
+    """Return what the executor's keeper wrote when it started, if it has."""
     try:
-        own = msgspec.json.decode((data / "identity.json").read_bytes(), type=_Identity)
+        return msgspec.json.decode((data / "identity.json").read_bytes(), type=_Identity)
     except (FileNotFoundError, msgspec.MsgspecError):
-        return False
-    return node.metadata.annotations.get(INCARNATION) == f"{own.executor_id}/{own.start_count}"
+        return None
 
 
 def _is_ready(node: _Node) -> bool:
