@@ -107,6 +107,7 @@ examples: setup ## Build the example guests into .dev/guests (text, C by ziglang
 	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c
 	@cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .
+	@sh examples/toolbox/build .dev/guests/toolbox.wasm
 	@ls .dev/guests
 
 .PHONY: format
