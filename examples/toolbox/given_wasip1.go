@@ -1,6 +1,9 @@
 package main
 
-import "unsafe"
+import (
+	"structs"
+	"unsafe"
+)
 
 const (
 	firstGiven = 3
@@ -8,6 +11,7 @@ const (
 )
 
 type prestat struct {
+	_      structs.HostLayout
 	tag    uint32
 	length uint32
 }
