@@ -51,11 +51,11 @@ registry: setup ## Run a registry (plain HTTP) on 127.0.0.1:5000 in the foregrou
 	@exec $(PYTHON) -m controlplane registry --port $(REGISTRY_PORT)
 
 .PHONY: join
-join: setup ## Join that cluster as a node; REGISTRY=host:port (plain HTTP), NODES=n, KUBECONFIG_FILE=f
+join: setup ## Join that cluster as a node; REGISTRY=host:port (plain HTTP), NODES=n, KUBECONFIG_FILE=f, ARGS=...
 	@# A data directory belongs to one `wasmlet up`, so each cluster's node has its own.
 	@exec $(WASMLET) up --kubeconfig "$(KUBECONFIG_FILE)" --data-dir "$(KUBECONFIG_FILE).node" \
 		--kubelet-port 0 --nodes $(NODES) \
-		$(if $(REGISTRY),--insecure-registry $(REGISTRY))
+		$(if $(REGISTRY),--insecure-registry $(REGISTRY)) $(ARGS)
 
 .PHONY: test
 test: setup ## All tests: units, services, and end to end on a real control plane
