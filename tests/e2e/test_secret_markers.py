@@ -87,6 +87,20 @@ def put_secrets(api: Api, pods: Pods) -> None:
     api.create(path, {"metadata": {"name": "broken"}, "data": {"key": broken}})
 
 
+def put_pods(pods: Pods, images: Images) -> None:
+    """One pod of each fate: it runs, fails, has no image, or cannot have its variables."""
+    sleeps = images.push(guests.sleeps(), "sleeps")
+    pods.create(with_every_secret("runs", sleeps))
+    pods.create(with_every_secret("fails", images.push(guests.traps(), "traps")))
+    pods.create(with_every_secret("no-image", f"{sleeps}-not"))
+    broken = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "broken", "key": "key"}}}
+    pods.create(placed("broken", sleeps, env=[broken]))
+    pods.await_phase("runs", "Running")
+    pods.await_waiting("fails", "CrashLoopBackOff")
+    pods.await_waiting("no-image", "ImagePullBackOff")
+    pods.await_waiting("broken", "CreateContainerConfigError")
+
+
 def needles(secrets: Iterable[str]) -> list[bytes]:
     """Each secret as it is, and as it looks inside of base64, wherever it begins there."""
     found = []
@@ -155,15 +169,7 @@ def test_no_secret_is_left_on_disk_in_logs_in_the_api_or_in_what_proc_shows(
     anatomy = Anatomy(node)
     (run,) = run_folders(node.data_dir)
     put_secrets(api, pods)
-    pods.create(with_every_secret("runs", images.push(guests.sleeps(), "sleeps")))
-    pods.create(with_every_secret("fails", images.push(guests.traps(), "traps")))
-    pods.create(with_every_secret("no-image", f"{images.push(guests.sleeps(), 'sleeps')}-not"))
-    broken = {"name": "B", "valueFrom": {"secretKeyRef": {"name": "broken", "key": "key"}}}
-    pods.create(placed("broken", images.push(guests.sleeps(), "sleeps"), env=[broken]))
-    pods.await_phase("runs", "Running")
-    pods.await_waiting("fails", "CrashLoopBackOff")
-    pods.await_waiting("no-image", "ImagePullBackOff")
-    pods.await_waiting("broken", "CreateContainerConfigError")
+    put_pods(pods, images)
 
     token = token_on(run)
     wanted = needles([*MARKERS.values(), BROKEN, token, token.rsplit(".", 1)[1]])
