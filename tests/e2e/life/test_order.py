@@ -58,7 +58,7 @@ def test_an_init_container_that_fails_is_repeated_and_the_app_waits(
 
     def backs_off() -> dict[str, Any]:
         found = pods.get("stuck")
-        assert inits(found)["bad"]["state"]["waiting"]["reason"] == "CrashLoopBackOff"
+        assert inits(found)["bad"]["state"].get("waiting", {}).get("reason") == "CrashLoopBackOff"
         return found
 
     found = eventually(backs_off)
