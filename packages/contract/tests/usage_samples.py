@@ -51,6 +51,7 @@ POD = PodUsage(
     namespace="default",
     name="hello",
     started_at=SINCE,
+    ended_core_nanoseconds=7,
     containers=(CONTAINER, ContainerUsage(name=ContainerName("z"), state="exited")),
     volumes=(VolumeUsage(name="v", in_memory=True, files=FILES),),
 )

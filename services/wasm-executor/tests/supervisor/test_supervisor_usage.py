@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import time
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -64,6 +65,20 @@ async def test_a_busy_guest_uses_a_core_and_an_idle_one_next_to_nothing(tmp_path
         assert report is not None
         assert usage(second, busy).since == report.state.started_at  # type: ignore[union-attr] # it runs
         assert container(second, busy).id == report.container_id
+
+
+async def test_what_ended_runs_have_used_stays_in_their_pods_total(tmp_path: Path) -> None:
+    async with often_measured(tmp_path) as rig:
+        plan = rig.plan("spin")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        used = usage(await shown(rig), plan).core_nanoseconds
+        (pid,) = rig.executor.container_pids()
+        os.kill(pid, signal.SIGKILL)
+        await rig.peer.running(plan, restarts=1)
+        async with asyncio.timeout(10):
+            while of(await shown(rig), plan).ended_core_nanoseconds < used:
+                pass
 
 
 async def test_memory_that_a_guest_takes_is_shown_beside_its_limit(tmp_path: Path) -> None:

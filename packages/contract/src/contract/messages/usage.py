@@ -85,12 +85,16 @@ class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class PodUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One pod with all its containers."""
+    """One pod with all its containers.
+
+    `ended_core_nanoseconds` is of runs that are over: with it, a pod's total never shrinks.
+    """
 
     uid: PodUid
     namespace: str
     name: str
     started_at: datetime
+    ended_core_nanoseconds: int = 0
     containers: tuple[ContainerUsage, ...] = ()
     volumes: tuple[VolumeUsage, ...] = ()
 

@@ -7,10 +7,11 @@ memory limit holds: the anonymous memory that it has not from the zygote.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from contract.ids import PodUid
 from contract.messages.usage import Usage
 from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, inherited_bytes
 from wasm_executor.supervisor.processes import Process, Reading, read_process, read_tree
@@ -37,6 +38,8 @@ class Measured(NamedTuple):
     node: Usage
     services: Usage
     containers: Mapping[RunKey, Usage]
+    ended: Mapping[PodUid, int]
+    """CPU time of each pod's runs that are over, as far as they were measured."""
 
 
 class _Point(NamedTuple):
@@ -49,12 +52,19 @@ class _Point(NamedTuple):
 class Meter:
     """Remembers the last measurement, for rates and for who asks next."""
 
-    def __init__(self, interval_s: float, running: Callable[[], Mapping[RunKey, Running]]) -> None:
+    def __init__(
+        self,
+        interval_s: float,
+        running: Callable[[], Mapping[RunKey, Running]],
+        known: Callable[[], Collection[PodUid]],
+    ) -> None:
         self._interval_s = interval_s
         self._running = running
+        self._known = known
         self._keeper_pid = os.getppid()
         self._began_at = _began_at(self._keeper_pid)
         self._points: dict[Name, _Point] = {}
+        self._ended: dict[PodUid, int] = {}
         self._turn = asyncio.Lock()
         self._last: Measured | None = None
         self._last_mono = 0.0
@@ -63,21 +73,29 @@ class Meter:
         """Return the measurement that is in force, a new one if that is too old."""
         async with self._turn:
             if self._last is None or time.monotonic() - self._last_mono >= self._interval_s:
-                self._last = await asyncio.to_thread(self._measure, self._running())
+                self._last = await asyncio.to_thread(self._measure, self._running(), self._known())
                 self._last_mono = time.monotonic()
             return self._last
 
-    def _measure(self, running: Mapping[RunKey, Running]) -> Measured:
+    def _measure(self, running: Mapping[RunKey, Running], known: Collection[PodUid]) -> Measured:
         before, self._points = self._points, {}
         inherited = inherited_bytes(self._keeper_pid)
         tree = read_tree(self._keeper_pid)
         guests = {each.pid for each in running.values()}
-        services = [process for pid, process in tree.items() if pid not in guests]
+        services = [self._alone(pid, each) for pid, each in tree.items() if pid not in guests]
+        containers = self._containers(running, inherited, before)
+        self._ended = _with_ended(self._ended, before, containers, known)
         return Measured(
             node=self._total("node", _sum(tree.values(), inherited), before),
             services=self._total("services", _sum(services, inherited), before),
-            containers=self._containers(running, inherited, before),
+            containers=containers,
+            ended=self._ended,
         )
+
+    def _alone(self, pid: int, process: Process) -> Process:
+        """Return the keeper without what its dead children have used: they were containers."""
+        reading = read_process(pid) if pid == self._keeper_pid else None
+        return process if reading is None else process._replace(reading=reading)
 
     def _containers(
         self, running: Mapping[RunKey, Running], inherited: int, before: Mapping[Name, _Point]
@@ -118,6 +136,20 @@ class Meter:
             major_page_faults=reading.major_page_faults,
             processes=reading.processes,
         )
+
+
+def _with_ended(
+    ended: Mapping[PodUid, int],
+    before: Mapping[Name, _Point],
+    containers: Mapping[RunKey, Usage],
+    known: Collection[PodUid],
+) -> dict[PodUid, int]:
+    """Add the runs that have ended since the last measurement; forget pods that are gone."""
+    total = {uid: used for uid, used in ended.items() if uid in known}
+    for key, point in before.items():
+        if isinstance(key, RunKey) and key not in containers and key.uid in known:
+            total[key.uid] = total.get(key.uid, 0) + point.cpu_ns
+    return total
 
 
 def _rate(before: _Point, present: _Point, average: int) -> int:

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Final
 
-from contract.ids import ContainerName, NodeName
+from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.node import NodeFacts
 from contract.messages.usage import (
     ContainerUsage,
@@ -34,7 +34,7 @@ class UsageDesk:
     def __init__(self, node: Node, roster: Roster, facts: NodeFacts) -> None:
         self._roster = roster
         self._facts = facts
-        self._meter = Meter(node.settings.usage_interval_s, self._running)
+        self._meter = Meter(node.settings.usage_interval_s, self._running, self._known)
         self._surveyor = Surveyor(node.settings)
 
     async def read(self, _node: NodeName, command: UsageRead) -> UsageShown:
@@ -52,6 +52,9 @@ class UsageDesk:
             pods=tuple(self._pod(task, measured, spaces) for task in page),
             after=after,
         )
+
+    def _known(self) -> set[PodUid]:
+        return {task.pod.plan.uid for task in self._roster}
 
     def _running(self) -> dict[RunKey, Running]:
         return {
@@ -80,6 +83,7 @@ class UsageDesk:
             namespace=plan.namespace,
             name=plan.name,
             started_at=task.started_at,
+            ended_core_nanoseconds=measured.ended.get(plan.uid, 0),
             containers=tuple(
                 self._container(task, each, measured, space.logs) for each in task.pod.containers
             ),
