@@ -111,6 +111,16 @@ def test_a_container_that_lacks_something_waits_for_the_plan_that_has_it(clock: 
     assert isinstance(driver.shown().state, Running)
 
 
+def test_a_container_that_lacks_something_is_told_of_again_and_again(clock: Clock) -> None:
+    driver = Driver(clock, pod_of(container_of(C, config_error=LACKING)))
+    driver.tell()
+    for times in range(1, 6):
+        driver.prepared()
+        assert driver.reasons().count(("Failed", f"Error: {LACKING}")) == times
+        assert driver.wait(9.9) == []
+        assert [type(each) for each in driver.wait(0.2)] == [PrepareImage]
+
+
 def test_a_container_that_runs_does_not_mind_what_it_lacks_now(clock: Clock) -> None:
     driver = Driver(clock, pod_of(container_of(C)))
     driver.begin()

@@ -118,7 +118,10 @@ class Container(Core):
             self.frame.tell(occurrences.not_created(self.plan, now, news.message))
         self.tried = True
         self.move(Event.PREPARATION_FAILED)
-        delay_s = self.retries.after_image_failure(now)
+        if news.reason == CONFIG_ERROR:  # the kubelet looks again with each sync, and tells it
+            delay_s = self.frame.rules.images.initial_s
+        else:
+            delay_s = self.retries.after_image_failure(now)
         shown = Waiting(reason=news.reason, message=news.message)
         if news.back_off_message is None:
             self.pause.hold(shown, delay_s, now)

@@ -102,7 +102,7 @@ class Health:
     def answered(self, kind: ProbeKind, verdict: Verdict, now: Moment) -> bool:
         """Take a result; return whether it condemns the run."""
         watch = self._watches.get(kind)
-        if watch is None or not watch.answered(verdict, now.mono):
+        if watch is None or not watch.answered(verdict):
             return False
         match kind:
             case ProbeKind.READINESS:

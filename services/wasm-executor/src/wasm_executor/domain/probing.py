@@ -51,7 +51,7 @@ class Watch:
         self._asked_at = due_at + (now_mono - due_at) // period_s * period_s
         self.due_at = None
 
-    def answered(self, verdict: Verdict, now_mono: float) -> bool:
+    def answered(self, verdict: Verdict) -> bool:
         """Take a result; return whether it concludes something that was not known before."""
         if self._over:
             return False
