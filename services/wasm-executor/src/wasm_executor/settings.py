@@ -36,6 +36,9 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """Certificates that are trusted beside the public ones."""
     local_image_root: Path | None = None
     """Where the files of `file:` images may lie; without it there are no such images."""
+    toolbox_image: str | None = None
+    """An image whose programs every container of this node has for `kubectl exec`, probes and
+    hooks; see docs/kubelet-api.md. None unless set."""
     host_path_prefixes: tuple[Path, ...] = ()
     """The folders of this machine that hostPath volumes may name, with all below them; none unless
     set."""

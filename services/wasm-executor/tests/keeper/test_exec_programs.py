@@ -1,14 +1,41 @@
-"""Which command there is in a container: its own module, and no other program."""
+"""Which command there is in a container: its own module, the toolbox's tools, no other program."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
-from exec_rig import C
+from exec_rig import C, ExecRig, exec_rig
+from keeper_rig import DEADLINE_S, KeeperProcess
 
 from contract.messages.pod import ContainerPlan
-from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
+from wasm_executor.images.puller import ImageService
+from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedImage, World
+from wasm_executor.images.settings import ImageSettings
+from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, find_program
+from wasm_executor.supervisor.toolbox import Toolbox
+
+GUESTS = Path(__file__).parents[1] / "support" / "guests"
+TOOLS = '(export "tool:env" (func $start)) (export "tool:[" (func $start))'
+IMAGE = PreparedImage(
+    image="own",
+    image_id="own",
+    manifest_digest="",
+    layer_digest="",
+    aot_path=Path("own"),
+    facts=ArtifactFacts(
+        kind=ArtifactKind.MODULE, world=World.COMMAND, wasm_bytes=0, object_bytes=0, compile_s=0
+    ),
+    size_bytes=0,
+)
 
 
 def plan(image: str, *command: str) -> ContainerPlan:
     return ContainerPlan(name=C, image=image, command=command)
+
+
+def no_images() -> asyncio.Future[ImageService]:
+    return asyncio.get_running_loop().create_future()
 
 
 @pytest.mark.parametrize(
@@ -22,10 +49,11 @@ def plan(image: str, *command: str) -> ContainerPlan:
         (plan("hello", "/app/server"), "/other/hello"),
     ],
 )
-def test_containers_own_module_is_named_by_image_or_command(
+async def test_containers_own_module_is_named_by_image_or_command(
     container: ContainerPlan, wanted: str
 ) -> None:
-    require_program(container, [wanted, "-v"])
+    found = find_program(container, IMAGE, [wanted, "-v"], Toolbox(None, no_images()))
+    assert found == Program(IMAGE, (wanted, "-v"), is_own=True)
 
 
 @pytest.mark.parametrize(
@@ -40,9 +68,90 @@ def test_containers_own_module_is_named_by_image_or_command(
         ([], "you must specify at least one command for the container"),
     ],
 )
-def test_everything_else_is_not_found_in_the_words_of_other_runtimes(
+async def test_everything_else_is_not_found_in_the_words_of_other_runtimes(
     wanted: list[str], said: str
 ) -> None:
+    container = plan("hello", "/app/server", "--port")
     with pytest.raises(ProgramNotFoundError) as refused:
-        require_program(plan("hello", "/app/server", "--port"), wanted)
+        find_program(container, IMAGE, wanted, Toolbox(None, no_images()))
     assert refused.value.message == said
+
+
+class ToolboxFile:
+    """A module with two tools, and a node that was told to have it."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "toolbox.wat"
+        self._settings = ImageSettings(root=folder / "images", local_folders=(folder,))
+
+    def write(self) -> None:
+        text = (GUESTS / "environ.wat").read_text()
+        text = text.replace('(func (export "_start")', '(func $start (export "_start")')
+        self._file.write_text(f"{text.rstrip().removesuffix(')')}{TOOLS})")
+
+    async def prepared(self, tasks: asyncio.TaskGroup) -> Toolbox:
+        toolbox, preparing = self.start(tasks)
+        await asyncio.wait_for(preparing, DEADLINE_S)
+        return toolbox
+
+    def start(self, tasks: asyncio.TaskGroup) -> tuple[Toolbox, asyncio.Task[None]]:
+        images = tasks.create_task(ImageService.open(self._settings, tasks))
+        toolbox = Toolbox(f"file:{self._file}", images)
+        return toolbox, tasks.create_task(toolbox.prepare(retry_s=0.02))
+
+
+@pytest.fixture
+def toolbox_file(tmp_path: Path) -> ToolboxFile:
+    return ToolboxFile(tmp_path)
+
+
+@pytest.fixture
+async def rig(keeper: KeeperProcess) -> AsyncIterator[ExecRig]:
+    async with keeper.supervise() as supervisor, exec_rig(keeper, supervisor) as rig:
+        yield rig
+
+
+async def test_tool_runs_in_the_containers_world_by_its_base_name(
+    rig: ExecRig, toolbox_file: ToolboxFile
+) -> None:
+    toolbox_file.write()
+    target = rig.target("sleep", env=(("A", "b"),))
+    async with asyncio.TaskGroup() as tasks:
+        rig.execs._toolbox = await toolbox_file.prepared(tasks)
+        for command in (["env", "-0"], ["/usr/bin/env", "-0"]):
+            result = await rig.execs.output_of(target, command, DEADLINE_S)
+            assert result.outcome.failure is None
+            assert result.output == b"env\0-0\0A=b\0"
+
+
+async def test_containers_own_module_comes_before_a_tool_and_others_are_not_there(
+    toolbox_file: ToolboxFile,
+) -> None:
+    toolbox_file.write()
+    async with asyncio.TaskGroup() as tasks:
+        toolbox = await toolbox_file.prepared(tasks)
+    assert find_program(plan("env"), IMAGE, ["env"], toolbox).is_own
+    assert not find_program(plan("x"), IMAGE, ["["], toolbox).is_own
+    for command in ("wget", "/data/env", "./env", "tool:env", ""):
+        with pytest.raises(ProgramNotFoundError):
+            find_program(plan("x"), IMAGE, [command], toolbox)
+
+
+async def test_toolbox_that_is_not_there_yet_is_tried_again_and_told(
+    toolbox_file: ToolboxFile,
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        toolbox, preparing = toolbox_file.start(tasks)
+        async with asyncio.timeout(DEADLINE_S):
+            while "no such file" not in (told := _refusal(toolbox)):
+                await asyncio.sleep(0.01)
+        assert told.startswith('exec: "env": the toolbox file:/')
+        toolbox_file.write()
+        await asyncio.wait_for(preparing, DEADLINE_S)
+    assert not find_program(plan("x"), IMAGE, ["env"], toolbox).is_own
+
+
+def _refusal(toolbox: Toolbox) -> str:
+    with pytest.raises(ProgramNotFoundError) as refused:
+        find_program(plan("x"), IMAGE, ["env"], toolbox)
+    return refused.value.message

@@ -14,6 +14,7 @@ from keeper_rig import DEADLINE_S, Container, KeeperProcess, Supervisor
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import Incarnation
 from contract.messages.pod import ContainerPlan, PodPlan
+from wasm_executor.images.puller import ImageService
 from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedImage, World
 from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec
@@ -23,6 +24,7 @@ from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.runs import RunKey, log_path
+from wasm_executor.supervisor.toolbox import Toolbox
 from wasm_executor.supervisor.work import process_plan
 from wasm_executor.supervisor.worlds import Worlds
 from wasm_executor.volumes.etcfiles import EtcFiles
@@ -140,7 +142,9 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         words = LastWords(settings, volumes)
         folders = Folders(settings.data_dir, settings.run_dir)
         etc_files = EtcFiles(folders, settings.resolv_conf)
-        execs = Execs(node, Worlds(words, volumes, etc_files), sockets=False)
+        prepared: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
+        toolbox = Toolbox(None, prepared)
+        execs = Execs(node, Worlds(words, volumes, etc_files), toolbox, sockets=False)
         yield ExecRig(keeper, supervisor, settings, memory, words, execs)
         for left in execs._live.values():
             left.kill()

@@ -89,6 +89,8 @@ class Supervisor:
         settings, node = self._settings, self._node
         self._tasks.create_task(self._stop_on_signal(), name="signals")
         self._tasks.create_task(self._open_images(), name="images")
+        toolbox = node.toolbox.prepare(settings.image_delay_s)
+        self._tasks.create_task(toolbox, name="toolbox")
         await self._roster.end_execs()
         if node.standing.granted == node.identity.incarnation:
             await self._adopt()

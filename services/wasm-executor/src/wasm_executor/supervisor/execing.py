@@ -1,6 +1,6 @@
 """Runs a command in a container's world: exec probes, exec hooks, `kubectl exec`.
 
-There is no program beside the module, so the command is a new instance of it: the same
+The command is a new instance of the container's module, or of the node's toolbox: the same
 environment, folders and limits, arguments of its own, and stdin, stdout and stderr of the caller.
 Its process is the keeper's child as every container's is, under `{pod uid}/{container}.exec/{n}`.
 It ends at the latest with its container's run, or when nobody waits for it any more.
@@ -24,8 +24,9 @@ from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSp
 from wasm_executor.supervisor.capturing import Capture
 from wasm_executor.supervisor.execprocess import ExecOutcome, ExecProcess, ExecutingNode, Stdio
 from wasm_executor.supervisor.identity import Identity
-from wasm_executor.supervisor.programs import ProgramNotFoundError, require_program
-from wasm_executor.supervisor.work import process_plan
+from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, find_program
+from wasm_executor.supervisor.toolbox import Toolbox
+from wasm_executor.supervisor.work import DEFAULT_RUNTIME, process_plan
 from wasm_executor.supervisor.worlds import Worlds
 
 log = structlog.get_logger()
@@ -60,8 +61,11 @@ class ExecResult(msgspec.Struct, frozen=True, kw_only=True):
 class Execs:
     """All of this executor."""
 
-    def __init__(self, node: ExecutingNode, worlds: Worlds, *, sockets: bool) -> None:
+    def __init__(
+        self, node: ExecutingNode, worlds: Worlds, toolbox: Toolbox, *, sockets: bool
+    ) -> None:
         self._node = node
+        self._toolbox = toolbox
         self._sockets = sockets
         self._worlds = worlds
         self._numbers = itertools.count(_first_number(node.identity))
@@ -91,22 +95,22 @@ class Execs:
         to do says nothing of a container.
         """
         try:
-            require_program(target.container, command)
+            program = find_program(target.container, target.image, command, self._toolbox)
         except ProgramNotFoundError as error:
             return ExecOutcome(exit_code=NOT_FOUND_CODE, failure=error.message)
         if timeout_s is not None:
-            return await self._run_within(timeout_s, target, command, stdio)
-        one = self._begin(target, command, stdio)
+            return await self._run_within(timeout_s, target, program, stdio)
+        one = self._begin(target, program, stdio)
         try:
             return await asyncio.shield(one.outcome)
         finally:
             one.kill()
 
     async def _run_within(
-        self, timeout_s: float, target: ExecTarget, command: Sequence[str], stdio: Stdio
+        self, timeout_s: float, target: ExecTarget, program: Program, stdio: Stdio
     ) -> ExecOutcome:
         async with self._starts:
-            one = self._begin(target, command, stdio)
+            one = self._begin(target, program, stdio)
             try:
                 async with asyncio.timeout(START_S):
                     await one.begun.wait()
@@ -146,12 +150,14 @@ class Execs:
                 self._node.tasks.create_task(self._bury(row.key), name=f"exec-{row.key}")
         return runs
 
-    def _begin(self, target: ExecTarget, command: Sequence[str], stdio: Stdio) -> ExecProcess:
+    def _begin(self, target: ExecTarget, program: Program, stdio: Stdio) -> ExecProcess:
         uid, name = target.plan.uid, target.container.name
         world = self._worlds.find(target.plan, target.container, target.run)
+        own = process_plan(target.plan, world.container, program.image, sockets=self._sockets)
         plan = msgspec.structs.replace(
-            process_plan(target.plan, world.container, target.image, sockets=self._sockets),
-            args=tuple(command),
+            own,
+            runtime=own.runtime if program.is_own else DEFAULT_RUNTIME,
+            args=program.args,
             preopens=world.preopens,
         )
         spec = SpawnSpec(key=f"{uid}/{name}{EXEC_SUFFIX}/{next(self._numbers)}")

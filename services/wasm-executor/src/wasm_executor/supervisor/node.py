@@ -21,6 +21,7 @@ from wasm_executor.supervisor.logreaders import LogReaders
 from wasm_executor.supervisor.memory import MemoryWatch
 from wasm_executor.supervisor.plans import PlanStore, Standing
 from wasm_executor.supervisor.reporting import Reporter
+from wasm_executor.supervisor.toolbox import Toolbox
 from wasm_executor.supervisor.worlds import Worlds
 from wasm_executor.volumes.etcfiles import EtcFiles
 from wasm_executor.volumes.folders import Folders
@@ -61,6 +62,7 @@ class Node:
         etc_files = EtcFiles(folders, settings.resolv_conf)
         self.worlds = Worlds(self.last_words, self.volumes, etc_files)
         self.socket_holders = SocketHolders()
+        self.toolbox = Toolbox(settings.toolbox_image, images)
         self.rules = rules_of(settings)
         self.standing = self.plans.load_standing()
 

@@ -1,15 +1,28 @@
 """Which program a command names in a container.
 
-A container has one program: its module. It answers to its image's name and to the name that the
-pod gave it (argv[0]), by themselves or at the end of a path. Everything else is not there, and is
-told in the words of the runtimes that people know.
+A container has one program of its own: its module. It answers to its image's name and to the name
+that the pod gave it (argv[0]), by themselves or at the end of a path. Then there are the tools of
+the node's toolbox. Everything else is not there, and is told in the words of the runtimes that
+people know.
 """
 
 import posixpath
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from contract.messages.pod import ContainerPlan
+from wasm_executor.images.records import PreparedImage
+from wasm_executor.supervisor.toolbox import Toolbox, ToolboxNotReadyError
 from wasm_executor.supervisor.work import program_name
+
+
+class Program(NamedTuple):
+    """What a command is a new instance of, and its whole argv."""
+
+    image: PreparedImage
+    args: tuple[str, ...]
+    is_own: bool = True
+    """Whether it is the container's module, and so runs as that does."""
 
 
 class ProgramNotFoundError(Exception):
@@ -20,16 +33,28 @@ class ProgramNotFoundError(Exception):
         super().__init__(message)
 
 
-def require_program(container: ContainerPlan, command: Sequence[str]) -> None:
-    """Raise unless the command names the container's own module."""
+def find_program(
+    container: ContainerPlan, image: PreparedImage, command: Sequence[str], toolbox: Toolbox
+) -> Program:
+    """Return the program; `image` is the container's. Raise `ProgramNotFoundError`."""
     if not command:
         raise ProgramNotFoundError("you must specify at least one command for the container")
-    wanted = command[0]
-    own = {program_name(container.image), *container.command[:1]}
-    if posixpath.basename(wanted) in {posixpath.basename(name) for name in own} - {""}:
-        return
+    wanted, *rest = command
+    if _names_own_module(container, wanted):
+        return Program(image, tuple(command))
+    try:
+        tool = toolbox.find(wanted)
+    except ToolboxNotReadyError as error:
+        raise ProgramNotFoundError(f'exec: "{wanted}": {error}') from error
+    if tool is not None:
+        return Program(tool.image, (tool.name, *rest), is_own=False)
     if "/" in wanted:
         reason = f"stat {wanted}: no such file or directory"
     else:
         reason = "executable file not found in $PATH"
     raise ProgramNotFoundError(f'exec: "{wanted}": {reason}')
+
+
+def _names_own_module(container: ContainerPlan, wanted: str) -> bool:
+    own = {program_name(container.image), *container.command[:1]}
+    return posixpath.basename(wanted) in {posixpath.basename(name) for name in own} - {""}

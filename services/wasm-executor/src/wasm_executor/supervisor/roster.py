@@ -45,7 +45,7 @@ class Roster:
         self._node = node
         self._pods: dict[PodUid, PodTask] = {}
         self._planless = Planless(node)
-        self.execs = Execs(node, node.worlds, sockets=node.settings.guest_sockets)
+        self.execs = Execs(node, node.worlds, node.toolbox, sockets=node.settings.guest_sockets)
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
