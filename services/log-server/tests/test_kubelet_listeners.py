@@ -117,19 +117,6 @@ async def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path) -> None:
         assert refusal.group_contains(ListenError, match=f"cannot listen on 127.0.0.1 port {port}")
 
 
-async def test_healthz_says_whether_the_executor_answers(tmp_path: Path) -> None:
-    async with world(tmp_path) as here, here.client() as client:
-        alive = await client.get("/healthz?verbose")
-        assert (alive.status_code, alive.text) == (200, "ok")
-        assert alive.headers["x-content-type-options"] == "nosniff"
-        await here.peers.leave(NODE)
-        dead = await client.get("/healthz")
-        assert dead.status_code == 500
-        assert dead.text == 'the executor of node "n1" does not answer\n'
-        here.peers.server.kill()
-        assert (await client.get("/healthz")).status_code == 500
-
-
 async def test_healthz_asks_an_executor_on_this_host_while_the_bus_is_away(tmp_path: Path) -> None:
     said = b"ok\n"
 

@@ -41,7 +41,7 @@ class LogServer:
         self._address = announced_address(settings.node_address, static=api is None)
         self._peers = Peers(bus, settings)
         self._access = Access(api, settings)
-        self._application = kubelet_api(self._peers)
+        self._application = kubelet_api(self._peers, settings)
         self._client_ca: str | None = None
         self.listeners: dict[NodeName, Listener] = {}
 

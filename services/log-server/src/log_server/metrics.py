@@ -20,7 +20,17 @@ LISTENERS: Final = Gauge("wasmlet_kubelet_listeners", "Nodes whose kubelet API i
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _STEMS: Final = frozenset(
-    {"attach", "checkpoint", "configz", "containerLogs", "exec", "healthz", "logs", "metrics"}
+    {
+        "attach",
+        "checkpoint",
+        "configz",
+        "containerLogs",
+        "debug",
+        "exec",
+        "healthz",
+        "logs",
+        "metrics",
+    }
     | {"pods", "portForward", "run", "runningpods", "stats"}
 )
 

@@ -19,6 +19,7 @@ from contract.ids import NodeName
 from contract.messages.log import LogOpen
 from log_server.bus import Peers
 from log_server.commands import serve_commands
+from log_server.debugging import serve_debugging, serve_debugging_disabled
 from log_server.domain.logoptions import (
     InvalidOptionsError,
     LogQueryError,
@@ -27,9 +28,12 @@ from log_server.domain.logoptions import (
 )
 from log_server.errors import PeerAwayError
 from log_server.guard import Receive, Scope, Send
+from log_server.health import serve_health
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
 from log_server.portforward import serve_port_forward
+from log_server.runcommand import serve_run
+from log_server.settings import LogServerSettings
 from log_server.statsroutes import serve_stats
 from log_server.unstarted import explained
 
@@ -37,7 +41,6 @@ log = structlog.get_logger()
 
 _NOT_FOUND: Final = "404 page not found\n"
 _SHOWN: Final = (400, 404, 429)
-_NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
 
 type _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -53,33 +56,34 @@ class _LogAnswer(Response):
         await self._stream(scope, receive, send)
 
 
-def kubelet_api(peers: Peers) -> FastAPI:
+def kubelet_api(peers: Peers, settings: LogServerSettings) -> FastAPI:
     """Return the application behind the guards of all listeners."""
     api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
-
-    @api.api_route("/healthz", methods=["GET", "HEAD"], response_model=None)
-    async def healthz(request: Request) -> Response:
-        node = _node(request)
-        if await peers.ping(node):
-            return PlainTextResponse("ok", headers=_NO_SNIFFING)
-        return PlainTextResponse(
-            f'the executor of node "{node}" does not answer\n', 500, headers=_NO_SNIFFING
-        )
 
     @api.get("/pods", response_model=None)
     async def pods(request: Request) -> Response:
         body = await pod_list(peers, _node(request))
         return StreamingResponse(body, media_type="application/json")
 
+    serve_health(api, peers)
+    serve_stats(api, peers)
+    if settings.enable_debugging_handlers:
+        _serve_what_debugging_allows(api, peers, settings)
+    else:
+        serve_debugging_disabled(api)
+    _explain_errors(api)
+    return api
+
+
+def _serve_what_debugging_allows(api: FastAPI, peers: Peers, settings: LogServerSettings) -> None:
     @api.get("/containerLogs/{rest:path}", response_model=None)
     async def container_logs(request: Request, rest: str) -> Response:
         return await _logs(peers, request, rest)
 
     serve_commands(api, peers)
     serve_port_forward(api, peers)
-    serve_stats(api, peers)
-    _explain_errors(api)
-    return api
+    serve_run(api, peers)
+    serve_debugging(api, peers, settings)
 
 
 async def _logs(peers: Peers, request: Request, rest: str) -> Response:

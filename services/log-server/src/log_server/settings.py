@@ -29,6 +29,9 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     they live in memory alone."""
     client_ca_file: Path | None = None
     """Whose client certificates count; without it, the cluster's own ConfigMap says."""
+    enable_debugging_handlers: bool = True
+    """The kubelet's `enableDebuggingHandlers`: off, nobody gets logs, exec, attach, port-forward or
+    run, cluster administrators included."""
     certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
 
     idle_timeout_s: Seconds = 90.0

@@ -21,12 +21,17 @@ TOKENS: dict[str, dict[str, Any]] = {
     "nobody-token": {"username": "nobody", "groups": ["system:authenticated"]},
 }
 
+_SUBRESOURCES = (
+    *("proxy", "stats", "metrics", "log", "pods", "healthz", "configz"),
+    "checkpoint",
+)
+
 # user -> (verb, subresource) that its roles allow.
 RULES: dict[str, set[tuple[str, str]]] = {
     "admin": {
         (verb, subresource)
         for verb in ("get", "create", "update", "patch", "delete")
-        for subresource in ("proxy", "stats", "metrics", "log", "pods", "healthz", "configz")
+        for subresource in _SUBRESOURCES
     },
     "kube-apiserver-kubelet-client": {("get", "proxy"), ("create", "proxy")},
     "system:serviceaccount:monitoring:prometheus": {("get", "metrics"), ("get", "pods")},
