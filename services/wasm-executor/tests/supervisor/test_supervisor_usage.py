@@ -101,6 +101,19 @@ async def test_all_who_ask_within_the_interval_get_one_measurement(tmp_path: Pat
         assert {usage(each, plan).at for each in answers} == {usage(answers[0], plan).at}
 
 
+async def test_a_container_that_has_just_started_is_measured_at_once(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path, USAGE_INTERVAL_S="600", SPACE_INTERVAL_S="600") as rig:
+        first = await shown(rig, files=True)
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        second = await shown(rig, files=True)
+        assert second.node.at > first.node.at
+        assert container(second, plan).usage is not None
+        assert container(second, plan).logs is not None
+        assert (await shown(rig, files=True)).node.at == second.node.at
+
+
 async def test_logs_and_volumes_are_measured_where_files_are_asked_for(tmp_path: Path) -> None:
     async with often_measured(tmp_path) as rig:
         volume = VolumePlan(name="v", source=EmptyDir())

@@ -68,13 +68,17 @@ class Meter:
         self._turn = asyncio.Lock()
         self._last: Measured | None = None
         self._last_mono = 0.0
+        self._looked_at: frozenset[RunKey] = frozenset()
 
     async def measured(self) -> Measured:
-        """Return the measurement that is in force, a new one if that is too old."""
+        """Return the measurement in force; a new one if that is too old, or lacks a container."""
         async with self._turn:
-            if self._last is None or time.monotonic() - self._last_mono >= self._interval_s:
-                self._last = await asyncio.to_thread(self._measure, self._running(), self._known())
+            running = self._running()
+            old = time.monotonic() - self._last_mono >= self._interval_s
+            if self._last is None or old or running.keys() - self._looked_at:
+                self._last = await asyncio.to_thread(self._measure, running, self._known())
                 self._last_mono = time.monotonic()
+                self._looked_at = frozenset(running)
             return self._last
 
     def _measure(self, running: Mapping[RunKey, Running], known: Collection[PodUid]) -> Measured:

@@ -54,11 +54,16 @@ class Surveyor:
         self._last_mono = 0.0
 
     async def surveyed(self, plans: Iterable[PodPlan]) -> Spaces:
-        """Return what was found, by a new walk if the last one is too old."""
+        """Return what was found, by a new walk if the last one is too old; of new pods, at once."""
         async with self._turn:
             if self._last is None or time.monotonic() - self._last_mono >= self._interval_s:
                 self._last = await self._survey(list(plans))
                 self._last_mono = time.monotonic()
+                return self._last
+            known = self._last.pods
+            new = {plan.uid: await self._pod(plan) for plan in plans if plan.uid not in known}
+            if new:
+                self._last = self._last._replace(pods={**known, **new})
             return self._last
 
     async def _survey(self, plans: list[PodPlan]) -> Spaces:
