@@ -1,17 +1,21 @@
 """Which command there is in a container: its own module, the toolbox's tools, no other program."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from exec_rig import C, ExecRig, exec_rig
 from keeper_rig import DEADLINE_S, KeeperProcess
+from wasmtime import wat2wasm
 
 from contract.messages.pod import ContainerPlan
+from wasm_executor.container.plan import Preopen
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedImage, World
 from wasm_executor.images.settings import ImageSettings
+from wasm_executor.supervisor.modulefiles import ModuleFiles, open_within
 from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, find_program
 from wasm_executor.supervisor.toolbox import Toolbox
 
@@ -117,7 +121,7 @@ async def test_tool_runs_in_the_containers_world_by_its_base_name(
     toolbox_file.write()
     target = rig.target("sleep", env=(("A", "b"),))
     async with asyncio.TaskGroup() as tasks:
-        rig.execs._toolbox = await toolbox_file.prepared(tasks)
+        rig.execs._programs._toolbox = await toolbox_file.prepared(tasks)
         for command in (["env", "-0"], ["/usr/bin/env", "-0"]):
             result = await rig.execs.output_of(target, command, DEADLINE_S)
             assert result.outcome.failure is None
@@ -149,6 +153,97 @@ async def test_toolbox_that_is_not_there_yet_is_tried_again_and_told(
         toolbox_file.write()
         await asyncio.wait_for(preparing, DEADLINE_S)
     assert not find_program(plan("x"), IMAGE, ["env"], toolbox).is_own
+
+
+def put(file: Path, guest: str | None) -> None:
+    """Make a file of a guest, or of something else."""
+    text = (GUESTS / f"{guest}.wat").read_text() if guest else ""
+    file.write_bytes(wat2wasm(text) if text else b"no module")
+
+
+@pytest.fixture
+async def images(tmp_path: Path) -> AsyncIterator[asyncio.Future[ImageService]]:
+    async with asyncio.TaskGroup() as tasks:
+        settings = ImageSettings(root=tmp_path / "images")
+        yield tasks.create_task(ImageService.open(settings, tasks))
+
+
+async def test_module_in_the_containers_files_runs_as_what_it_is_at_the_moment(
+    rig: ExecRig, images: asyncio.Future[ImageService]
+) -> None:
+    rig.execs._programs._files = ModuleFiles(images)
+    target = rig.target("sleep", env=(("A", "b"),))
+    await rig.start(target)
+    words = rig.last_words.preopens(target.plan.uid, target.container, target.run)[0]
+    file = Path(words.host_path, "tool.wasm")
+    put(file, "environ")
+    command = [f"{words.guest_path}/tool.wasm", "-v"]
+    result = await rig.execs.output_of(target, command, DEADLINE_S)
+    assert result.outcome.failure is None
+    assert result.output == f"{command[0]}\0-v\0A=b\0".encode()
+    put(file, "hello")
+    result = await rig.execs.output_of(target, command, DEADLINE_S)
+    assert (result.outcome.exit_code, result.output) == (3, b"hello\nworld\noh\n")
+    put(file, None)
+    outcome = (await rig.execs.output_of(target, command, DEADLINE_S)).outcome
+    assert outcome.exit_code == 126
+    assert "not WebAssembly" in (outcome.failure or "")
+    await asyncio.to_thread(file.unlink)
+    outcome = (await rig.execs.output_of(target, command, DEADLINE_S)).outcome
+    assert (outcome.exit_code, outcome.failure) == (
+        127,
+        f'exec: "{command[0]}": stat {command[0]}: no such file or directory',
+    )
+
+
+async def test_run_that_ends_while_its_command_is_compiled_kills_that(
+    rig: ExecRig, images: asyncio.Future[ImageService]
+) -> None:
+    never: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
+    rig.execs._programs._files = ModuleFiles(never)
+    target = rig.target("sleep")
+    await rig.start(target)
+    words = rig.last_words.preopens(target.plan.uid, target.container, target.run)[0]
+    put(Path(words.host_path, "tool.wasm"), "hello")
+    command = [f"{words.guest_path}/tool.wasm"]
+    running = asyncio.create_task(rig.execs.output_of(target, command, DEADLINE_S))
+    async with asyncio.timeout(DEADLINE_S):
+        while not rig.execs._looking:
+            await asyncio.sleep(0.005)
+    rig.execs.end_all(target.plan.uid, C)
+    never.set_result(await images)
+    result = await running
+    assert (result.outcome.exit_code, result.output) == (137, b"")
+
+
+def test_only_what_the_container_sees_is_found(tmp_path: Path) -> None:
+    shown, outside = tmp_path / "shown", tmp_path / "outside"
+    for folder in (shown / "sub", outside):
+        folder.mkdir(parents=True)
+    (shown / "sub" / "m.wasm").touch()
+    (outside / "m.wasm").touch()
+    (shown / "link.wasm").symlink_to(outside / "m.wasm")
+    (shown / "up.wasm").symlink_to("../outside/m.wasm")
+    (shown / "inner.wasm").symlink_to("sub/m.wasm")
+    (shown / "folder.wasm").mkdir()
+    preopens = [
+        Preopen(host_path=str(shown), guest_path="/data"),
+        Preopen(host_path=str(shown), guest_path="/part", beneath=("sub",)),
+    ]
+    found = {}
+    for path in (
+        *("/data/sub/m.wasm", "data/sub/m.wasm", "/data/../data/inner.wasm", "/part/m.wasm"),
+        *("/data/link.wasm", "/data/up.wasm", "/data/../outside/m.wasm", "/data/folder.wasm"),
+        *(str(outside / "m.wasm"), "/database/m.wasm", "/data/nope.wasm", "/data/\0.wasm"),
+    ):
+        descriptor = open_within(preopens, path)
+        if descriptor is not None:
+            found[path] = str(Path(f"/proc/self/fd/{descriptor}").readlink())
+            os.close(descriptor)
+    inner = str(shown / "sub" / "m.wasm")
+    assert found == dict.fromkeys(
+        ("/data/sub/m.wasm", "data/sub/m.wasm", "/data/../data/inner.wasm", "/part/m.wasm"), inner
+    )
 
 
 def _refusal(toolbox: Toolbox) -> str:

@@ -23,6 +23,8 @@ from wasm_executor.supervisor.execing import Execs, ExecTarget
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.memory import MemoryWatch
+from wasm_executor.supervisor.modulefiles import ModuleFiles
+from wasm_executor.supervisor.programs import Programs
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.toolbox import Toolbox
 from wasm_executor.supervisor.work import process_plan
@@ -143,8 +145,8 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         folders = Folders(settings.data_dir, settings.run_dir)
         etc_files = EtcFiles(folders, settings.resolv_conf)
         prepared: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
-        toolbox = Toolbox(None, prepared)
-        execs = Execs(node, Worlds(words, volumes, etc_files), toolbox, sockets=False)
+        programs = Programs(Toolbox(None, prepared), ModuleFiles(prepared))
+        execs = Execs(node, Worlds(words, volumes, etc_files), programs, sockets=False)
         yield ExecRig(keeper, supervisor, settings, memory, words, execs)
         for left in execs._live.values():
             left.kill()

@@ -15,6 +15,7 @@ import structlog
 from contract.messages.pull import PullPolicy
 from wasm_executor.images.compiling import Compiler, engine_of_this_machine
 from wasm_executor.images.errors import ImageError, ImageNeverPullError, ImagePullError
+from wasm_executor.images.foundfile import FoundFiles
 from wasm_executor.images.index import ImageIndex
 from wasm_executor.images.jobrunner import (
     PULL,
@@ -70,6 +71,7 @@ class ImageService:
         self._index = index
         self._runner = JobRunner(store)
         self._compiler = Compiler(settings, tasks, store=store, index=index)
+        self.found_files = FoundFiles(self._compiler, store, index)
         self._local_files = LocalFiles(settings.local_folders)
         self._pulls: SingleFlight[_PullKey, tuple[ImageRecord, float]] = SingleFlight(
             tasks, "images.pull"

@@ -18,14 +18,21 @@ import structlog
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, PodPlan
+from wasm_executor.images.errors import ImageError
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.keeper.errors import ContainerInUseError, KeeperError
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec, is_exec
 from wasm_executor.supervisor.capturing import Capture
-from wasm_executor.supervisor.execprocess import ExecOutcome, ExecProcess, ExecutingNode, Stdio
+from wasm_executor.supervisor.execprocess import (
+    KILLED_CODE,
+    NOT_STARTED_CODE,
+    ExecOutcome,
+    ExecProcess,
+    ExecutingNode,
+    Stdio,
+)
 from wasm_executor.supervisor.identity import Identity
-from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, find_program
-from wasm_executor.supervisor.toolbox import Toolbox
+from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, Programs
 from wasm_executor.supervisor.work import DEFAULT_RUNTIME, process_plan
 from wasm_executor.supervisor.worlds import Worlds
 
@@ -62,10 +69,11 @@ class Execs:
     """All of this executor."""
 
     def __init__(
-        self, node: ExecutingNode, worlds: Worlds, toolbox: Toolbox, *, sockets: bool
+        self, node: ExecutingNode, worlds: Worlds, programs: Programs, *, sockets: bool
     ) -> None:
         self._node = node
-        self._toolbox = toolbox
+        self._programs = programs
+        self._looking: set[_Looking] = set()
         self._sockets = sockets
         self._worlds = worlds
         self._numbers = itertools.count(_first_number(node.identity))
@@ -95,9 +103,13 @@ class Execs:
         to do says nothing of a container.
         """
         try:
-            program = find_program(target.container, target.image, command, self._toolbox)
+            program = await self._find(target, command)
         except ProgramNotFoundError as error:
             return ExecOutcome(exit_code=NOT_FOUND_CODE, failure=error.message)
+        except ImageError as error:
+            return ExecOutcome(exit_code=NOT_STARTED_CODE, failure=error.message)
+        if program is None:
+            return ExecOutcome(exit_code=KILLED_CODE)
         if timeout_s is not None:
             return await self._run_within(timeout_s, target, program, stdio)
         one = self._begin(target, program, stdio)
@@ -105,6 +117,21 @@ class Execs:
             return await asyncio.shield(one.outcome)
         finally:
             one.kill()
+
+    async def _find(self, target: ExecTarget, command: Sequence[str]) -> Program | None:
+        """Return the program, or None if the container's run has ended meanwhile."""
+        looking = _Looking(f"{target.plan.uid}/{target.container.name}{EXEC_SUFFIX}/")
+        self._looking.add(looking)
+        try:
+            program = await self._programs.find(
+                target.container,
+                target.image,
+                lambda: self._worlds.find(target.plan, target.container, target.run).preopens,
+                command,
+            )
+        finally:
+            self._looking.remove(looking)
+        return None if looking.in_vain else program
 
     async def _run_within(
         self, timeout_s: float, target: ExecTarget, program: Program, stdio: Stdio
@@ -133,6 +160,9 @@ class Execs:
         for key, one in self._live.items():
             if key.startswith(prefix):
                 one.kill()
+        for looking in self._looking:
+            if looking.prefix.startswith(prefix):
+                looking.in_vain = True
 
     def clear(self, table: Iterable[ContainerProcess]) -> list[ContainerProcess]:
         """End what a supervisor before this one ran; return the rows that are no execs.
@@ -179,6 +209,14 @@ class Execs:
                     await self._node.keeper.forget(key)
                     return
                 await asyncio.sleep(LOOK_INTERVAL_S)
+
+
+class _Looking:
+    """Somebody who waits to know what his command is."""
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+        self.in_vain = False
 
 
 def _first_number(identity: Identity) -> int:

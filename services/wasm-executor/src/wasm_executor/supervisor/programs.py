@@ -1,17 +1,20 @@
 """Which program a command names in a container.
 
-A container has one program of its own: its module. It answers to its image's name and to the name
-that the pod gave it (argv[0]), by themselves or at the end of a path. Then there are the tools of
-the node's toolbox. Everything else is not there, and is told in the words of the runtimes that
+It may be the path of a module's file that the container sees. Else a container has one program of
+its own: its module. It answers to its image's name and to the name that the pod gave it (argv[0]),
+by themselves or at the end of a path. Then there are the tools of the node's toolbox. Everything
+else is not there, and is told in the words of the runtimes that
 people know.
 """
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from contract.messages.pod import ContainerPlan
+from wasm_executor.container.plan import Preopen
 from wasm_executor.images.records import PreparedImage
+from wasm_executor.supervisor.modulefiles import ModuleFiles, may_be_file
 from wasm_executor.supervisor.toolbox import Toolbox, ToolboxNotReadyError
 from wasm_executor.supervisor.work import program_name
 
@@ -31,6 +34,28 @@ class ProgramNotFoundError(Exception):
     def __init__(self, message: str) -> None:
         self.message = message
         super().__init__(message)
+
+
+class Programs:
+    """All that there are on a node."""
+
+    def __init__(self, toolbox: Toolbox, files: ModuleFiles) -> None:
+        self._toolbox = toolbox
+        self._files = files
+
+    async def find(
+        self,
+        container: ContainerPlan,
+        image: PreparedImage,
+        preopens: Callable[[], Sequence[Preopen]],
+        command: Sequence[str],
+    ) -> Program:
+        """Return the program; raise `ProgramNotFoundError`, `ImageError`."""
+        if command and may_be_file(command[0]):
+            file = await self._files.find(preopens(), command[0])
+            if file is not None:
+                return Program(file, tuple(command), is_own=False)
+        return find_program(container, image, command, self._toolbox)
 
 
 def find_program(

@@ -21,11 +21,13 @@ from wasm_executor.keeper.protocol import ContainerProcess, Exit, is_exec
 from wasm_executor.supervisor.beginning import Shown, begin
 from wasm_executor.supervisor.execing import Execs
 from wasm_executor.supervisor.lastwords import with_last_words
+from wasm_executor.supervisor.modulefiles import ModuleFiles
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.planless import Planless, end_stray
 from wasm_executor.supervisor.plans import StoredPlan
 from wasm_executor.supervisor.podtask import PodTask
+from wasm_executor.supervisor.programs import Programs
 from wasm_executor.supervisor.runs import (
     RunKey,
     pod_log_folder,
@@ -45,7 +47,8 @@ class Roster:
         self._node = node
         self._pods: dict[PodUid, PodTask] = {}
         self._planless = Planless(node)
-        self.execs = Execs(node, node.worlds, node.toolbox, sockets=node.settings.guest_sockets)
+        programs = Programs(node.toolbox, ModuleFiles(node.images))
+        self.execs = Execs(node, node.worlds, programs, sockets=node.settings.guest_sockets)
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
