@@ -23,6 +23,7 @@ import wasmtime
 
 from benchmarks.bare import LABEL
 from benchmarks.cluster import PodWatch, watching
+from benchmarks.execs import exec_costs
 from benchmarks.logs import log_throughput
 from benchmarks.measures import (
     Subject,
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--singles", type=int, default=100, help="pods started one by one")
     parser.add_argument("--burst", type=int, default=500, help="pods started at once")
     parser.add_argument("--probed", type=int, default=200, help="pods with HTTP probes")
+    parser.add_argument("--asked", type=int, default=60, help="pods with exec probes")
     parser.add_argument("--rich", type=int, default=100, help="pods with volumes and variables")
     parser.add_argument("--updated", type=int, default=200, help="pods that share a ConfigMap")
     parser.add_argument("--sources-only", action="store_true", help="measure these two alone")
@@ -133,6 +135,10 @@ async def measure_wasmlet(
         listener = Subject(label="wasm", node=NODE, image=images["listener"], selector=target)
         figures["probes"] = await probe_costs(
             api, watch, listener, pid, pods=chosen.probed, seconds=PROBED_S
+        )
+        asked = Subject(label="wasm", node=NODE, image=images["asked"], selector=target)
+        figures["exec_probes"] = await exec_costs(
+            api, watch, asked, pid, pods=chosen.asked, seconds=PROBED_S
         )
         return figures
 
