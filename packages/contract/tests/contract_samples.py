@@ -120,6 +120,7 @@ PLAN = PodPlan(
     runtime_handler="wasi",
     pod_ip="10.0.0.5",
     drain=Drain.STDIN_EOF,
+    toolbox="registry.example/toolbox:v1",
     active_deadline_s=600.0,
     containers=(
         ContainerPlan(

@@ -166,6 +166,13 @@ def test_the_pods_own_fields_reach_the_plan() -> None:
     assert plan.deletion is None
 
 
+def test_annotation_names_the_toolbox() -> None:
+    json = pod_json()
+    assert plan_of(pod_of(json), AROUND).toolbox == ""
+    json["metadata"]["annotations"] = {"wasmlet.dev/toolbox": "registry.example/toolbox:v1"}
+    assert plan_of(pod_of(json), AROUND).toolbox == "registry.example/toolbox:v1"
+
+
 def test_an_unknown_way_to_drain_is_refused_by_name() -> None:
     json = pod_json()
     json["metadata"]["annotations"] = {"wasmlet.dev/drain": "politely"}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from exec_rig import C, ExecRig, exec_rig
 from keeper_rig import DEADLINE_S, KeeperProcess
+from msgspec.structs import replace
 from wasmtime import wat2wasm
 
 from contract.messages.pod import ContainerPlan
@@ -126,6 +127,26 @@ async def test_tool_runs_in_the_containers_world_by_its_base_name(
             result = await rig.execs.output_of(target, command, DEADLINE_S)
             assert result.outcome.failure is None
             assert result.output == b"env\0-0\0A=b\0"
+
+
+async def test_pods_own_toolbox_counts_instead_of_the_nodes(
+    rig: ExecRig, toolbox_file: ToolboxFile
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        toolbox, preparing = toolbox_file.start(tasks)
+        rig.execs._programs._toolbox = Toolbox("file:/not/there", toolbox._images)
+        plain = rig.target("sleep")
+        target = plain._replace(plan=replace(plain.plan, toolbox=toolbox._image or ""))
+        outcome = (await rig.execs.output_of(target, ["env"], DEADLINE_S)).outcome
+        assert outcome.exit_code == 126
+        assert "no such file" in (outcome.failure or "")
+        toolbox_file.write()
+        result = await rig.execs.output_of(target, ["/bin/env"], DEADLINE_S)
+        assert (result.outcome.failure, result.output) == (None, b"env\0")
+        for of, command in ((target, "wget"), (plain, "env")):
+            outcome = (await rig.execs.output_of(of, [command], DEADLINE_S)).outcome
+            assert outcome.exit_code == 127
+        await asyncio.wait_for(preparing, DEADLINE_S)
 
 
 async def test_containers_own_module_comes_before_a_tool_and_others_are_not_there(

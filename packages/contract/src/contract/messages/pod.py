@@ -151,6 +151,9 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     pod_ip: str = ""
     """Where the pod's ports are; probes and hooks without a host go there."""
     drain: Drain = Drain.NONE
+    toolbox: str = ""
+    """The image whose programs its containers have for exec, set by the annotation
+    `wasmlet.dev/toolbox`; empty means the node's."""
     active_deadline_s: float | None = None
     containers: tuple[ContainerPlan, ...]
     """Init containers in their order first, then app containers, then ephemeral ones."""

@@ -26,6 +26,7 @@ from podspec.quantity import parse_quantity, whole_units
 
 MESSAGE_PATH: Final = "/dev/termination-log"
 DRAIN_ANNOTATION: Final = "wasmlet.dev/drain"
+TOOLBOX_ANNOTATION: Final = "wasmlet.dev/toolbox"
 MAX_GRACE_S: Final = 2**31 - 1
 """68 years. Past 292 the API server's own reckoning overflows, and its time means nothing."""
 
@@ -60,6 +61,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         runtime_handler=around.runtime_handler,
         pod_ip=pod_ip(pod, around),
         drain=_drain(pod),
+        toolbox=metadata.annotations.get(TOOLBOX_ANNOTATION, ""),
         active_deadline_s=spec.active_deadline_seconds,
         containers=tuple(container_plan(each, pod, around) for each in placed),
         volumes=volumes.plans,

@@ -128,6 +128,7 @@ class Execs:
                 target.image,
                 lambda: self._worlds.find(target.plan, target.container, target.run).preopens,
                 command,
+                target.plan.toolbox,
             )
         finally:
             self._looking.remove(looking)

@@ -15,7 +15,7 @@ from contract.messages.pod import ContainerPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.supervisor.modulefiles import ModuleFiles, may_be_file
-from wasm_executor.supervisor.toolbox import Toolbox, ToolboxNotReadyError
+from wasm_executor.supervisor.toolbox import Toolbox, ToolboxNotReadyError, may_be_tool
 from wasm_executor.supervisor.work import program_name
 
 
@@ -49,13 +49,17 @@ class Programs:
         image: PreparedImage,
         preopens: Callable[[], Sequence[Preopen]],
         command: Sequence[str],
+        pod_toolbox: str,
     ) -> Program:
         """Return the program; raise `ProgramNotFoundError`, `ImageError`."""
         if command and may_be_file(command[0]):
             file = await self._files.find(preopens(), command[0])
             if file is not None:
                 return Program(file, tuple(command), is_own=False)
-        return find_program(container, image, command, self._toolbox)
+        toolbox = self._toolbox
+        if pod_toolbox and command and _needs_toolbox(container, command[0]):
+            toolbox = await toolbox.of_pod(pod_toolbox)
+        return find_program(container, image, command, toolbox)
 
 
 def find_program(
@@ -78,6 +82,10 @@ def find_program(
     else:
         reason = "executable file not found in $PATH"
     raise ProgramNotFoundError(f'exec: "{wanted}": {reason}')
+
+
+def _needs_toolbox(container: ContainerPlan, wanted: str) -> bool:
+    return may_be_tool(wanted) and not _names_own_module(container, wanted)
 
 
 def _names_own_module(container: ContainerPlan, wanted: str) -> bool:

@@ -1,8 +1,8 @@
-"""The programs that a node adds to its containers: one image, of which each container may exec.
+"""The programs that a node, or a pod, adds to its containers: an image to exec.
 
 Its module says what it answers to: an export `tool:NAME` for each of its programs, and argv[0] says
-which one is meant. It is pulled and compiled when the node starts, not when somebody is waiting;
-what is missing then is tried again until it is there.
+which one is meant. A node's is pulled and compiled when the node starts, not when somebody waits
+for it; what is missing then is tried again until it is there. A pod's is when it is first wanted.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ class ToolboxNotReadyError(Exception):
 
 
 class Toolbox:
-    """The node's own, where it has one."""
+    """The node's, where it has one, or a pod's."""
 
     def __init__(self, image: str | None, images: asyncio.Future[ImageService]) -> None:
         self._image = image
@@ -47,28 +47,42 @@ class Toolbox:
         """Have it ready; try for as long as that takes."""
         if self._image is None:
             return
-        images = await asyncio.shield(self._images)
         while True:
             try:
-                self._prepared = await images.ensure(self._image, PullPolicy.IF_NOT_PRESENT)
+                await self._prepare_once(self._image)
             except ImageError as error:
                 self._problem = error.message
                 log.warning("toolbox.not_ready", image=self._image, reason=error.message)
                 await asyncio.sleep(retry_s)
             else:
-                log.info("toolbox.prepared", image=self._image, tools=len(_tools(self._prepared)))
+                log.info("toolbox.prepared", image=self._image, tools=len(self._tools()))
                 return
+
+    async def of_pod(self, image: str) -> "Toolbox":
+        """Return the one that a pod has instead, ready to use; raise `ImageError`."""
+        own = Toolbox(image, self._images)
+        await own._prepare_once(image)
+        return own
+
+    async def _prepare_once(self, image: str) -> None:
+        images = await asyncio.shield(self._images)
+        self._prepared = await images.ensure(image, PullPolicy.IF_NOT_PRESENT)
 
     def find(self, command: str) -> Tool | None:
         """Return the program that a command names; raise `ToolboxNotReadyError`."""
-        folder, name = posixpath.split(command)
-        if self._image is None or folder not in FOLDERS:
+        if self._image is None or not may_be_tool(command):
             return None
         if self._prepared is None:
             raise ToolboxNotReadyError(f"the toolbox {self._image} is not ready: {self._problem}")
-        return Tool(self._prepared, name) if name in _tools(self._prepared) else None
+        name = posixpath.basename(command)
+        return Tool(self._prepared, name) if name in self._tools() else None
+
+    def _tools(self) -> frozenset[str]:
+        exports = () if self._prepared is None else self._prepared.facts.exports
+        length = len(TOOL_EXPORT)
+        return frozenset(each[length:] for each in exports if each.startswith(TOOL_EXPORT))
 
 
-def _tools(image: PreparedImage) -> frozenset[str]:
-    exports = image.facts.exports
-    return frozenset(each[len(TOOL_EXPORT) :] for each in exports if each.startswith(TOOL_EXPORT))
+def may_be_tool(command: str) -> bool:
+    """Say whether a toolbox could have it."""
+    return posixpath.dirname(command) in FOLDERS
