@@ -34,7 +34,7 @@ type archive struct {
 	verbose, touch, follow bool
 	gzip, toStdout         bool
 	toldRoot               bool
-	code                   int
+	code, members          int
 }
 
 func tarTool(w *world, args []string) int {
@@ -130,6 +130,9 @@ func (a *archive) create(names []string) (err error) {
 			return err
 		}
 	}
+	if a.members == 0 && a.code != 0 {
+		return nil // kubectl cp would take the end of an empty archive for a success
+	}
 	return errors.Join(written.Close(), buffered.Flush())
 }
 
@@ -179,6 +182,7 @@ func (a *archive) addOne(out *tar.Writer, told io.Writer, at, shown string) erro
 		return err
 	}
 	header.Name = a.member(shown, info.IsDir())
+	a.members++
 	if a.verbose {
 		fmt.Fprintln(told, header.Name)
 	}

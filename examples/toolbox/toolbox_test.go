@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -198,13 +197,16 @@ func TestTarLeadsNowhereElse(t *testing.T) {
 	}
 }
 
-func TestTarOfWhatIsNotThereFailsAndStillEnds(t *testing.T) {
-	seen := runIn(t.TempDir(), "", "tar", "cf", "-", "nope")
-	if seen.code != 2 || seen.errors != "tar: nope: Cannot stat: No such file or directory\n" {
-		t.Errorf("%q", seen.errors)
+func TestTarOfNothingFailsWithoutAnArchiveAndOfSomeEndsIt(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, "there", "x")
+	told := "tar: nope: Cannot stat: No such file or directory\n"
+	if seen := runIn(dir, "", "tar", "cf", "-", "nope"); seen != (ran{2, "", told}) {
+		t.Error(seen)
 	}
-	if _, err := tar.NewReader(strings.NewReader(seen.out)).Next(); err != io.EOF {
-		t.Error("the archive has no end")
+	seen := runIn(dir, "", "tar", "cf", "-", "nope", "there")
+	if listed := runIn(dir, seen.out, "tar", "tf", "-"); seen.code != 2 || listed.out != "there\n" {
+		t.Error(seen.code, listed)
 	}
 }
 
