@@ -19,6 +19,7 @@ from log_server.kube import ApiServer, api_server
 from log_server.listener import Listener
 from log_server.metrics import LISTENERS
 from log_server.nodes import nodes_to_serve
+from log_server.protocol import limits_of
 from log_server.routes import kubelet_api
 from log_server.settings import LogServerSettings
 from log_server.tls import ListenerTls
@@ -77,9 +78,9 @@ class LogServer:
         )
         tls.trust(self._client_ca)
         port = port_of(self._settings.kubelet_port, len(self.listeners))
-        guard = Guard(self._application, self._access, node)
-        host, idle_s = self._bind_address(), self._settings.idle_timeout_s
-        listener = Listener(guard, tls, host, port, idle_s)
+        guard = Guard(self._application, self._access, node, self._settings.max_body_bytes)
+        limits = limits_of(self._settings)
+        listener = Listener(guard, tls, self._bind_address(), port, limits)
         self.listeners[node] = listener
         LISTENERS.set(len(self.listeners))
         log.info("listener.opened", node=node, address=self._address, port=listener.port)

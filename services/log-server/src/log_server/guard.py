@@ -19,12 +19,17 @@ type Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 OPEN_PATH: Final = "/healthz"
 OPEN_METHODS: Final = ("GET", "HEAD")
+TOO_LARGE: Final = Refusal(code=413, text="the request's body is too large\n")
+_LENGTH: Final = b"content-length"
 
 
 class Guard:
     """The application of one Node's listener."""
 
-    def __init__(self, application: Application, access: Access, node: NodeName) -> None:
+    def __init__(
+        self, application: Application, access: Access, node: NodeName, body_bytes: int
+    ) -> None:
+        self._body_bytes = body_bytes
         self._application = application
         self._access = access
         self._node = node
@@ -44,11 +49,18 @@ class Guard:
 
     async def _refusal(self, scope: Scope) -> Refusal | None:
         method, path = scope["method"], scope["path"]
+        if _announced_bytes(scope) > self._body_bytes:
+            return TOO_LARGE
         if path == OPEN_PATH and method in OPEN_METHODS:
             return None
         return await self._access.refusal(
             self._node, method, path, scope["headers"], scope["state"].get("peer")
         )
+
+
+def _announced_bytes(scope: Scope) -> int:
+    """Return how long the body is said to be; HTTP's parser has seen to it that it is a number."""
+    return max((int(value) for name, value in scope["headers"] if name == _LENGTH), default=0)
 
 
 def _counted(scope: Scope, send: Send) -> Send:

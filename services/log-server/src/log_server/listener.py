@@ -1,24 +1,18 @@
 """One TLS listener: the kubelet port of one Node, served by uvicorn.
 
-The port is opened before anything is announced. What a connection's certificate says reaches the
-application in its scope, as does a way to wait until the connection's buffers have emptied.
+The port is opened before anything is announced.
 """
 
 import asyncio
 import socket
-import ssl
-from collections.abc import Iterable
-from http import HTTPStatus
-from typing import Any, Final
+from typing import Final
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
+from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
-from log_server.domain.identity import PeerCertificate, peer_certificate
-from log_server.duplex import Duplex
-from log_server.errors import ClientGoneError, ListenError
+from log_server.errors import ListenError
 from log_server.guard import Application
+from log_server.protocol import KubeletProtocol, Limits, Places
 from log_server.tls import ListenerTls
 from servicekit.admin import QuietServer
 
@@ -34,94 +28,45 @@ _KEEPALIVE: Final = (
 """Ends followers whose machine is gone without a word; set on the port, connections inherit it."""
 
 
-type Headers = Iterable[tuple[bytes, bytes]]
+class _LimitedServer(QuietServer):
+    """uvicorn's server with our protocol, whose handshakes end in time."""
 
+    def __init__(self, config: uvicorn.Config, limits: Limits) -> None:
+        super().__init__(config)
+        self._limits = limits
+        self._places = Places(limits)
 
-class KubeletProtocol(H11Protocol):
-    """HTTP over a connection whose client may have shown a certificate, until it switches.
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take connections on the sockets."""
+        loop = asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._protocol,
+                sock=each,
+                ssl=self.config.ssl,
+                backlog=_BACKLOG,
+                ssl_handshake_timeout=self._limits.handshake_s,
+                ssl_shutdown_timeout=self._limits.handshake_s,
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
 
-    uvicorn has no way to switch to a protocol that it does not know, so the application is given
-    one: by `upgrade` of its scope it takes the connection over, and its answer is over with it.
-    """
-
-    _duplex: Duplex | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it
-        """Look at the certificate once; every request of the connection is told."""
-        super().connection_made(transport)
-        transport.set_write_buffer_limits(high=_BUFFER_BYTES)
-        self.app_state = {
-            **self.app_state,
-            "peer": _verified(transport.get_extra_info("ssl_object")),
-            "drained": self.flow.drain,
-            "upgrade": self.upgrade,
-        }
-        # uvicorn lets who never asks anything stay for ever.
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
-
-    def upgrade(self, headers: Headers) -> Duplex:
-        """Answer 101 and hand the connection over."""
-        if self.transport.is_closing():
-            raise ClientGoneError("the client has gone")
-        switching = HTTPStatus.SWITCHING_PROTOCOLS
-        answer = h11.InformationalResponse(
-            status_code=switching, headers=list(headers), reason=switching.phrase.encode()
-        )
-        head = self.conn.send(answer)
-        assert head is not None
-        self.transport.write(head)
-        self.cycle.response_started = True  # the application's return closes the connection
-        early, _closed = self.conn.trailing_data
-        self._duplex = Duplex(self.transport, self.flow.drain, early)
-        self.flow.resume_reading()
-        return self._duplex
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes are for whoever has taken the connection over."""
-        if self._duplex is None:
-            super().data_received(data)
-        else:
-            self._duplex.feed(data)
-
-    def eof_received(self) -> None:
-        """Half a TLS connection is none."""
-        if self._duplex is not None:
-            self._duplex.end()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let whoever reads or writes know."""
-        if self._duplex is not None:
-            self._duplex.end()
-        super().connection_lost(exc)
-
-    def _unsupported_upgrade_warning(self) -> None:
-        """Every exec is one: nothing to warn of."""
-
-
-def _verified(connection: ssl.SSLObject | None) -> PeerCertificate | None:
-    if connection is None or connection.session_reused:
-        # OpenSSL keeps TLS 1.2 sessions whatever it is told; a resumed one was verified long ago.
-        return None
-    decoded: dict[str, Any] | None = connection.getpeercert()
-    if not decoded:
-        return None
-    return peer_certificate(decoded, float(ssl.cert_time_to_seconds(decoded["notAfter"])))
+    def _protocol(self) -> KubeletProtocol:
+        return KubeletProtocol(self.config, self.server_state, self._limits, self._places)
 
 
 class Listener:
     """An open port with its application."""
 
     def __init__(
-        self, application: Application, tls: ListenerTls, host: str, port: int, idle_s: float
+        self, application: Application, tls: ListenerTls, host: str, port: int, limits: Limits
     ) -> None:
         self.tls = tls
         self._socket = _opened(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             application,
-            http=KubeletProtocol,
             ws="none",
             lifespan="off",
             ssl_context_factory=lambda _config, _default: tls.context,
@@ -129,11 +74,12 @@ class Listener:
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_keep_alive=idle_s,  # type: ignore[arg-type]  # used as a float
+            timeout_keep_alive=limits.idle_s,  # type: ignore[arg-type]  # used as a float
             timeout_graceful_shutdown=1,
+            h11_max_incomplete_event_size=limits.header_bytes,
             backlog=_BACKLOG,
         )
-        self._server = QuietServer(config)
+        self._server = _LimitedServer(config, limits)
 
     @property
     def serving(self) -> bool:

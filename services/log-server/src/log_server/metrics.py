@@ -15,6 +15,11 @@ AUTHENTICATIONS: Final = Counter(
 AUTHORIZATIONS: Final = Counter(
     "wasmlet_kubelet_authorizations", "Authorizations by their result.", ("result",)
 )
+CONNECTIONS_REFUSED: Final = Counter(
+    "wasmlet_kubelet_connections_refused",
+    "Connections broken off because of a limit.",
+    ("reason",),
+)
 LOG_STREAMS: Final = Gauge("wasmlet_log_streams", "Log streams that are open.")
 LISTENERS: Final = Gauge("wasmlet_kubelet_listeners", "Nodes whose kubelet API is served here.")
 

@@ -10,6 +10,8 @@ from servicekit.settings import Port, Seconds, ServiceSettings
 
 IN_CLUSTER: Final = "in-cluster"
 
+Count = Annotated[int, msgspec.Meta(gt=0)]
+
 
 class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     """Settings of the log-server."""
@@ -36,6 +38,19 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
 
     idle_timeout_s: Seconds = 90.0
     """How long a connection may stay that asks nothing; the kubelet's time."""
+    handshake_timeout_s: Seconds = 10.0
+    """How long a TLS handshake may take."""
+    header_timeout_s: Seconds = 10.0
+    """How long the head of a request may take from its first byte on."""
+    max_header_bytes: Annotated[int, msgspec.Meta(ge=4096)] = 262144
+    """How long the head of a request may be; longer ones get 431."""
+    max_body_bytes: Annotated[int, msgspec.Meta(ge=0)] = 1048576
+    """No path has a use for a body; one that says to be larger gets 413."""
+    max_connections: Count = 4096
+    """Of one node's port."""
+    max_connections_per_peer: Count = 2048
+    """Of one node's port with one address, and so with an API server: every exec and every
+    followed log is one. More are closed at once."""
     announce_interval_s: Seconds = 5.0
     grants_retry_s: Seconds = 1.0
     client_ca_interval_s: Seconds = 60.0
