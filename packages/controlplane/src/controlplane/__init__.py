@@ -1,6 +1,11 @@
 """A real Kubernetes control plane on this machine: for tests, `make cluster` and `make bench`."""
 
-from controlplane.building import Programs, build_control_plane, build_registry
+from controlplane.building import (
+    Programs,
+    build_control_plane,
+    build_metrics_server,
+    build_registry,
+)
 from controlplane.errors import BuildError, ComponentError, ControlPlaneError, KubectlError
 from controlplane.plane import ControlPlane
 from controlplane.processes import Component
@@ -18,5 +23,6 @@ __all__ = [
     "Registry",
     "Tuning",
     "build_control_plane",
+    "build_metrics_server",
     "build_registry",
 ]

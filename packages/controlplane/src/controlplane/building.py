@@ -47,6 +47,9 @@ CONTROL_PLANE = GoModule(
     renamed={"server": "etcd"},  # etcd's main package is go.etcd.io/etcd/server/v3
 )
 REGISTRY = GoModule(folder=MODULES / "registry", cache="registry", programs=("registry",))
+METRICS_SERVER = GoModule(
+    folder=MODULES / "metrics-server", cache="metrics-server", programs=("metrics-server",)
+)
 
 
 class Programs(msgspec.Struct, frozen=True):
@@ -72,6 +75,11 @@ def build_control_plane(settings: Settings | None = None) -> Programs:
 def build_registry(settings: Settings | None = None) -> Programs:
     """The folder with the program `registry`, built if the cache lacks it."""
     return built(REGISTRY, settings or read_settings())
+
+
+def build_metrics_server(settings: Settings | None = None) -> Programs:
+    """The folder with the program `metrics-server`, built if the cache lacks it."""
+    return built(METRICS_SERVER, settings or read_settings())
 
 
 def built(module: GoModule, settings: Settings) -> Programs:
