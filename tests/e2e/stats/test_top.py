@@ -9,6 +9,7 @@ from controlplane import ControlPlane
 pytestmark = pytest.mark.usefixtures("wasmlet_up", "busy_and_idle", "metrics_server")
 
 
+@pytest.mark.slow  # it builds metrics-server: many minutes where no cache has it
 @pytest.mark.timeout(1800)
 def test_kubectl_top_shows_pods_and_nodes(control_plane: ControlPlane, pods: Pods) -> None:
     def top(*arguments: str) -> dict[str, list[str]]:
