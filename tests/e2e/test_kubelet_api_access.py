@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ from log_server_world import eventually, trusting
 from contract.errors import CommandError
 from contract.ids import NodeName
 from contract.messages.node import ServerAnnounced
+from contract.messages.usage import Usage, UsageShown
 from contract.subjects import Role
 from controlplane import ControlPlane
 from embedded_nats import EmbeddedNats
 
 NODE = NodeName("kubelet-api.example")
+NOTHING = Usage(at=datetime.now(UTC), since=datetime.now(UTC), core_nanoseconds=1, memory_bytes=0)
+IDLE = UsageShown(node=NOTHING, services=NOTHING, cpu_millis=1000, memory_capacity_bytes=1 << 30)
 _numbers = itertools.count(1)
 
 
@@ -147,7 +151,8 @@ async def test_the_api_server_reads_logs_and_says_what_hinders_it(
 async def test_tokens_open_what_their_roles_name_and_nothing_else(
     control_plane: ControlPlane, api: Api, tmp_path: Path
 ) -> None:
-    async with kubelet_port(control_plane, api, tmp_path) as (_, event, namespace):
+    async with kubelet_port(control_plane, api, tmp_path) as (peers, event, namespace):
+        peers.executors[NODE].usage = IDLE
         await asyncio.to_thread(_allow_metrics, api, namespace, "scraper")
         tokens = {}
         for name in ("reader", "scraper"):
@@ -169,11 +174,11 @@ async def test_tokens_open_what_their_roles_name_and_nothing_else(
                 assert await status(path) == 401, path
                 assert await status(path, "no-token") == 401, path
                 assert await status(path, tokens["reader"]) == 403, path
-            # Let in, and not there yet; the role may take a moment to be known.
+            # The role may take a moment to be known.
             async with asyncio.timeout(60):
-                while await status("/metrics/resource", tokens["scraper"]) != 404:
+                while await status("/metrics/resource", tokens["scraper"]) != 200:
                     await asyncio.sleep(1)
-            assert await status("/metrics/cadvisor", tokens["scraper"]) == 404
+            assert await status("/metrics/cadvisor", tokens["scraper"]) == 200
             assert await status(logs, tokens["scraper"]) == 403
             refusal = await client.get(
                 "/pods", headers={"Authorization": f"Bearer {tokens['reader']}"}

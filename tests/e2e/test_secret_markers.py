@@ -38,7 +38,7 @@ A_TOKEN = "eyJ"
 
 @pytest.fixture
 def node(
-    control_plane: ControlPlane, registry: Registry, tmp_path: Path
+    control_plane: ControlPlane, api: Api, registry: Registry, tmp_path: Path
 ) -> Iterator[RunningWasmlet]:
     """A Node of the test's own, which tells all that it knows how to tell."""
     options = ["--insecure-registry", registry.host, "--log-level", "debug"]
@@ -46,7 +46,7 @@ def node(
     wasmlet = RunningWasmlet(control_plane, tmp_path / "up", node_name=NODE, options=options)
     wasmlet.start()
     yield wasmlet
-    wasmlet.stop()
+    wasmlet.leave(api)
 
 
 def placed(name: str, image: str, **container: Any) -> dict[str, Any]:

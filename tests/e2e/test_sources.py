@@ -27,7 +27,10 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"
 
 @pytest.fixture(scope="module", autouse=True)
 def node(
-    control_plane: ControlPlane, registry: Registry, tmp_path_factory: pytest.TempPathFactory
+    control_plane: ControlPlane,
+    api: Api,
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
     """A Node whose reconciler reads again soon."""
     options = ["--insecure-registry", registry.host]
@@ -37,7 +40,7 @@ def node(
     wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
     wasmlet.start()
     yield wasmlet
-    wasmlet.stop()
+    wasmlet.leave(api)
 
 
 @pytest.fixture

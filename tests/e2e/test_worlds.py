@@ -69,6 +69,7 @@ def namespace(control_plane: ControlPlane, api: Api) -> Iterator[Pods]:
 @pytest.fixture(scope="module", autouse=True)
 def node(
     control_plane: ControlPlane,
+    api: Api,
     registry: Registry,
     namespace: Pods,  # noqa: ARG001 - it is there before the Node is
     folder: Path,
@@ -90,7 +91,7 @@ def node(
     wasmlet = RunningWasmlet(control_plane, home / "up", node_name=NODE, options=options)
     wasmlet.start()
     yield wasmlet
-    wasmlet.stop()
+    wasmlet.leave(api)
 
 
 @pytest.fixture(scope="module")

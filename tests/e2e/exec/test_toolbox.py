@@ -9,6 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 from e2e import guests
+from e2e.api import Api
 from e2e.images import Images
 from e2e.pods import Pods, pod
 from e2e.running_wasmlet import RunningWasmlet
@@ -50,6 +51,7 @@ def toolbox(images: Images, tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="module")
 def node(
     control_plane: ControlPlane,
+    api: Api,
     registry: Registry,
     toolbox: str,
     tmp_path_factory: pytest.TempPathFactory,
@@ -60,7 +62,7 @@ def node(
     wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
     wasmlet.start()
     yield wasmlet
-    wasmlet.stop()
+    wasmlet.leave(api)
 
 
 @pytest.fixture

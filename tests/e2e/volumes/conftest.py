@@ -32,6 +32,7 @@ def host_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def node(
     control_plane: ControlPlane,
+    api: Api,
     registry: Registry,
     host_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
@@ -45,7 +46,7 @@ def node(
     wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
     wasmlet.start()
     yield wasmlet
-    wasmlet.stop()
+    wasmlet.leave(api)
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from controlplane import Component, ControlPlane
+from e2e.api import Api
 
 # An executor gives its containers their grace before it ends.
 STOP_WITHIN_S = 45.0
@@ -45,6 +46,12 @@ class RunningWasmlet:
     def stop(self) -> None:
         """As Ctrl-C does."""
         self.process.stop(STOP_WITHIN_S)
+
+    def leave(self, api: Api) -> None:
+        """Stop, and take the Nodes away: where others spread their pods, they would count."""
+        self.stop()
+        for node in self.nodes:
+            api.delete(f"/api/v1/nodes/{node}")
 
     def output(self) -> str:
         return self.process.log_path.read_text(errors="replace")

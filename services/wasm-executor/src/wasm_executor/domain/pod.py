@@ -39,7 +39,7 @@ from wasm_executor.domain.mounting import Mounting
 from wasm_executor.domain.recording import record_of
 from wasm_executor.domain.rounds import Rounds
 from wasm_executor.domain.showing import show
-from wasm_executor.domain.states import STAYING, UNDERWAY, UNSETTLED, Phase
+from wasm_executor.domain.states import MAY_TAKE_LONG, STAYING, UNDERWAY, UNSETTLED, Phase
 from wasm_executor.domain.turns import is_finished, may_begin, may_end
 
 DEADLINE: Final = Sentence(
@@ -97,8 +97,8 @@ class Pod:
 
     @property
     def preparing(self) -> bool:
-        """An image is being found, pulled or compiled, which may take long."""
-        return any(each.phase is Phase.PREPARING for each in self.containers)
+        """An image is being found, pulled or compiled, or a hook runs, which may take long."""
+        return any(each.phase in MAY_TAKE_LONG for each in self.containers)
 
     @property
     def quiet(self) -> bool:

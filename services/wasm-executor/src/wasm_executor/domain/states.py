@@ -169,6 +169,8 @@ UNDERWAY: Final = ALIVE | {Phase.STARTING}
 UNSETTLED: Final = frozenset({Phase.PREPARING, Phase.STARTING, Phase.POST_START})
 """Something else is about to be true: a report may wait a moment for it. A pending container waits
 for another one, and shows what it will show until that one moves."""
+MAY_TAKE_LONG: Final = frozenset({Phase.PREPARING, Phase.POST_START})
+"""Of these, what is worth only a short wait."""
 
 
 class IllegalTransitionError(Exception):
