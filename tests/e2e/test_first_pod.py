@@ -1,6 +1,8 @@
 """The way of a pod: from a registry, through the scheduler, onto a Node, and off again."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import pytest
 from e2e import guests
@@ -127,12 +129,20 @@ def test_on_failure_restarts_with_back_off(pods: Pods, images: Images) -> None:
     eventually(lambda: "BackOff" in [reason for reason, _ in pods.events("again")])
 
 
+def only_on(nodes: Sequence[str]) -> dict[str, Any]:
+    """An affinity for these Nodes: pods are spread over all that they may go to, gone ones too."""
+    names = {"key": "kubernetes.io/hostname", "operator": "In", "values": list(nodes)}
+    terms = {"nodeSelectorTerms": [{"matchExpressions": [names]}]}
+    return {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": terms}}
+
+
 def test_a_deployment_becomes_available_over_two_nodes(
     pods: Pods, images: Images, control_plane: ControlPlane, api: Api, wasmlet_up: RunningWasmlet
 ) -> None:
     template = pod("unused", images.push(guests.sleeps(), "deployment"))
     template["metadata"] = {"labels": {"app": "sleeper"}}
     del template["spec"]["restartPolicy"]
+    template["spec"]["affinity"] = only_on(wasmlet_up.nodes)
     template["spec"]["topologySpreadConstraints"] = [
         {
             "maxSkew": 1,
