@@ -16,6 +16,7 @@ from controlplane.ports import free_ports
 
 NAMESPACE = "kube-system"
 ACCOUNT = "metrics-server"
+GROUP = "rbac.authorization.k8s.io"
 
 
 @pytest.fixture
@@ -79,42 +80,9 @@ def _lives(port: int) -> bool:
 
 
 def _objects(port: int) -> list[dict[str, Any]]:
-    rbac, role = "rbac.authorization.k8s.io/v1", "ClusterRole"
-    group = "rbac.authorization.k8s.io"
-    subjects = [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}]
-    rules = [
-        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
-        {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]},
-    ]
     return [
         {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": _named(ACCOUNT)},
-        {
-            "apiVersion": rbac,
-            "kind": role,
-            "metadata": {"name": "system:metrics-server"},
-            "rules": rules,
-        },
-        *(
-            {
-                "apiVersion": rbac,
-                "kind": "ClusterRoleBinding",
-                "metadata": {"name": f"metrics-server:{name}"},
-                "roleRef": {"apiGroup": group, "kind": role, "name": name},
-                "subjects": subjects,
-            }
-            for name in ("system:metrics-server", "system:auth-delegator")
-        ),
-        {
-            "apiVersion": rbac,
-            "kind": "RoleBinding",
-            "metadata": _named("metrics-server-auth-reader"),
-            "roleRef": {
-                "apiGroup": group,
-                "kind": "Role",
-                "name": "extension-apiserver-authentication-reader",
-            },
-            "subjects": subjects,
-        },
+        *_roles(),
         {
             "apiVersion": "v1",
             "kind": "Service",
@@ -136,6 +104,31 @@ def _objects(port: int) -> list[dict[str, Any]]:
             },
         },
     ]
+
+
+def _roles() -> list[dict[str, Any]]:
+    rules = [
+        {"apiGroups": [""], "resources": ["nodes/metrics"], "verbs": ["get"]},
+        {"apiGroups": [""], "resources": ["pods", "nodes"], "verbs": ["get", "list", "watch"]},
+    ]
+    own = {"kind": "ClusterRole", "metadata": {"name": "system:metrics-server"}, "rules": rules}
+    reader = "extension-apiserver-authentication-reader"
+    return [
+        {"apiVersion": f"{GROUP}/v1", **own},
+        _bound("ClusterRole", "system:metrics-server", {"name": "metrics-server:own"}),
+        _bound("ClusterRole", "system:auth-delegator", {"name": "metrics-server:delegator"}),
+        _bound("Role", reader, _named("metrics-server-auth-reader")),
+    ]
+
+
+def _bound(kind: str, role: str, metadata: dict[str, str]) -> dict[str, Any]:
+    return {
+        "apiVersion": f"{GROUP}/v1",
+        "kind": f"{kind}Binding",
+        "metadata": metadata,
+        "roleRef": {"apiGroup": GROUP, "kind": kind, "name": role},
+        "subjects": [{"kind": "ServiceAccount", "name": ACCOUNT, "namespace": NAMESPACE}],
+    }
 
 
 def _named(name: str) -> dict[str, str]:

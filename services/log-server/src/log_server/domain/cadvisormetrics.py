@@ -4,7 +4,7 @@ Labels are cAdvisor's in a kubelet. A pod's own series have an empty container, 
 have there.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from contract.messages.usage import PodUsage, Usage
@@ -13,6 +13,7 @@ from log_server.domain.nodeusage import NodeUsage, Used, milliseconds, running, 
 from log_server.domain.resourcemetrics import NANO
 
 type _Value = Callable[[Usage], float]
+type _Labelled = tuple[dict[str, str], Usage]
 
 _SERIES: Final[tuple[tuple[str, str, Kind, _Value], ...]] = (
     (
@@ -39,6 +40,12 @@ _SERIES: Final[tuple[tuple[str, str, Kind, _Value], ...]] = (
         Kind.GAUGE,
         lambda usage: usage.processes,
     ),
+    (
+        "container_start_time_seconds",
+        "Start time of the container since unix epoch in seconds.",
+        Kind.GAUGE,
+        lambda usage: usage.since.timestamp(),
+    ),
 )
 
 
@@ -48,62 +55,51 @@ def cadvisor_metrics(node: NodeUsage) -> list[Family]:
     pods = [(_of_pod(pod), usage) for pod in node.pods if (usage := total(pod)) is not None]
     everything = [*((_of_container(each), each.usage) for each in used), *pods]
     return [
-        *(
-            Family(
-                name,
-                text,
-                kind,
-                [
-                    Sample(value(usage), labels, milliseconds(usage.at))
-                    for labels, usage in everything
-                ],
-            )
-            for name, text, kind, value in _SERIES
-        ),
-        Family(
-            "container_cpu_usage_seconds_total",
-            "Cumulative cpu time consumed in seconds.",
-            Kind.COUNTER,
-            [
-                Sample(
-                    usage.core_nanoseconds / NANO, labels | {"cpu": "total"}, milliseconds(usage.at)
-                )
-                for labels, usage in everything
-            ],
-        ),
-        Family(
-            "container_start_time_seconds",
-            "Start time of the container since unix epoch in seconds.",
-            Kind.GAUGE,
-            [
-                Sample(usage.since.timestamp(), labels, milliseconds(usage.at))
-                for labels, usage in everything
-            ],
-        ),
-        Family(
-            "container_spec_memory_limit_bytes",
-            "Memory limit for the container.",
-            Kind.GAUGE,
-            [
-                Sample(
-                    each.container.memory_limit_bytes or 0,
-                    _of_container(each),
-                    milliseconds(each.usage.at),
-                )
-                for each in used
-            ],
-        ),
-        Family(
-            "machine_cpu_cores",
-            "Number of logical CPU cores.",
-            Kind.GAUGE,
-            [Sample(node.shown.cpu_millis / 1000)],
-        ),
+        *(_family(series, everything) for series in _SERIES),
+        _cpu(everything),
+        _limits(used),
+        *_machine(node),
+    ]
+
+
+def _family(series: tuple[str, str, Kind, _Value], everything: Sequence[_Labelled]) -> Family:
+    name, text, kind, value = series
+    samples = [Sample(value(usage), labels, milliseconds(usage.at)) for labels, usage in everything]
+    return Family(name, text, kind, samples)
+
+
+def _cpu(everything: Sequence[_Labelled]) -> Family:
+    samples = [
+        Sample(usage.core_nanoseconds / NANO, labels | {"cpu": "total"}, milliseconds(usage.at))
+        for labels, usage in everything
+    ]
+    text = "Cumulative cpu time consumed in seconds."
+    return Family("container_cpu_usage_seconds_total", text, Kind.COUNTER, samples)
+
+
+def _limits(used: Sequence[Used]) -> Family:
+    samples = [
+        Sample(
+            each.container.memory_limit_bytes or 0,
+            _of_container(each),
+            milliseconds(each.usage.at),
+        )
+        for each in used
+    ]
+    text = "Memory limit for the container."
+    return Family("container_spec_memory_limit_bytes", text, Kind.GAUGE, samples)
+
+
+def _machine(node: NodeUsage) -> list[Family]:
+    cores = [Sample(node.shown.cpu_millis / 1000)]
+    memory = [Sample(node.shown.memory_capacity_bytes)]
+    return [
+        Family("machine_cpu_cores", "Number of logical CPU cores.", Kind.GAUGE, cores),
         Family(
             "machine_memory_bytes",
             "Amount of memory installed on the machine.",
             Kind.GAUGE,
-            [Sample(node.shown.memory_capacity_bytes)],
+            memory,
         ),
     ]
 
