@@ -25,8 +25,8 @@ ALL_PODS = "/api/v1/namespaces/default/pods"
 WITHIN_S = 400.0
 MOST_KB_PER_POD = 2048
 KEPT_KB = 128 * 1024
-"""Python keeps most pages that its objects lay on; a second thousand pods adds a tenth to that."""
-"""What services may keep of a thousand pods: arenas, and pages that Python does not return."""
+"""What services may keep of a thousand pods: arenas, and pages that Python does not return. A
+second thousand adds a tenth to that."""
 
 
 @pytest.fixture(scope="module")
