@@ -140,7 +140,8 @@ def offspring_of(keeper: Process) -> frozenset[Process]:
     return frozenset(
         each
         for each in all_processes()
-        if Part.ZYGOTE in each.arguments and each.arguments[-1] == began
+        # Read once: a process may be gone at the next look.
+        if Part.ZYGOTE in (arguments := each.arguments) and arguments[-1] == began
     )
 
 
