@@ -1,11 +1,12 @@
 """Fixtures of the end-to-end tests: everything real, made once where that is slow."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
 from e2e.api import Api
+from e2e.evidence import Evidence
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods
@@ -23,6 +24,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents:
             item.add_marker(pytest.mark.e2e)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    evidence = Evidence()
+    try:
+        return (yield)
+    except BaseException:
+        for title, text in evidence.sections():
+            item.add_report_section("call", title, text)
+        raise
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +87,7 @@ def wasmlet_up(
         node_name="e2e",
         nodes=2,
         options=[
+            *("--log-level", "info"),  # a failed test shows it
             *("--insecure-registry", registry.host),
             *("--insecure-registry", private_registry.host),
             *("--set", "wasm-executor:GUEST_SOCKETS=true"),

@@ -17,7 +17,7 @@ def test_a_rolling_update_puts_new_pods_for_old_and_never_has_too_few_or_too_man
     create(workloads, first_image, max_unavailable=1, max_surge=1)
     assert "successfully rolled out" in workloads.kubectl(*ROLLOUT)
     before = uids(workloads)
-    history = workloads.history()
+    history, wanted = workloads.history(), workloads.history(Kind.REPLICA_SET)
     workloads.kubectl("set", "image", f"deployment/{NAME}", f"main={second_image}")
     assert "successfully rolled out" in workloads.kubectl(*ROLLOUT)
     eventually(lambda: len(workloads.pods.all()) == REPLICAS)
@@ -25,8 +25,9 @@ def test_a_rolling_update_puts_new_pods_for_old_and_never_has_too_few_or_too_man
     workloads.await_shown("second\n")
     assert not before & uids(workloads)
     assert fewest_available(history) >= REPLICAS - 1
-    # One more while an old one is still there that its ReplicaSet is only about to delete: the
-    # controller counts what ReplicaSets are told to have.
+    # The controller counts what it tells ReplicaSets to have. One pod more may be there for a
+    # moment: an old one that its ReplicaSet is about to delete.
+    assert most_wanted(wanted) == REPLICAS + 1
     assert most_at_once(history) <= REPLICAS + 2
 
 
@@ -98,3 +99,12 @@ def fewest_available(history: History) -> int:
 def most_at_once(history: History) -> int:
     """Those that are on their way out do not count: Kubernetes does not count them either."""
     return max(moment.count(lambda pod: not is_deleting(pod)) for moment in history.moments())
+
+
+def most_wanted(history: History) -> int:
+    """The most pods that all ReplicaSets were told to have, at any moment."""
+    most: int = max(
+        sum(each["spec"]["replicas"] for each in moment.pods.values())
+        for moment in history.moments()
+    )
+    return most

@@ -17,6 +17,7 @@ import uvloop
 
 from servicekit.errors import ServiceError, SettingsError, StopRequested
 from servicekit.logs import configure_logging
+from servicekit.resting import tidy_at_rest
 from servicekit.settings import ServiceSettings, read_settings
 
 log = structlog.get_logger()
@@ -57,6 +58,7 @@ def run_service[S: ServiceSettings](
     configure_logging(name, settings.log_level, settings.log_format)
 
     async def life() -> None:
+        tidy_at_rest(asyncio.get_running_loop())
         await service(settings)
 
     _spare_the_collector()

@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from volume_rig import Blobs, VolumeRig, container, mount, pod
 
 from contract.ids import PodUid
@@ -59,6 +61,40 @@ async def test_one_content_in_two_modes_is_fetched_once(rig: VolumeRig) -> None:
     await rig.volumes.prepare(pod(container(), uid="u2", v=other))
     assert len(rig.blobs.asked) == 1
     assert len(blobs(rig)) == 2
+
+
+async def test_a_later_supervisor_makes_another_mode_from_what_is_here(rig: VolumeRig) -> None:
+    await rig.volumes.prepare(pod(container(), v=rig.blobs.files(a=b"x")))
+    volumes = Volumes(rig.folder / "data", rig.folder / "run", rig.blobs.fetch)
+    other = Files(files=(rig.blobs.file("b", b"x", 0o400),))
+    await volumes.prepare(pod(container(), uid="u2", v=other))
+    assert len(rig.blobs.asked) == 1
+
+
+async def test_what_was_dropped_is_fetched_again_for_another_mode(rig: VolumeRig) -> None:
+    await rig.volumes.prepare(pod(container(), uid="u1", v=rig.blobs.files(a=b"x")))
+    await rig.volumes.drop(PodUid("u1"))
+    other = Files(files=(rig.blobs.file("b", b"x", 0o400),))
+    await rig.volumes.prepare(pod(container(), uid="u2", v=other))
+    assert len(rig.blobs.asked) == 2
+
+
+async def test_what_is_missing_is_not_looked_for_among_all_contents(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[str] = []
+
+    def noting[**P, T](search: Callable[P, T]) -> Callable[P, T]:
+        def noted(*args: P.args, **kwargs: P.kwargs) -> T:
+            searched.append(str(args[0]))
+            return search(*args, **kwargs)
+
+        return noted
+
+    monkeypatch.setattr(os, "scandir", noting(os.scandir))
+    monkeypatch.setattr(os, "listdir", noting(os.listdir))
+    await rig.volumes.prepare(pod(container(), v=rig.blobs.files(a=b"x", b=b"y")))
+    assert str(rig.memory / "blobs") not in searched
 
 
 async def test_contents_of_a_pod_are_fetched_side_by_side(tmp_path: Path) -> None:

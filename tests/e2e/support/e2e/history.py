@@ -33,11 +33,11 @@ class Moment(NamedTuple):
 
 
 class History:
-    """Begins when it is made."""
+    """Begins when it is made. `path` names other objects of the namespace than its pods."""
 
-    def __init__(self, api: Api, namespace: str) -> None:
+    def __init__(self, api: Api, namespace: str, path: str | None = None) -> None:
         self._api = api
-        self._path = f"/api/v1/namespaces/{namespace}/pods"
+        self._path = path or f"/api/v1/namespaces/{namespace}/pods"
         self._since, self._first = self._listed()
 
     def moments(self) -> list[Moment]:

@@ -30,6 +30,11 @@ class Process(NamedTuple):
         return _text(self.pid, "comm").strip()
 
     @property
+    def waits_in(self) -> str:
+        """The kernel's function that it sleeps in; `0` while it runs."""
+        return _text(self.pid, "wchan")
+
+    @property
     def arguments(self) -> list[str]:
         return _text(self.pid, "cmdline").split("\0")[:-1]
 

@@ -4,6 +4,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import ClassVar
 
 from controlplane import Component, ControlPlane
 from e2e.api import Api
@@ -15,6 +16,8 @@ READY_WITHIN_S = 60.0
 
 class RunningWasmlet:
     """One `wasmlet up`, its nodes and its output."""
+
+    _running: ClassVar[list["RunningWasmlet"]] = []
 
     def __init__(
         self,
@@ -34,9 +37,16 @@ class RunningWasmlet:
         command += ["--node-name", node_name, "--nodes", str(nodes), *options]
         self.process = Component("wasmlet", command, folder / "up.log", self._is_ready)
 
+    @classmethod
+    def all_running(cls) -> list["RunningWasmlet"]:
+        """Those that were started and have not ended, in this test run."""
+        cls._running = [each for each in cls._running if each.process.is_running]
+        return cls._running
+
     def start(self) -> None:
         """Returns when all Nodes are Ready."""
         self.process.start()
+        self._running.append(self)
         try:
             self.process.wait_ready(READY_WITHIN_S)
         except BaseException:

@@ -107,8 +107,10 @@ class Workloads:
         names = [name_of(each) for each in self.pods.all()]
         eventually(lambda: [self.pods.logs(name) for name in names] == [text] * len(names))
 
-    def history(self) -> History:
-        return History(self._api, self.pods.namespace)
+    def history(self, kind: Kind | None = None) -> History:
+        """Of the pods, or of the objects of another kind."""
+        path = None if kind is None else self._root(kind)
+        return History(self._api, self.pods.namespace, path)
 
     def remove_all(self) -> None:
         """Deletes all of them and waits until their pods are gone."""

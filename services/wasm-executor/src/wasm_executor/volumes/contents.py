@@ -6,7 +6,6 @@ only ever see such a file through read-only folders.
 """
 
 import asyncio
-import glob
 import hashlib
 import os
 import re
@@ -40,8 +39,13 @@ class Contents:
         self._held: Counter[str] = Counter()
         self._guard = threading.Lock()
         """Between who begins to hold a blob, and the thread that drops what nobody holds."""
-        for left in Path(folder).glob(f"*{_PARTIAL}"):
-            left.unlink()
+        self._modes: dict[str, set[str]] = {}
+        """In which modes a digest is here: the folder is not searched for each that is missing."""
+        for name in os.listdir(folder):  # noqa: PTH208 - names are what is wanted
+            if name.endswith(_PARTIAL):
+                os.unlink(f"{folder}/{name}")  # noqa: PTH108 - as above
+            else:
+                self._note(name)
 
     @asynccontextmanager
     async def held(self, files: Sequence[VolumeFile]) -> AsyncIterator[None]:
@@ -118,14 +122,22 @@ class Contents:
                     self._drop(blob)
 
     def _drop(self, blob: os.DirEntry[str]) -> None:
-        digest, _, _ = blob.name.partition(".")
+        digest, _, mode = blob.name.partition(".")
         with self._guard:
             alone = blob.stat(follow_symlinks=False).st_nlink == _ONLY_HERE
             if alone and digest not in self._held:
                 os.unlink(blob.path)  # noqa: PTH108 - as above
+                modes = self._modes.get(digest, set())
+                modes.discard(mode)
+                if not modes:
+                    self._modes.pop(digest, None)
+
+    def _note(self, name: str) -> None:
+        digest, _, mode = name.partition(".")
+        self._modes.setdefault(digest, set()).add(mode)
 
     def _path(self, file: VolumeFile) -> str:
-        return f"{self._folder}/{file.blob}.{file.mode:o}"
+        return f"{self._folder}/{_name(file)}"
 
     def _is_here(self, file: VolumeFile) -> bool:
         return os.path.exists(self._path(file))  # noqa: PTH110 - often, on the way of every start
@@ -134,7 +146,10 @@ class Contents:
         """Return the blob in this mode, or in another that lets it be read."""
         if self._is_here(file):
             return self._path(file)
-        others = glob.glob(f"{self._folder}/{file.blob}.*[0-7]")  # noqa: PTH207 - as above
+        with self._guard:
+            others = [
+                f"{self._folder}/{file.blob}.{mode}" for mode in self._modes.get(file.blob, ())
+            ]
         return next((each for each in others if os.access(each, os.R_OK)), None)
 
     def _write(self, file: VolumeFile, content: bytes) -> None:
@@ -146,8 +161,14 @@ class Contents:
                 target.write(content)
                 target.flush()
                 os.fchmod(descriptor, file.mode)
-            os.replace(partial, self._path(file))  # noqa: PTH105 - as above
+            with self._guard:
+                os.replace(partial, self._path(file))  # noqa: PTH105 - as above
+                self._note(_name(file))
         except BaseException:
             with suppress(FileNotFoundError):
                 os.unlink(partial)  # noqa: PTH108 - as above
             raise
+
+
+def _name(file: VolumeFile) -> str:
+    return f"{file.blob}.{file.mode:o}"
