@@ -41,7 +41,7 @@ from contract.messages.pod import (
     RestartRule,
     RuleAction,
 )
-from contract.messages.pull import PullPolicy
+from contract.messages.pull import PullKey, PullPolicy
 from contract.messages.report import (
     ContainerReport,
     Inventory,
@@ -175,6 +175,17 @@ PLAN = PodPlan(
         ),
         VolumePlan(name="late", missing='configmap "late" not found'),
     ),
+    pull_keys=(
+        PullKey(
+            location="registry.example/team",
+            username="puller",
+            password="secret",
+            identity_token="token",
+            secret_name="keys",
+            secret_uid="3f1c",
+        ),
+    ),
+    pull_problem='image pull secret "other" cannot be read',
     naming=Naming(
         hostname="hello",
         domain="apps.default.svc.cluster.local",

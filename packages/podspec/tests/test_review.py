@@ -132,7 +132,6 @@ def test_an_unknown_field_is_refused_with_its_path(
             {"ephemeralContainers": [{"name": "e", "volumeDevices": [{"name": "d"}]}]},
             "spec.ephemeralContainers[0].volumeDevices[0]",
         ),
-        ({"imagePullSecrets": [{"name": "s"}]}, "spec.imagePullSecrets[0]"),
         (
             {"container": {"volumeMounts": [{"name": "v", "mountPropagation": "HostToContainer"}]}},
             "spec.containers[0].volumeMounts[0].mountPropagation",

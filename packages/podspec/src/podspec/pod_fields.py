@@ -36,7 +36,7 @@ _IDENTITY: Final = (
     honoured("spec.serviceAccountName"),
     honoured("spec.serviceAccount", "an older name of serviceAccountName"),
     honoured("spec.automountServiceAccountToken", "by the API server, which adds the volume"),
-    refused("spec.imagePullSecrets", "images are not pulled with secrets yet"),
+    honoured("spec.imagePullSecrets[].name"),
 )
 
 _NETWORK: Final = (

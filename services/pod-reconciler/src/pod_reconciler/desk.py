@@ -18,6 +18,7 @@ from pod_reconciler.commanding import Commander
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.duties import command_due
 from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.pullsecrets import LACK_REASON, lack_message
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView, ReportFate
 from pod_reconciler.lanes import Lane, Pace, Step, guarded
@@ -224,8 +225,11 @@ class NodeDesk:
             self._tell(record, IGNORED_REASON, "; ".join(record.ignored), is_warning=False)
 
     def _tell_withheld(self, uid: PodUid) -> None:
-        """Say of an ephemeral container that cannot be had what a kubelet says of such a one."""
+        """Say what a kubelet says of an ephemeral container, or a Secret, that cannot be had."""
         record = self.view.records.get(uid)
+        if record is not None and record.has_untold_lack:
+            record.has_untold_lack = False
+            self._tell(record, LACK_REASON, lack_message(record.lacking_secrets), is_warning=True)
         if record is not None and record.untold:
             news, record.untold = record.untold, {}
             for name, fault in news.items():

@@ -74,7 +74,13 @@ class _ConfigMap(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     immutable: bool | None = None
 
 
+class _Metadata(msgspec.Struct, frozen=True, kw_only=True):
+    uid: str = ""
+
+
 class _Secret(msgspec.Struct, frozen=True, kw_only=True):
+    metadata: _Metadata = _Metadata()
+    type: str = ""
     data: dict[str, bytes] | None = None
     immutable: bool | None = None
 
@@ -184,7 +190,12 @@ def content_of(kind: Kind, body: bytes) -> Content:
     """What an object's JSON holds; raises `msgspec.DecodeError`."""
     if kind is Kind.SECRET:
         secret = _SECRETS.decode(body)
-        return Content(data=secret.data or {}, is_immutable=bool(secret.immutable))
+        return Content(
+            data=secret.data or {},
+            is_immutable=bool(secret.immutable),
+            type=secret.type,
+            uid=secret.metadata.uid,
+        )
     read = _CONFIG_MAPS.decode(body)
     data = {key: value.encode() for key, value in (read.data or {}).items()}
     return Content(data=data, binary=read.binary_data or {}, is_immutable=bool(read.immutable))

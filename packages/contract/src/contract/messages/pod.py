@@ -9,7 +9,7 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.form import Command, Done, Incarnation, Message, Term
 from contract.messages.health import Hook, Probe
 from contract.messages.naming import Naming
-from contract.messages.pull import PullPolicy
+from contract.messages.pull import PullKey, PullPolicy
 from contract.messages.report import ContainerReport
 from contract.messages.volume import Mount, VolumePlan
 
@@ -158,6 +158,10 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     containers: tuple[ContainerPlan, ...]
     """Init containers in their order first, then app containers, then ephemeral ones."""
     volumes: tuple[VolumePlan, ...] = ()
+    pull_keys: tuple[PullKey, ...] = ()
+    """The credentials of its `imagePullSecrets`, in the order in which they are tried."""
+    pull_problem: str = ""
+    """Why its pull secrets cannot be read: then it gets no image that has to be pulled."""
     naming: Naming | None = None
     """None where an older reconciler planned: then nothing is shown in `/etc`."""
     deletion: Deletion | None = None

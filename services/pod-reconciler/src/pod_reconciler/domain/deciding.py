@@ -118,7 +118,7 @@ class Decider:
             return
         withheld = withheld_of(record.pod, record.raw, around)
         try:
-            plan, blobs = planned(record.pod, around, withheld)
+            plan, blobs, lacking = planned(record.pod, around, withheld)
         except PlanError as error:
             self._refuse(record, FEATURE_REASON, str(error))
             return
@@ -126,6 +126,7 @@ class Decider:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
         record.planned(plan, blobs)
         record.untold = untold(record, withheld)
+        record.lacks_secrets(lacking)
         record.plan_basis, record.withheld = basis, withheld
 
     def _refuse(self, record: PodRecord, reason: str, message: str) -> None:

@@ -49,6 +49,9 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     binary: Mapping[str, bytes] = {}
     is_immutable: bool = False
     """As long as somebody uses it, it is what it is."""
+    type: str = ""
+    """Of a Secret: what its keys mean."""
+    uid: str = ""
 
     def __repr__(self) -> str:
         return f"Content({len(self.data) + len(self.binary)} keys)"

@@ -25,6 +25,7 @@ def needs_of(pod: Pod) -> Needs:
     named = [
         *(key for placed in pod.spec.placed() for key in _of_variables(placed.container)),
         *(key for volume in volumes for key in _of_volume(volume)),
+        *(ObjectKey(Kind.SECRET, each.name) for each in pod.spec.image_pull_secrets),
     ]
     return Needs(
         objects=frozenset(key for key in named if key.name),

@@ -17,6 +17,7 @@ from pod_reconciler.domain.handlers import hooks_of, probes_of
 from pod_reconciler.domain.naming import hostname_of, naming_of
 from pod_reconciler.domain.pod import PlacedContainer, Pod
 from pod_reconciler.domain.pulling import default_pull_policy
+from pod_reconciler.domain.pullsecrets import pull_keys_of
 from pod_reconciler.domain.restarting import rules_of
 from pod_reconciler.domain.surroundings import Surroundings, pod_ip
 from pod_reconciler.domain.volumes import mounts_of, volumes_of
@@ -32,10 +33,12 @@ MAX_GRACE_S: Final = 2**31 - 1
 
 
 class Planned(NamedTuple):
-    """A plan, and the contents that it names by digest."""
+    """A plan, the contents that it names by digest, and what it does without."""
 
     plan: PodPlan
     blobs: dict[str, bytes]
+    lacking_secrets: tuple[str, ...] = ()
+    """The pull secrets that are not to be had; the pod is planned without."""
 
 
 def plan_of(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> PodPlan:
@@ -49,6 +52,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
     Containers that are withheld are left out.
     """
     volumes = volumes_of(pod, around)
+    pulls = pull_keys_of(pod, around)
     metadata, spec = pod.metadata, pod.spec
     placed = [each for each in spec.placed() if each.container.name not in withheld]
     plan = PodPlan(
@@ -65,10 +69,12 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         active_deadline_s=spec.active_deadline_seconds,
         containers=tuple(container_plan(each, pod, around) for each in placed),
         volumes=volumes.plans,
+        pull_keys=pulls.keys,
+        pull_problem=pulls.problem,
         naming=naming_of(pod, around),
         deletion=_deletion(pod),
     )
-    return Planned(plan, volumes.blobs)
+    return Planned(plan, volumes.blobs, pulls.lacking)
 
 
 def _deletion(pod: Pod) -> Deletion | None:

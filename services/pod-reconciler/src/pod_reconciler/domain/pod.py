@@ -51,6 +51,12 @@ class ReadinessGate(View, frozen=True, kw_only=True, rename="camel"):
     condition_type: str
 
 
+class ObjectName(View, frozen=True, kw_only=True):
+    """An object in the pod's namespace; the API server takes an empty name, too."""
+
+    name: str = ""
+
+
 class Spec(View, frozen=True, kw_only=True, rename="camel"):
     """`spec`."""
 
@@ -74,6 +80,7 @@ class Spec(View, frozen=True, kw_only=True, rename="camel"):
     readiness_gates: tuple[ReadinessGate, ...] = ()
     runtime_class_name: str = ""
     volumes: tuple[Volume, ...] = ()
+    image_pull_secrets: tuple[ObjectName, ...] = ()
 
     def mounted_volumes(self) -> frozenset[str]:
         """The names of the volumes that some container mounts."""

@@ -65,6 +65,10 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The kind of error that considering it has met, until it is logged."""
     untold: Mapping[str, str] = {}
     """Those of them of which nobody has been told."""
+    lacking_secrets: tuple[str, ...] = ()
+    """The image pull secrets that its plan does without."""
+    has_untold_lack: bool = False
+    """Whether nobody has been told of them."""
     plan_basis: object = None
     """What the plan was made of: the same again makes the same plan."""
     acked_digest: str = ""
@@ -146,5 +150,10 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         return is_news
 
     def let_go(self) -> None:
+    def lacks_secrets(self, names: tuple[str, ...]) -> None:
+        """Take note of what its plan does without; others than before are to be told."""
+        if names != self.lacking_secrets:
+            self.lacking_secrets, self.has_untold_lack = names, bool(names)
+
         """Keep no secret of a pod that has ended: neither its plan nor what that was made of."""
         self.material, self.plan, self.plan_basis, self.blobs = None, None, None, {}
