@@ -74,7 +74,7 @@ def times_of(api: PodApi) -> dict[str, str]:
     return {each["type"]: each["lastTransitionTime"] for each in conditions}
 
 
-async def test_a_write_that_is_refused_for_good_waits_for_the_next_report(
+async def test_a_write_that_is_refused_waits_for_long_or_for_the_next_report(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
     async with reconciler(write_backoff_s=0.001, write_backoff_max_s=0.001):
@@ -92,6 +92,30 @@ async def test_a_write_that_is_refused_for_good_waits_for_the_next_report(
         api.refuse = lambda _: None
         await executor.report("u-1", container(running(), restart_count=2, last_state=ended(1)))
         await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 2)
+
+
+async def test_a_status_that_was_refused_is_sent_again_when_a_role_may_be_there(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler(write_refused_retry_s=0.2):
+        await started(api, registrar, executor)
+        refusals = [failure(403, "Forbidden", "no role") for _ in range(2)]
+        api.refuse = lambda _: refusals.pop() if refusals else None
+        await executor.report("u-1", container(ended(0)), stopped=True)
+        await until(lambda: api.pod("p")["status"]["phase"] == "Succeeded")
+        assert not refusals
+
+
+async def test_a_status_that_is_refused_does_not_keep_a_pod_that_is_deleted(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async with reconciler():
+        await started(api, registrar, executor)
+        invalid = failure(422, "Invalid", "may not be transitioned")
+        api.refuse = lambda write: invalid if write.method == "PATCH" else None
+        api.delete("p")
+        await executor.report("u-1", container(ended(143)), stopped=True)
+        await until(lambda: api.deletions("p"))
 
 
 async def test_a_pod_of_the_same_name_is_never_hit_by_the_old_ones_status(

@@ -48,7 +48,7 @@ class ActFailedError(ReconcilerError):
 
 
 class WriteRefusedError(ReconcilerError):
-    """The write will never be accepted: wait until the pod or its report changes."""
+    """The write is not accepted: wait until something changes, or for long."""
 
 
 class PodAbsentError(ReconcilerError):

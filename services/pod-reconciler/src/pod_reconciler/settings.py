@@ -37,6 +37,8 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     write_timeout_s: Seconds = 10.0
     write_backoff_s: Seconds = 0.2
     write_backoff_max_s: Seconds = 10.0
+    write_refused_retry_s: Seconds = 30.0
+    """How soon a status that the API server refused is sent again, unless there is news before."""
     write_concurrency: int = 32
     """How many requests to the API server may be in flight."""
     creating_delay_s: float = 0.25

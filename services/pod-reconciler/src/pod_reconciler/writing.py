@@ -68,7 +68,8 @@ class Writer:
         except WriteRefusedError as error:
             STATUS_WRITES.labels("refused").inc()
             log.error("status.refused", **_names(record), reason=str(error))  # noqa: TRY400 - one line says it
-            record.settled, record.attempted = changes, None
+            retry_s = self._links.settings.write_refused_retry_s
+            record.was_refused(changes, self._links.clock() + retry_s)
         else:
             STATUS_WRITES.labels("written").inc()
             log.info("status.written", **_names(record), **_told(version.pod))

@@ -64,7 +64,7 @@ class Cluster(Protocol):
     """Where pods come from and where their status goes.
 
     Writes hit one UID only. They raise `PodAbsentError` where that pod is not there,
-    `WriteRefusedError` where trying again is no use, `ActFailedError` where it is.
+    `WriteRefusedError` where trying again soon is no use, `ActFailedError` where it is.
     """
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:

@@ -63,17 +63,21 @@ def write_due(
     """What to tell the API about this pod.
 
     A pod that only says `ContainerCreating` is held back for a moment: a prompt start then costs
-    one write.
+    one write. A status that is refused is held back for long, and keeps no pod that is over.
     """
     if not view.is_live_for(record) or record.pod is None or record.state not in _WRITABLE:
         return None
-    if record.has_unwritten and (record.refusal is not None or record.report is not None):
-        until_s = record.first_seen_s + creating_delay_s
-        if now_s < until_s and _is_only_creating(record):
-            return Hold(until_s)
-        return WriteDue.STATUS
     is_over = record.state is PodState.STOPPED or record.outlived_shutdown
-    return WriteDue.REMOVE if is_over else None
+    is_known = record.refusal is not None or record.report is not None
+    was_refused = record.refused == record.changes
+    if not (record.has_unwritten and is_known) or (is_over and was_refused):
+        return WriteDue.REMOVE if is_over else None
+    if was_refused and now_s < record.refused_until_s:
+        return Hold(record.refused_until_s)
+    until_s = record.first_seen_s + creating_delay_s
+    if now_s < until_s and _is_only_creating(record):
+        return Hold(until_s)
+    return WriteDue.STATUS
 
 
 def is_worth_writing(record: PodRecord, read_patch: Callable[[], Mapping[str, Any]]) -> bool:

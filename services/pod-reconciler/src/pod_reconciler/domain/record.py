@@ -82,6 +82,10 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     changes: int = 0
     settled: int = -1
     """The change up to which the API's status is known to be right."""
+    refused: int = -1
+    """The change up to which the API server has refused the status: a role may be missing."""
+    refused_until_s: float = 0.0
+    """Before this time the same status is not sent again."""
     attempted: Json | None = None
     """The status of a write that may have been done or not: its times are true if it was."""
 
@@ -103,6 +107,10 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     def has_unwritten(self) -> bool:
         """Whether something happened that the status may have to show."""
         return self.changes != self.settled
+
+    def was_refused(self, changes: int, until_s: float) -> None:
+        """The API server does not take the status of so many changes: wait, or for news."""
+        self.refused, self.refused_until_s, self.attempted = changes, until_s, None
 
     @property
     def ended_with_its_node(self) -> bool:
@@ -142,6 +150,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         self.plan, self.blobs = plan, blobs
         self.plan_digest = plan_digest(plan)
 
+    def lacks_secrets(self, names: tuple[str, ...]) -> None:
+        """Take note of what its plan does without; others than before are to be told."""
+        if names != self.lacking_secrets:
+            self.lacking_secrets, self.has_untold_lack = names, bool(names)
+
     def take_material(self, material: Material) -> bool:
         """Take what was read for it; True if that is another than before."""
         is_news = self.wants_material and not material.equals(self.material)
@@ -150,10 +163,5 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         return is_news
 
     def let_go(self) -> None:
-    def lacks_secrets(self, names: tuple[str, ...]) -> None:
-        """Take note of what its plan does without; others than before are to be told."""
-        if names != self.lacking_secrets:
-            self.lacking_secrets, self.has_untold_lack = names, bool(names)
-
         """Keep no secret of a pod that has ended: neither its plan nor what that was made of."""
         self.material, self.plan, self.plan_basis, self.blobs = None, None, None, {}
