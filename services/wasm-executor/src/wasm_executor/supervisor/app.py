@@ -107,7 +107,8 @@ class Supervisor:
         self._tasks.create_task(eviction, name="eviction")
         self._tasks.create_task(self._live_on_the_bus(), name="bus")
         self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
-        self._tasks.create_task(answer_health(settings.run_dir, self._holds), name="health")
+        health_folder = settings.health_folder or settings.run_dir
+        self._tasks.create_task(answer_health(health_folder, self._holds), name="health")
         self._tasks.create_task(obey(settings.run_dir, self._shutdown), name="control")
         drained = drain_on_power_failure(self._shutdown, settings.shutdown_grace_s)
         self._tasks.create_task(drained, name="power")

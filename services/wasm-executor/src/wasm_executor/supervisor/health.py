@@ -16,11 +16,11 @@ HELD: Final = b"ok\n"
 NOT_HELD: Final = b"the node name is not granted\n"
 
 
-async def answer_health(run_dir: Path, held: Callable[[], bool]) -> None:
+async def answer_health(folder: Path, held: Callable[[], bool]) -> None:
     """Answer each connection with one line, until cancelled."""
 
     async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(HELD if held() else NOT_HELD)
         await writer.drain()
 
-    await serve_local(run_dir, SOCKET_NAME, answer)
+    await serve_local(folder, SOCKET_NAME, answer)
