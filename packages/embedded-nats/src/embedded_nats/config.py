@@ -40,18 +40,7 @@ def server_config(
 
     Nobody who is not listed may connect, and a listed user may do only what its subjects say.
     """
-    entries = [
-        {
-            "user": user.user,
-            "password": passwords[user.user],
-            "permissions": {
-                "publish": {"allow": list(user.publish)},
-                "subscribe": {"allow": list(user.subscribe)},
-                **_responses(user),
-            },
-        }
-        for user in users
-    ]
+    entries = [{**user_entry(user), "password": passwords[user.user]} for user in users]
     config = {
         "listen": f"127.0.0.1:{port}",
         "ports_file_dir": str(ports_folder),
@@ -59,6 +48,18 @@ def server_config(
         "authorization": {"users": entries},
     }
     return json.dumps(config, indent=2)
+
+
+def user_entry(user: Permissions) -> dict[str, object]:
+    """Return one user of the configuration, without a password."""
+    return {
+        "user": user.user,
+        "permissions": {
+            "publish": {"allow": list(user.publish)},
+            "subscribe": {"allow": list(user.subscribe)},
+            **_responses(user),
+        },
+    }
 
 
 def _responses(user: Permissions) -> dict[str, object]:
