@@ -43,6 +43,10 @@ class ImagePullError(ImageError):
     """The pull failed: wait with back-off, then ask again."""
 
 
+class ImageAccessError(ImagePullError):
+    """The registry does not give this image to whoever asked: other credentials may get it."""
+
+
 class CompileError(ImageError):
     """The artifact is here but cannot be made runnable: the container waits."""
 

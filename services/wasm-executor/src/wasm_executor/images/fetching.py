@@ -12,21 +12,16 @@ from typing import Final
 import requests
 
 from wasm_executor.images import faults
-from wasm_executor.images.errors import ImagePullError
+from wasm_executor.images.downloading import Downloader
+from wasm_executor.images.errors import ImageAccessError, ImagePullError
 from wasm_executor.images.jobs import Pulled, PullJob
 from wasm_executor.images.manifest import Descriptor, ManifestError, digest_of, parse_manifest
-from wasm_executor.images.policy import pull_failed, registry_unavailable
+from wasm_executor.images.policy import ERR_IMAGE_PULL, pull_failed, registry_unavailable
 from wasm_executor.images.records import ImageRecord, NameRecord
 from wasm_executor.images.reference import ImageReference, InvalidDigestError, check_digest
 from wasm_executor.images.registry import PullRegistry
 from wasm_executor.images.store import ContentStore
-from wasm_executor.images.streaming import (
-    BodyError,
-    BrokenBodyError,
-    copy_layer,
-    read_manifest,
-    wrong_digest,
-)
+from wasm_executor.images.streaming import BodyError, read_manifest, wrong_digest
 from wasm_executor.images.transport import BUSY, Deadline
 
 _OK: Final = 200
@@ -44,6 +39,9 @@ class Pull:
         self._store = store
         self._deadline = Deadline(job.limits.total_timeout_s)
         self._registry = PullRegistry(job, reference, self._deadline)
+        self._downloads = Downloader(
+            self._registry, store, str(reference), job.limits, self._deadline
+        )
 
     def run(self) -> Pulled:
         started_at = time.monotonic()
@@ -72,7 +70,7 @@ class Pull:
         manifest_digest, layer = self._fetch_manifest()
         downloaded_bytes = 0
         if not self._store.has_blob(layer.digest, layer.size):
-            self._fetch_layer(layer)
+            self._downloads.fetch(layer)
             downloaded_bytes = layer.size
         image = ImageRecord(
             manifest_digest=manifest_digest,
@@ -110,34 +108,6 @@ class Pull:
             raise BodyError(wrong_digest(f"manifest-{expected}", found, expected))
         return found
 
-    def _fetch_layer(self, layer: Descriptor) -> None:
-        """Begin anew when the connection breaks."""
-        for left in reversed(range(self._limits.attempts)):
-            try:
-                self._copy_layer(layer)
-                return
-            except BrokenBodyError as error:
-                if not left:
-                    raise self._failed(str(error)) from error
-            except BodyError as error:
-                raise self._failed(str(error)) from error
-
-    def _copy_layer(self, layer: Descriptor) -> None:
-        url = self._registry.blob_url(layer.digest)
-        try:
-            response = self._registry.get_blob_stream(layer.digest)
-        except requests.exceptions.RequestException as error:
-            raise self._failed(f"failed to copy: {faults.request_failed(error, url)}") from error
-        with response:
-            if response.status_code in BUSY:
-                raise self._unavailable(response)
-            if response.status_code == _NOT_FOUND:
-                raise self._failed(f"failed to copy: content at {response.url} not found")
-            if response.status_code != _OK:
-                raise self._failed(f"failed to copy: {faults.unexpected_status(response)}")
-            with self._store.writing(self._store.blob_path(layer.digest)) as file:
-                copy_layer(response, layer, file, self._limits, self._deadline)
-
     def _resolve(self, ask: Callable[[], requests.Response]) -> requests.Response:
         try:
             return ask()
@@ -155,10 +125,10 @@ class Pull:
         if response.status_code in BUSY:
             return self._unavailable(response)
         if response.status_code == _NOT_FOUND:
-            return self._unresolved(f"{self._reference}: not found")
+            return self._no_access(f"{self._reference}: not found")
         status = faults.unexpected_status(response)
         if response.status_code in _DENIED:
-            return self._unresolved(
+            return self._no_access(
                 "pull access denied, repository does not exist or may require authorization: "
                 f"authorization failed: {status}"
             )
@@ -166,6 +136,9 @@ class Pull:
 
     def _unavailable(self, response: requests.Response) -> ImagePullError:
         return registry_unavailable(str(self._reference), faults.unexpected_status(response))
+
+    def _no_access(self, detail: str) -> ImageAccessError:
+        return ImageAccessError(ERR_IMAGE_PULL, self._unresolved(detail).message)
 
     def _unresolved(self, detail: str) -> ImagePullError:
         return self._failed(f'failed to resolve reference "{self._reference}": {detail}')

@@ -44,8 +44,9 @@ class PullRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships 
             self.auth._basic_auth = self._basic  # noqa: SLF001  # without it, an anonymous token
         self._container = _container(self.host, reference)
 
-    def manifest_url(self) -> str:
-        return f"{self.prefix}://{self._container.manifest_url()}"
+    def manifest_url(self, digest: str | None = None) -> str:
+        """Where the manifest is that was asked for, or another one of the same repository."""
+        return f"{self.prefix}://{self._container.manifest_url(digest)}"
 
     def blob_url(self, digest: str) -> str:
         return f"{self.prefix}://{self._container.get_blob_url(digest)}"
@@ -53,12 +54,14 @@ class PullRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships 
     def head_manifest(self) -> requests.Response:
         return self.do_request(self.manifest_url(), "HEAD", headers={"Accept": ACCEPT})
 
-    def get_manifest_stream(self) -> requests.Response:
+    def get_manifest_stream(self, digest: str | None = None) -> requests.Response:
         headers = {"Accept": ACCEPT}
-        return self.do_request(self.manifest_url(), "GET", headers=headers, stream=True)
+        return self.do_request(self.manifest_url(digest), "GET", headers=headers, stream=True)
 
-    def get_blob_stream(self, digest: str) -> requests.Response:
-        return self.do_request(self.blob_url(digest), "GET", stream=True)
+    def get_blob_stream(self, digest: str, offset: int = 0) -> requests.Response:
+        """Ask for a blob, or for the rest of it; the answer may be the whole all the same."""
+        headers = {"Range": f"bytes={offset}-"} if offset else {}
+        return self.do_request(self.blob_url(digest), "GET", headers=headers, stream=True)
 
     def do_request(
         self,

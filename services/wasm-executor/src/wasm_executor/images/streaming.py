@@ -33,27 +33,40 @@ def read_manifest(response: requests.Response, limits: PullLimits, deadline: Dea
     return bytes(content)
 
 
-def copy_layer(
-    response: requests.Response,
-    layer: Descriptor,
-    file: BinaryIO,
-    limits: PullLimits,
-    deadline: Deadline,
-) -> None:
-    """Write the layer, and return only when size and digest are those of the manifest."""
-    hasher = hashlib.new(layer.digest.split(":", 1)[0])
-    size = 0
-    for chunk in _chunks(response, f"layer {layer.digest}", limits, deadline):
-        size += len(chunk)
-        if size > layer.size:
-            raise BodyError(_wrong_size(layer, f"more than {layer.size}"))
-        hasher.update(chunk)
-        file.write(chunk)
-    if size != layer.size:
-        raise BodyError(_wrong_size(layer, str(size)))
-    found = f"{hasher.name}:{hasher.hexdigest()}"
-    if found != layer.digest:
-        raise BodyError(wrong_digest(f"layer-{layer.digest}", found, layer.digest))
+class Body:
+    """A blob on its way into a file. It may come in parts, over several connections."""
+
+    def __init__(self, blob: Descriptor, file: BinaryIO) -> None:
+        self.blob = blob
+        self.size = 0
+        self._file = file
+        self._algorithm = blob.digest.split(":", 1)[0]
+        self._hasher = hashlib.new(self._algorithm)
+
+    def restart(self) -> None:
+        """Forget what came: the registry sends it from the beginning."""
+        self.size = 0
+        self._hasher = hashlib.new(self._algorithm)
+        self._file.seek(0)
+        self._file.truncate()
+
+    def receive(self, response: requests.Response, limits: PullLimits, deadline: Deadline) -> None:
+        """Write what comes, and no more than the blob's size."""
+        for chunk in _chunks(response, f"layer {self.blob.digest}", limits, deadline):
+            self.size += len(chunk)
+            if self.size > self.blob.size:
+                raise BodyError(_wrong_size(self.blob, f"more than {self.blob.size}"))
+            self._hasher.update(chunk)
+            self._file.write(chunk)
+
+    def verify(self) -> None:
+        """Return only when size and digest are those of the manifest."""
+        blob = self.blob
+        if self.size != blob.size:
+            raise BodyError(_wrong_size(blob, str(self.size)))
+        found = f"{self._algorithm}:{self._hasher.hexdigest()}"
+        if found != blob.digest:
+            raise BodyError(wrong_digest(f"layer-{blob.digest}", found, blob.digest))
 
 
 def wrong_digest(ref: str, found: str, expected: str) -> str:
