@@ -12,6 +12,7 @@ from keeper_rig import (
     descriptors,
     guests,
     is_alive,
+    kill,
     numbered,
     wait_until,
 )
@@ -96,6 +97,19 @@ async def test_spawn_that_cannot_be_recorded_fails_and_nothing_runs(
         assert len(descriptors(keeper.pid)) == held
         records.with_name("elsewhere").rename(records)
         await supervisor.start("sleep")
+
+
+async def test_ends_are_told_though_what_they_left_cannot_be_read(keeper: KeeperProcess) -> None:
+    """No descriptor is left to read it with, and many end at once."""
+    async with keeper.supervise() as supervisor:
+        containers = [await supervisor.start("sleep", name=f"s{each}") for each in range(5)]
+        soft, hard = resource.prlimit(keeper.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(keeper.pid, resource.RLIMIT_NOFILE, (3, hard))
+        for container in containers:
+            kill(container.pid)
+        ended = {(await supervisor.next_exit()).key for _ in containers}
+        assert ended == {each.key for each in containers}
+        resource.prlimit(keeper.pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def until_blocked(supervisor: Supervisor, key: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -159,7 +160,7 @@ class Keeper:
                 pid, status = os.waitpid(-1, os.WNOHANG)
                 if pid == 0:
                     return
-                self._reaped(pid, status)
+                self._loop.attempt(partial(self._reaped, pid, status))
 
     def _reaped(self, pid: int, status: int) -> None:
         container = self._by_pid.pop(pid, None)

@@ -77,10 +77,12 @@ class EventLoop:
                 # An earlier callback of this turn may have closed it, and a new descriptor may
                 # have got its number: that one is not ready, and reading it would block.
                 if watched is not None and self._watched.get(fd) is watched:
-                    self._call(watched.callback, watched.on_failed)
+                    self.attempt(watched.callback, watched.on_failed)
             self._run_timers()
 
-    def _call(self, callback: Callable[[], None], on_failed: Callable[[], None] | None) -> None:
+    def attempt(
+        self, callback: Callable[[], None], on_failed: Callable[[], None] | None = None
+    ) -> None:
         """The one boundary: a bug met by one container must not end all of them."""
         try:
             callback()
@@ -97,7 +99,7 @@ class EventLoop:
     def _run_timers(self) -> None:
         now = time.monotonic()
         while self._timers and self._timers[0][0] <= now:
-            self._call(heapq.heappop(self._timers)[2], None)
+            self.attempt(heapq.heappop(self._timers)[2])
 
     def _open_signal_pipe(self) -> None:
         read_end, write_end = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)

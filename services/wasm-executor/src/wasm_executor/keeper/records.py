@@ -7,7 +7,6 @@ A pid alone would lie after reuse, so it comes with the process's start time.
 import os
 import select
 import signal
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from typing import Final
 import msgspec
 
 from wasm_executor.container.plan import Outcome, outcome_decoder
+from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.protocol import ContainerProcess, Exit
 
 KILLED: Final = 128 + signal.SIGKILL
@@ -55,8 +55,13 @@ class Records:
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
     def outcome(self, key: str) -> Outcome:
-        with suppress(FileNotFoundError, msgspec.DecodeError):
+        """Return what the exit code cannot say; nothing where it cannot be read: the end counts."""
+        try:
             return outcome_decoder.decode((self._outcomes / _file_name(key)).read_bytes())
+        except msgspec.DecodeError:
+            pass  # empty, or written in part by a process that was killed
+        except OSError as error:
+            warn("outcome.read_failed", key=key, error=str(error))
         return Outcome()
 
     def bury(self) -> list[ContainerProcess]:
