@@ -113,10 +113,11 @@ async def test_a_head_that_takes_too_long_ends_its_connection(tmp_path: Path) ->
             drip = tasks.create_task(dripped(dripping))
             assert await dripping.ended()
             drip.cancel()
-        async with raw(here) as idle:
+        async with raw(here) as idle, raw(here) as late:
             await idle.send(ASKED)
             assert "200 OK" in await idle.head()
-            await asyncio.sleep(0.6)  # longer than a head may take: nothing has begun
+            await late.send(b"GET /pods HTT")
+            assert await late.ended()  # so long a head may take: here none has begun
             await idle.send(ASKED)
             assert "200 OK" in await idle.head()
 

@@ -6,7 +6,7 @@ be asked is not. Without an API server nobody can be known.
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import msgspec
@@ -59,9 +59,17 @@ class _Question(msgspec.Struct, frozen=True, kw_only=True):
 class Access:
     """Decides who may pass. One for all listeners of this process."""
 
-    def __init__(self, api: ApiServer | None, settings: LogServerSettings) -> None:
+    def __init__(
+        self,
+        api: ApiServer | None,
+        settings: LogServerSettings,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._api = api
         self._settings = settings
+        self._clock = clock
+        self._wall = wall
         self._tokens: Remembered[bytes, Verdict] = Remembered(CACHE_LIMIT)
         self._reviews: Remembered[_Question, bool] = Remembered(CACHE_LIMIT)
         self._token_questions: Shared[bytes, Verdict] = Shared()
@@ -84,7 +92,7 @@ class Access:
     async def _user(
         self, headers: Iterable[tuple[bytes, bytes]], peer: PeerCertificate | None
     ) -> User | None:
-        user = user_of_certificate(peer, time.time())
+        user = user_of_certificate(peer, self._wall())
         if user is not None:
             AUTHENTICATIONS.labels("certificate").inc()
             return user
@@ -104,14 +112,14 @@ class Access:
     async def _verdict(self, api: ApiServer, token: str) -> Verdict:
         # The token itself is not kept: a dump of this memory shows none but those in flight.
         digest = hashlib.sha256(token.encode()).digest()
-        known = self._tokens.get(digest, time.monotonic())
+        known = self._tokens.get(digest, self._clock())
         if known is not None:
             return known
 
         async def review() -> Verdict:
             user = await api.user_of_token(token)
             verdict = Verdict(user=None if user is None else with_authenticated_group(user))
-            until = time.monotonic() + self._settings.token_cache_s
+            until = self._clock() + self._settings.token_cache_s
             self._tokens.put(digest, verdict, until=until)
             return verdict
 
@@ -137,7 +145,7 @@ class Access:
         return Refusal(code=403, text=forbidden_text(user.name, verb, subresources))
 
     async def _allowed(self, question: _Question) -> bool:
-        known = self._reviews.get(question, time.monotonic())
+        known = self._reviews.get(question, self._clock())
         if known is not None:
             return known
         api, settings = self._api, self._settings
@@ -149,7 +157,7 @@ class Access:
                 question.user, question.verb, question.subresource, question.node
             )
             lifetime = settings.allow_cache_s if allowed else settings.deny_cache_s
-            self._reviews.put(question, allowed, until=time.monotonic() + lifetime)
+            self._reviews.put(question, allowed, until=self._clock() + lifetime)
             return allowed
 
         return await self._access_questions.ask(question, review)

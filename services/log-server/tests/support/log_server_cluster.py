@@ -47,6 +47,7 @@ class Cluster:
         self.token_reviews: list[str] = []
         self.access_reviews: list[dict[str, Any]] = []
         self.rules = {user: set(rules) for user, rules in RULES.items()}
+        self.client_ca_reads = 0
         self.away = False
         self.delay_s = 0.0
 
@@ -89,6 +90,7 @@ class Cluster:
         return web.json_response(review, status=201)
 
     async def _client_ca(self, _request: web.Request) -> web.Response:
+        self.client_ca_reads += 1
         data = {"client-ca-file": self.client_ca, "requestheader-allowed-names": "[]"}
         return web.json_response({"kind": "ConfigMap", "apiVersion": "v1", "data": data})
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
-from exec_rig import C, ExecRig, exec_rig
+from exec_rig import C, Clock, ExecRig, exec_rig
 from keeper_rig import (
     DEADLINE_S,
     KeeperProcess,
@@ -22,8 +22,8 @@ from wasm_executor.supervisor.execing import MAX_OUTPUT_BYTES
 from wasm_executor.supervisor.execprocess import Stdio
 
 WASM_PAGE = 64 * 1024
-TIMEOUT_S = 2.0
-"""A guest has begun by then, on a busy machine too."""
+TIMEOUT_S = 60.0
+WRITING_S = 2.0
 
 
 @pytest.fixture
@@ -71,14 +71,18 @@ async def test_end_of_a_command_is_not_the_end_of_a_run(rig: ExecRig) -> None:
     assert rig.supervisor.client.exits.empty()
 
 
-async def test_time_out_kills_and_says_so(rig: ExecRig) -> None:
-    began = time.monotonic()
+async def test_time_out_kills_and_says_so(rig: ExecRig, monkeypatch: pytest.MonkeyPatch) -> None:
     running = asyncio.create_task(rig.execs.output_of(rig.target("sleep"), ["sleep"], TIMEOUT_S))
     (pid,) = await rig.running()
+    await rig.begun()
+    clock = Clock(monkeypatch)
+    await clock.skip(TIMEOUT_S / 2)
+    assert is_alive(pid)
+    assert not running.done()
+    await clock.skip(TIMEOUT_S / 2)
     result = await running
     assert result.outcome.timed_out
     assert result.outcome.exit_code == 137
-    assert time.monotonic() - began >= TIMEOUT_S
     assert not is_alive(pid)
     await rig.until_gone()
 
@@ -162,7 +166,7 @@ async def test_first_10_kib_are_kept_and_the_rest_holds_up_nobody(rig: ExecRig) 
 async def test_who_writes_for_ever_costs_the_event_loop_little(rig: ExecRig) -> None:
     target = rig.target("counter")
     began = time.thread_time()
-    result = await rig.execs.output_of(target, ["counter", str(2**31)], TIMEOUT_S)
+    result = await rig.execs.output_of(target, ["counter", str(2**31)], WRITING_S)
     assert result.outcome.timed_out
     assert result.output == numbered(1000).encode()[:MAX_OUTPUT_BYTES]
     assert time.thread_time() - began < 0.3

@@ -28,15 +28,17 @@ async def test_whoever_asks_an_executor_while_it_stops_is_answered(tmp_path: Pat
     async with executor_rig(tmp_path) as rig:
         bus = rig.peer.reader
         said: set[str] = set()
+        asking: set[int] = set()
 
-        async def ask_on() -> None:
+        async def ask_on(number: int) -> None:
             while NOBODY not in (latest := await answer(bus)):
                 said.add(latest)
+                asking.add(number)
 
         async with asyncio.TaskGroup() as tasks:
-            for _ in range(ASKERS):
-                tasks.create_task(ask_on())
-            await asyncio.sleep(0.1)
+            for number in range(ASKERS):
+                tasks.create_task(ask_on(number))
+            await rig.peer.until(lambda: len(asking) == ASKERS)
             assert await rig.executor.terminate() == 0
         assert NodePong.__name__ in said
         assert all(any(r in each for r in (*REFUSALS, NodePong.__name__)) for each in said), said

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 from keeper_rig import DEADLINE_S, Container, KeeperProcess, Supervisor
 
 from contract.ids import ContainerName, PodUid
@@ -112,11 +114,33 @@ class ExecRig:
                     return pids
                 await asyncio.sleep(0.005)
 
+    async def begun(self) -> None:
+        """Wait until the guest of one runs, and look at every turn of the loop."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not any(one.begun.is_set() for one in self.execs._live.values()):
+                await asyncio.sleep(0)
+
     async def until_gone(self, key: str = "") -> None:
         """Wait until one exec, or any, has left the keeper's table."""
         async with asyncio.timeout(DEADLINE_S):
             while any(key in row.key for row in await self.rows()):
                 await asyncio.sleep(0.005)
+
+
+class Clock:
+    """The time of this loop, which a test may let pass at once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._patch = monkeypatch
+
+    async def skip(self, seconds: float) -> None:
+        """Let all happen that this loop had to do until then."""
+        last = self._loop.create_task(asyncio.sleep(seconds))
+        await asyncio.sleep(0)  # it is the last of these timers
+        began = self._loop.time() - time.monotonic()
+        self._patch.setattr(self._loop, "time", lambda: time.monotonic() + began + seconds)
+        await last
 
 
 async def _no_blobs(digest: str) -> bytes:
