@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,20 +99,28 @@ async def test_what_is_missing_is_not_looked_for_among_all_contents(
 
 
 async def test_contents_of_a_pod_are_fetched_side_by_side(tmp_path: Path) -> None:
-    blobs, under_way, all_asked = Blobs(), 0, asyncio.Event()
+    blobs, under_way, all_asked, may_come = Blobs(), 0, asyncio.Event(), asyncio.Event()
 
     async def fetch(digest: str) -> bytes:
         nonlocal under_way
         under_way += 1
         if under_way == 6:
             all_asked.set()
-        await all_asked.wait()
+        await may_come.wait()
         return await blobs.fetch(digest)
 
     volumes = Volumes(tmp_path / "data", tmp_path / "run", fetch)
     one, two = blobs.files(a=b"1", b=b"2", c=b"3"), blobs.files(a=b"4", b=b"5", c=b"6")
-    async with asyncio.timeout(10):
-        await volumes.prepare(pod(container(), v=one, w=two))
+    async with asyncio.TaskGroup() as tasks:
+        preparing = tasks.create_task(volumes.prepare(pod(container(), v=one, w=two)))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(all_asked.wait(), 10)
+        asked_before_any_came = under_way
+        may_come.set()
+    assert asked_before_any_came == 6
+    assert preparing.done()
+    here = sorted((tmp_path / "run" / "volumes" / "blobs").iterdir())
+    assert {each.read_bytes() for each in here} == {b"1", b"2", b"3", b"4", b"5", b"6"}
 
 
 async def test_failed_fetch_is_tried_again(rig: VolumeRig) -> None:
