@@ -3,7 +3,8 @@
 What can be refused is refused before the switch, as plain HTTP: that text reaches the user.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -40,6 +41,7 @@ from log_server.websocket import accepting, is_websocket, offered_protocols
 METHODS: Final = ["GET", "POST"]
 
 type _Client = Callable[[Duplex], CommandClient]
+type _Begin = Callable[[NodeName, ContainerPlace, CommandOptions], Awaitable[Remote]]
 
 _NOT_FOUND: Final = "404 page not found\n"
 
@@ -49,14 +51,14 @@ def serve_commands(api: FastAPI, peers: Peers) -> None:
 
     @api.api_route("/exec/{rest:path}", methods=METHODS, response_model=None)
     async def exec_(request: Request, rest: str) -> Response:
-        return await _exec(peers, request, rest)
+        return await _serve(request, rest, partial(_exec, peers))
 
     @api.api_route("/attach/{rest:path}", methods=METHODS, response_model=None)
     async def attach(request: Request, rest: str) -> Response:
-        return await _attach(peers, request, rest)
+        return await _serve(request, rest, partial(_attach, peers))
 
 
-async def _attach(peers: Peers, request: Request, rest: str) -> Response:
+async def _serve(request: Request, rest: str, begin: _Begin) -> Response:
     place = container_place(rest)
     if place is None:
         return PlainTextResponse(_NOT_FOUND, 404)
@@ -64,33 +66,28 @@ async def _attach(peers: Peers, request: Request, rest: str) -> Response:
         options = command_options(request.url.query)
     except OptionsError as error:
         return PlainTextResponse(str(error), 400)
-    node: NodeName = request.state.node
-    remote = RemoteStream(peers, node)
-    opened = await remote.open(_attach_command(remote, place, options))
-    attached = Attached(peers, node, remote, opened, options)
-    return await _session(request, options, attached)
-
-
-async def _exec(peers: Peers, request: Request, rest: str) -> Response:
-    place = container_place(rest)
-    if place is None:
-        return PlainTextResponse(_NOT_FOUND, 404)
-    try:
-        options = command_options(request.url.query)
-    except OptionsError as error:
-        return PlainTextResponse(str(error), 400)
-    node: NodeName = request.state.node
-    remote = RemoteStream(peers, node)
-    await remote.open(_exec_command(remote, place, options))
-    return await _session(request, options, remote)
-
-
-async def _session(request: Request, options: CommandOptions, remote: Remote) -> Response:
+    remote = await begin(request.state.node, place, options)
     try:
         return _Session(_Switch(request, options), remote)
     except NegotiationError as error:
         await remote.close()
         return PlainTextResponse(error.text, error.code)
+
+
+async def _exec(
+    peers: Peers, node: NodeName, place: ContainerPlace, options: CommandOptions
+) -> Remote:
+    remote = RemoteStream(peers, node)
+    await remote.open(_exec_command(remote, place, options))
+    return remote
+
+
+async def _attach(
+    peers: Peers, node: NodeName, place: ContainerPlace, options: CommandOptions
+) -> Remote:
+    remote = RemoteStream(peers, node)
+    opened = await remote.open(_attach_command(remote, place, options))
+    return Attached(peers, node, remote, opened, options)
 
 
 def _attach_command(
