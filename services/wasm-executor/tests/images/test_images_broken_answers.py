@@ -21,7 +21,6 @@ from scripted_registry import (
     unresolved,
 )
 
-from wasm_executor.images.jobrunner import JobCrashedError
 from wasm_executor.images.jobs import Credentials, JobFailed, Pulled, PullLimits
 from wasm_executor.images.manifest import digest_of
 
@@ -137,15 +136,11 @@ async def test_the_challenge_of_another_host_is_not_answered(
     assert thief.seen("/token") == []
 
 
-@pytest.mark.parametrize("what", ["redirect", "token"])
 async def test_plain_http_outside_the_list_gets_no_request(
-    peer: Peer, pull: Pull, open_peer: Callable[[], Peer], what: str
+    peer: Peer, pull: Pull, open_peer: Callable[[], Peer]
 ) -> None:
     other = open_peer()
-    if what == "redirect":
-        peer.blob = reply(302, Location=f"http://{other.host}/v2/app/blobs/x")
-    else:
-        peer.manifest = guarded(peer, peer.manifest, "Bearer x", realm_host=other.host)
+    peer.blob = reply(302, Location=f"http://{other.host}/v2/app/blobs/x")
     text = failure(await pull(f"{peer.host}/app:v1"), peer.host)
     assert f'registry "{other.host}" is not allowed to be reached over plain HTTP' in text
     assert other.requests == []
@@ -156,23 +151,20 @@ async def test_a_circle_of_redirects_ends(peer: Peer, pull: Pull) -> None:
     assert "too many redirects" in failure(await pull(f"{peer.host}/app:v1"), peer.host)
 
 
-async def test_a_flood_in_an_answer_nobody_wants_ends_the_job_not_the_machine(
-    peer: Peer, pull: Pull
-) -> None:
-    """The library reads the body of a redirect whole."""
+async def test_a_flood_in_an_answer_nobody_wants_is_not_read(peer: Peer, pull: Pull) -> None:
+    """The body of a redirect, which may never end."""
 
     def flood(request: BaseHTTPRequestHandler) -> None:
         request.send_response(302)
-        request.send_header("Location", f"http://{peer.host}/v2/app/blobs/x")
+        request.send_header("Location", f"http://{peer.host}/v2/app/moved/v1")
         request.send_header("Connection", "close")
         request.end_headers()
         while not peer.closed.is_set():
             request.wfile.write(bytes(1 << 20))
 
-    peer.manifest = flood
+    peer.token, peer.manifest = peer.manifest, flood  # every other path answers as `token`
     started_at = time.monotonic()
-    with pytest.raises(JobCrashedError, match="MemoryError"):
-        await pull(f"{peer.host}/app:v1")
+    assert isinstance(await pull(f"{peer.host}/app:v1"), Pulled)
     assert time.monotonic() - started_at < 20
 
 

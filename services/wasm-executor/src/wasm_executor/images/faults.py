@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3.exceptions
 
+from wasm_executor.images.authorizing import AuthorizationError
 from wasm_executor.images.transport import PlainHttpError
 
 _UNKNOWN_AUTHORITY: Final = "x509: certificate signed by unknown authority"
@@ -34,6 +35,8 @@ _CONNECT_TEXTS: Final = {
 
 def request_failed(error: requests.exceptions.RequestException, url: str) -> str:
     """Return `failed to do request: Get "URL": REASON` for a request without an answer."""
+    if isinstance(error, AuthorizationError):
+        return str(error)
     method = "Get"
     if error.request is not None:
         method = (error.request.method or method).capitalize()

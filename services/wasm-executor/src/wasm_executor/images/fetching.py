@@ -12,6 +12,7 @@ from typing import Final
 import requests
 
 from wasm_executor.images import faults
+from wasm_executor.images.authorizing import AuthorizationError
 from wasm_executor.images.downloading import Downloader
 from wasm_executor.images.errors import ImageAccessError, ImagePullError
 from wasm_executor.images.jobs import Pulled, PullJob
@@ -113,6 +114,8 @@ class Pull:
             return ask()
         except requests.exceptions.RequestException as error:
             detail = faults.request_failed(error, self._registry.manifest_url())
+            if isinstance(error, AuthorizationError) and error.denied:
+                raise self._no_access(detail) from error
             raise self._unresolved(detail) from error
 
     def _write_names(self, manifest_digest: str) -> None:

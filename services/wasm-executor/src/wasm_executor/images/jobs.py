@@ -14,8 +14,10 @@ from wasm_executor.images.records import CompiledObject, ImageRecord
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """For one registry. Not shown by repr, so that no log line ever holds it."""
 
-    username: str
-    password: str
+    username: str = ""
+    password: str = ""
+    identity_token: str = ""
+    """Counts before the password, where the registry has tokens."""
 
     def __repr__(self) -> str:
         return "Credentials(***)"
@@ -43,6 +45,10 @@ class PullJob(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
     parent_pid: int
     ca_file: str | None = None
     insecure_registries: tuple[str, ...] = ()
+    config_dir: str | None = None
+    """Where mirrors and CAs of registries are named; see `registryhosts`."""
+    token_hosts: tuple[str, ...] = ()
+    """Where registries may have their tokens besides at themselves."""
     credentials: Credentials | None = None
     limits: PullLimits = PullLimits()
 

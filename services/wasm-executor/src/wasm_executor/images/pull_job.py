@@ -18,6 +18,7 @@ from wasm_executor.images.jobprocess import (
     write_result,
 )
 from wasm_executor.images.jobs import JobResult, PullJob
+from wasm_executor.images.policy import pull_failed
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.store import ContentStore
 
@@ -26,9 +27,12 @@ _MEMORY_BYTES: Final = 192 << 20
 
 def run(job: PullJob) -> JobResult:
     from wasm_executor.images.fetching import Pull
+    from wasm_executor.images.registryhosts import RegistryHostsError
 
     try:
         return Pull(job, parse_reference(job.reference), ContentStore(Path(job.store))).run()
+    except RegistryHostsError as error:
+        return failure_of(pull_failed(job.reference, f"failed to load hosts config: {error}"))
     except ImageError as error:
         return failure_of(error)
 

@@ -1,126 +1,134 @@
-"""The one module that knows oras.
+"""The registry API as far as a pull needs it: one manifest, its blobs, over mirrors and itself."""
 
-oras turns references into addresses and challenges into tokens. Its own request loop is not used:
-it sleeps for two minutes on a refused connection, its manifests and blobs are unverified, it
-merges the Docker configuration of whoever runs it, and after a redirect it would answer another
-host's challenge with this registry's password.
-"""
-
-import base64
-from typing import Any, Final
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
 from urllib.parse import urlsplit
 
-import oras.auth.token
-import oras.container
-import oras.provider
 import requests
 
+from wasm_executor.images.authorizing import Authorizer, TokenRequest
 from wasm_executor.images.jobs import PullJob
 from wasm_executor.images.manifest import ACCEPT
-from wasm_executor.images.reference import DEFAULT_REGISTRY, ImageReference
-from wasm_executor.images.transport import BoundedAdapter, Deadline, new_session, with_retries
+from wasm_executor.images.reference import ImageReference
+from wasm_executor.images.registryhosts import RegistryHost, ca_files_of, hosts_of
+from wasm_executor.images.transport import BoundedAdapter, Deadline, PullSession, with_retries
 
-_DOCKER_HUB: Final = "registry-1.docker.io"
 _UNAUTHORIZED: Final = 401
+_GIVEN: Final = frozenset({200, 206})
 
 
-class PullRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships no types
-    """A client for one pull from one repository."""
+class PullRegistry:
+    """A client for one pull from one repository; raises `RegistryHostsError` when made."""
 
     def __init__(self, job: PullJob, reference: ImageReference, deadline: Deadline) -> None:
-        self.host = _DOCKER_HUB if reference.registry == DEFAULT_REGISTRY else reference.registry
-        plain = frozenset(job.insecure_registries)
-        super().__init__(hostname=self.host, insecure=self.host in plain)
-        self._limits = job.limits
+        self._job = job
+        self._reference = reference
         self._deadline = deadline
-        adapter = BoundedAdapter(job.limits, deadline=deadline, plain=plain, ca_file=job.ca_file)
-        self.session = new_session(adapter)
-        self.auth = oras.auth.token.TokenAuth()
-        self.auth.session = self.session
-        self.auth.prefix = self.prefix
-        self.auth._tls_verify = True  # noqa: SLF001  # oras sets it from outside, too
-        self._basic = _basic_pair(job)
-        if self._basic:
-            self.auth._basic_auth = self._basic  # noqa: SLF001  # without it, an anonymous token
-        self._container = _container(self.host, reference)
+        self._folder = None if job.config_dir is None else Path(job.config_dir)
+        self._hosts = hosts_of(reference.registry, self._folder, job.insecure_registries)
+        self._session = PullSession(self._adapter)
+        self._authorizers = {
+            host.api: Authorizer(
+                host, reference.repository, job.credentials, job.token_hosts, self._send_for_token
+            )
+            for host in self._hosts
+        }
+        self._away: set[str] = set()
+        """Mirrors that did not answer; they are not asked again by this pull."""
 
     def manifest_url(self, digest: str | None = None) -> str:
         """Where the manifest is that was asked for, or another one of the same repository."""
-        return f"{self.prefix}://{self._container.manifest_url(digest)}"
+        return self._url(self._hosts[-1], self._manifest(digest))
 
     def blob_url(self, digest: str) -> str:
-        return f"{self.prefix}://{self._container.get_blob_url(digest)}"
+        return self._url(self._hosts[-1], f"blobs/{digest}")
 
     def head_manifest(self) -> requests.Response:
-        return self.do_request(self.manifest_url(), "HEAD", headers={"Accept": ACCEPT})
+        return self._ask("HEAD", self._manifest(None), {"Accept": ACCEPT}, self._may_resolve(None))
 
     def get_manifest_stream(self, digest: str | None = None) -> requests.Response:
-        headers = {"Accept": ACCEPT}
-        return self.do_request(self.manifest_url(digest), "GET", headers=headers, stream=True)
+        asked = self._may_resolve(digest)
+        return self._ask("GET", self._manifest(digest), {"Accept": ACCEPT}, asked)
 
     def get_blob_stream(self, digest: str, offset: int = 0) -> requests.Response:
         """Ask for a blob, or for the rest of it; the answer may be the whole all the same."""
         headers = {"Range": f"bytes={offset}-"} if offset else {}
-        return self.do_request(self.blob_url(digest), "GET", headers=headers, stream=True)
+        return self._ask("GET", f"blobs/{digest}", headers, lambda host: host.pulls)
 
-    def do_request(
-        self,
-        url: str,
-        method: str = "GET",
-        *,
-        headers: dict[str, str] | None = None,
-        stream: bool = False,
-        **_unused: Any,
+    def _manifest(self, digest: str | None) -> str:
+        return f"manifests/{digest or self._reference.target}"
+
+    def _may_resolve(self, digest: str | None) -> Callable[[RegistryHost], bool]:
+        """What a tag means says only who may; a digest says itself whether the answer is right."""
+        if digest or self._reference.digest:
+            return lambda host: host.pulls
+        return lambda host: host.resolves
+
+    def _url(self, host: RegistryHost, what: str) -> str:
+        return f"{host.api}/{self._reference.repository}/{what}"
+
+    def _ask(
+        self, method: str, what: str, headers: dict[str, str], may: Callable[[RegistryHost], bool]
     ) -> requests.Response:
-        """Send with retries; answer one challenge, and only the registry's own."""
-        sent = {**(headers or {}), **self.auth.get_auth_header()}
-        response = self._send(method, url, sent, stream=stream)
-        if response.status_code != _UNAUTHORIZED or not self._is_own(response):
-            return response
-        answer = self._answer(response)
-        if answer is None:
+        """Ask the mirrors, and the registry itself where none of them has it."""
+        *mirrors, origin = self._hosts
+        for mirror in mirrors:
+            if mirror.api in self._away or not may(mirror):
+                continue
+            try:
+                response = self._ask_host(mirror, method, what, headers)
+            except requests.exceptions.RequestException:
+                self._away.add(mirror.api)
+                continue
+            if response.status_code in _GIVEN:
+                return response
+            response.close()
+        return self._ask_host(origin, method, what, headers)
+
+    def _ask_host(
+        self, host: RegistryHost, method: str, what: str, headers: dict[str, str]
+    ) -> requests.Response:
+        """Send with retries; answer one challenge, and only the host's own."""
+        url, authorizer = self._url(host, what), self._authorizers[host.api]
+        response = self._send(method, url, headers, authorizer.header)
+        is_own = urlsplit(response.url).netloc.lower() == host.netloc.lower()
+        if response.status_code != _UNAUTHORIZED or not is_own or not authorizer.answer(response):
             return response
         response.close()
-        return self._send(method, url, {**sent, "Authorization": answer}, stream=stream)
-
-    def _answer(self, response: requests.Response) -> str | None:
-        """Return the Authorization header for a challenge, when there is one to give."""
-        scheme = response.headers.get("WWW-Authenticate", "").split(" ", 1)[0].lower()
-        if scheme == "basic":
-            return f"Basic {self._basic}" if self._basic else None
-        self.auth.token = None
-        headers, changed = self.auth.authenticate_request(response, {})
-        return str(headers["Authorization"]) if changed else None
+        return self._send(method, url, headers, authorizer.header)
 
     def _send(
-        self, method: str, url: str, headers: dict[str, str], *, stream: bool
+        self, method: str, url: str, headers: dict[str, str], secret: str
     ) -> requests.Response:
-        """A redirect to another host goes without the Authorization header: requests drops it."""
         return with_retries(
-            lambda: self.session.request(
-                method, url, headers=headers, stream=stream, allow_redirects=True
-            ),
-            self._limits,
+            lambda: self._session.ask(method, url, headers, secret),
+            self._job.limits,
             self._deadline,
         )
 
-    def _is_own(self, response: requests.Response) -> bool:
-        return urlsplit(response.url).netloc.lower() == self.host.lower()
+    def _send_for_token(self, wanted: TokenRequest) -> requests.Response:
+        """A redirect is no answer: who else would read the password is not to be decided there."""
+        return with_retries(
+            lambda: self._session.request(
+                wanted.method,
+                wanted.url,
+                headers=wanted.headers,
+                data=wanted.form,
+                stream=True,
+                allow_redirects=False,
+            ),
+            self._job.limits,
+            self._deadline,
+        )
 
-
-def _basic_pair(job: PullJob) -> str:
-    if job.credentials is None:
-        return ""
-    pair = f"{job.credentials.username}:{job.credentials.password}"
-    return base64.b64encode(pair.encode()).decode()
-
-
-def _container(host: str, reference: ImageReference) -> oras.container.Container:
-    """Name the parts outright: the parser of oras takes `localhost/x` for a Docker Hub name."""
-    container = oras.container.Container("placeholder/name")
-    container.registry = host
-    container.namespace = None
-    container.repository = reference.repository
-    container.tag = reference.tag
-    container.digest = reference.digest
-    return container
+    def _adapter(self, netloc: str) -> BoundedAdapter:
+        known = [each for each in self._hosts if each.netloc.lower() == netloc]
+        own = known[0].ca_files if known else ca_files_of(netloc, self._folder)
+        allowed = {each.netloc for each in self._hosts if each.is_plain}
+        return BoundedAdapter(
+            self._job.limits,
+            deadline=self._deadline,
+            plain=allowed.union(self._job.insecure_registries),
+            ca_files=(*([self._job.ca_file] if self._job.ca_file else []), *own),
+        )

@@ -1,15 +1,18 @@
 """How a pull speaks HTTP: with time-outs, few retries, and no trust in what it is told.
 
-requests as it comes waits for ever, follows a redirect to plain HTTP, and reads proxies and
-passwords from the environment and from files. Here every request is bounded in time, plain HTTP
-goes only to registries that the node allows, and nothing is read from the environment.
+requests as it comes waits for ever, follows a redirect to plain HTTP, reads the bodies of redirects
+whole, keeps cookies, and reads proxies and passwords from the environment and from files. Here
+every request is bounded in time, plain HTTP goes only to hosts that the node allows, credentials
+stay with the host that they are for, and nothing is read from the environment.
 """
 
+import email.utils
 import ssl
 import time
 from collections.abc import Callable, Collection
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,6 +21,7 @@ from wasm_executor.images.jobs import PullLimits
 
 BUSY: Final = frozenset({429, 502, 503})
 _REDIRECTS: Final = 5
+_MOVED: Final = frozenset({301, 302, 303, 307, 308})
 
 
 class PlainHttpError(requests.exceptions.RequestException):
@@ -35,22 +39,28 @@ class Deadline:
 
 
 class BoundedAdapter(HTTPAdapter):
-    """Time-outs on every request, the token requests of oras included, and the allow-list."""
+    """Time-outs on every request, and the allow-list."""
 
     def __init__(
-        self, limits: PullLimits, *, deadline: Deadline, plain: Collection[str], ca_file: str | None
+        self,
+        limits: PullLimits,
+        *,
+        deadline: Deadline,
+        plain: Collection[str],
+        ca_files: Collection[str] = (),
     ) -> None:
         self._limits = limits
         self._deadline = deadline
         self._plain = plain
-        self._ca_file = ca_file
+        self._ca_files = ca_files
         super().__init__(max_retries=0)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """A CA of the node's is trusted beside the public ones, not instead of them."""
-        if self._ca_file is not None:
+        """CAs of the node's are trusted beside the public ones, not instead of them."""
+        if self._ca_files:
             context = ssl.create_default_context()
-            context.load_verify_locations(self._ca_file)
+            for file in self._ca_files:
+                context.load_verify_locations(file)
             kwargs["ssl_context"] = context
         super().init_poolmanager(*args, **kwargs)
 
@@ -71,15 +81,42 @@ class BoundedAdapter(HTTPAdapter):
         return super().send(request, *args, **kwargs)
 
 
-def new_session(adapter: BoundedAdapter) -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False
-    session.max_redirects = _REDIRECTS
-    session.headers["User-Agent"] = "wasmlet"
-    session.headers["Accept-Encoding"] = "identity"
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
+class PullSession(requests.Session):
+    """One per pull. `adapter_for` makes what speaks to a host: each may have its own CAs."""
+
+    def __init__(self, adapter_for: Callable[[str], BoundedAdapter]) -> None:
+        super().__init__()
+        self._adapter_for = adapter_for
+        self._adapters_by_host: dict[str, BoundedAdapter] = {}
+        self.trust_env = False
+        self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self.headers["User-Agent"] = "wasmlet"
+        self.headers["Accept-Encoding"] = "identity"
+
+    def get_adapter(self, url: str | bytes) -> BoundedAdapter:
+        netloc = urlsplit(str(url)).netloc.lower()
+        if netloc not in self._adapters_by_host:
+            self._adapters_by_host[netloc] = self._adapter_for(netloc)
+        return self._adapters_by_host[netloc]
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """There is none as far as requests knows: it would read the body of a redirect whole."""
+
+    def ask(self, method: str, url: str, headers: dict[str, str], secret: str) -> requests.Response:
+        """Send, and follow redirects; `secret` is shown to the first address's host alone."""
+        origin = urlsplit(url)[:2]
+        for _ in range(_REDIRECTS + 1):
+            is_own = urlsplit(url)[:2] == origin
+            sent = headers | ({"Authorization": secret} if secret and is_own else {})
+            response = self.request(method, url, headers=sent, stream=True, allow_redirects=False)
+            target = response.headers.get("Location")
+            if response.status_code not in _MOVED or target is None:
+                if method == "HEAD":
+                    response.content  # noqa: B018  # reads nothing, and frees the connection
+                return response
+            response.close()
+            url = urljoin(url, target)
+        raise requests.exceptions.TooManyRedirects(request=response.request)
 
 
 def with_retries(
@@ -95,7 +132,7 @@ def with_retries(
             if last or not _may_pass(error) or delay_s >= deadline.left_s():
                 raise
         else:
-            delay_s = max(delay_s, _retry_after_s(response, limits))
+            delay_s = max(delay_s, retry_after_s(response, limits))
             if last or response.status_code not in BUSY or delay_s >= deadline.left_s():
                 return response
             response.close()
@@ -108,7 +145,19 @@ def _may_pass(error: requests.exceptions.ConnectionError) -> bool:
     return not isinstance(error, (requests.exceptions.SSLError, requests.exceptions.Timeout))
 
 
-def _retry_after_s(response: requests.Response, limits: PullLimits) -> float:
-    """Seconds only: a date needs a clock that agrees with the registry's."""
-    value = response.headers.get("Retry-After", "")
-    return min(float(value), limits.retry_after_limit_s) if value.isdecimal() else 0.0
+def retry_after_s(response: requests.Response, limits: PullLimits) -> float:
+    """How long the registry wants to be left alone, within the limit.
+
+    Of a date counts the distance to the registry's own: its clock may be another than ours.
+    """
+    value = response.headers.get("Retry-After", "").strip()
+    if value.isdecimal():
+        asked_s = float(value[:9])
+    else:
+        try:
+            until = email.utils.parsedate_to_datetime(value)
+            present = email.utils.parsedate_to_datetime(response.headers.get("Date", ""))
+            asked_s = (until - present).total_seconds()
+        except (ValueError, TypeError):
+            return 0.0
+    return min(max(asked_s, 0.0), limits.retry_after_limit_s)
