@@ -13,10 +13,18 @@ REGISTRY ?=
 NODES ?= 1
 KUBECONFIG_FILE ?= .dev/kubeconfig
 REGISTRY_PORT ?= 5000
+# Of the container images: what they are made from and called; BUILDER is docker where an engine
+# answers, else buildah. IMAGE_ARGS takes more flags of its `build`.
+BASE ?= python:3.13-slim
+IMAGE_PREFIX ?= wasmlet
+IMAGE_TAG ?= dev
+IMAGE_ARGS ?=
+BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
+IMAGES := node-registrar pod-reconciler wasm-executor log-server
 PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
 # The executor's tests have a conftest per topic, so each topic is a folder of its own for mypy.
 FOLDERS := $(wildcard packages/* services/[!w]*) services/wasm-executor/src \
-	$(wildcard services/wasm-executor/tests/*) tests/e2e tests/model benchmarks dev
+	$(wildcard services/wasm-executor/tests/*) tests/e2e tests/chart tests/model benchmarks dev
 
 .PHONY: help
 help: ## List the targets
@@ -71,7 +79,7 @@ test-parts: setup ## One half of `make test`: packages and services, each by its
 .PHONY: test-cluster
 test-cluster: setup ## The other half of `make test`: end to end on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" tests/e2e
+	@$(PYTEST) -m "not slow" tests/e2e tests/chart
 
 .PHONY: test-slow
 test-slow: setup ## What takes long by nature; DEADLINE=epoch seconds stops starting new ones
@@ -88,17 +96,30 @@ lint: setup ## Lint, format, types and layers
 	@$(PYTHON) dev/document_settings.py --check
 	@$(PYTHON) dev/document_states.py --check
 	@$(PYTHON) dev/document_pod_spec.py --check
+	@$(PYTHON) dev/chart_files.py --check
 
 .PHONY: docs
 docs: setup ## Write the pages that are made from the code
 	@$(PYTHON) dev/document_settings.py
 	@$(PYTHON) dev/document_states.py
 	@$(PYTHON) dev/document_pod_spec.py
+	@$(PYTHON) dev/chart_files.py
 
 .PHONY: bench
 bench: setup ## Measure start, burst, status writes, memory and logs on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
 	@$(PYTHON) -m benchmarks
+
+.PHONY: images
+images: ## Build the services' container images; BASE=image, IMAGE_PREFIX=, IMAGE_TAG=, BUILDER=
+	@for name in $(IMAGES); do $(MAKE) --no-print-directory "image-$$name" || exit 1; done
+
+image-%:
+	@$(BUILDER) build $(IMAGE_ARGS) --quiet --file "services/$*/Dockerfile" \
+		--tag "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)" --build-arg "BASE=$(BASE)" \
+		--build-arg "UV_VERSION=$(UV_VERSION)" \
+		--build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)" . >/dev/null
+	@$(BUILDER) images --format '{{.Repository}}:{{.Tag}} {{.Size}}' "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
 
 .PHONY: examples
 examples: setup ## Build the example guests into .dev/guests (text, C by ziglang, Go)

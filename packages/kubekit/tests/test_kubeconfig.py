@@ -147,3 +147,14 @@ async def test_a_plugin_that_fails_is_no_reason_to_go_on_as_nobody(
     with pytest.raises(KubeconfigError, match="the plugin gave neither"):
         async with api_client(config, user_agent="t"):
             pytest.fail("the body was entered")
+
+
+async def test_a_plugin_is_refused_in_one_line_where_none_can_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # As in the images, which leave the client library out.
+    monkeypatch.setitem(sys.modules, "kubernetes.aio", None)
+    config = write(tmp_path / "c", "http://127.0.0.1:1", exec_user("pass"))
+    with pytest.raises(KubeconfigError, match="runs no credential plugins"):
+        async with api_client(config, user_agent="t"):
+            pytest.fail("the body was entered")

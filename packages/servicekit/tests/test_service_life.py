@@ -12,6 +12,7 @@ import httpx
 
 SERVICE = """
 import asyncio
+import os
 from servicekit.admin import serve_admin
 from servicekit.running import raise_on_signal, run_service, stop_absorbed
 from servicekit.settings import ServiceSettings
@@ -20,8 +21,9 @@ async def life(settings):
     with stop_absorbed():
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(raise_on_signal(), name="signals")
-            tasks.create_task(serve_admin(settings, lambda: "NATS is away"), name="admin")
+            tasks.create_task(serve_admin(settings, lambda: AWAY), name="admin")
 
+AWAY = None if "SAMPLE_READY" in os.environ else "NATS is away"
 run_service("sample", ServiceSettings, life)
 """
 
@@ -70,3 +72,20 @@ def test_an_unknown_setting_ends_the_service_with_2_and_one_line() -> None:
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out) == (2, "")
         assert err == "sample: unknown setting WASMLET_NATS_ULR\n"
+
+
+def test_an_engine_learns_by_a_command_why_a_service_is_not_ready() -> None:
+    ask = [sys.executable, "-m", "servicekit.askready"]
+    with service() as process:
+        answer = subprocess.run(
+            [*ask, str(port_of(process))], capture_output=True, text=True, check=False
+        )
+        assert (answer.returncode, answer.stdout) == (1, "NATS is away\n")
+    with service(SAMPLE_READY="yes") as process:
+        answer = subprocess.run(
+            [*ask, str(port_of(process))], capture_output=True, text=True, check=False
+        )
+        assert (answer.returncode, answer.stdout) == (0, "ok\n")
+    silent = subprocess.run([*ask, "1"], capture_output=True, text=True, check=False)
+    assert silent.returncode == 1
+    assert silent.stdout.startswith("no answer: ")

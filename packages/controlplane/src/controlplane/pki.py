@@ -1,5 +1,6 @@
 """Every key and certificate of one control plane, made in a folder of its data directory."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -35,7 +36,13 @@ class Pki(msgspec.Struct, frozen=True, kw_only=True):
     scheduler: KeyPair
 
 
-def make_pki(folder: Path) -> Pki:
+def make_pki(
+    folder: Path,
+    *,
+    api_server_hosts: Iterable[str] = API_SERVER_HOSTS,
+    etcd_hosts: Iterable[str] = LOOPBACK,
+) -> Pki:
+    """Makes them anew; the hosts are where clients of those two servers find them."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     cluster = Authority(folder, "ca")
     front_proxy = Authority(folder, "front-proxy-ca")
@@ -45,13 +52,13 @@ def make_pki(folder: Path) -> Pki:
         front_proxy_authority=front_proxy.pair,
         etcd_authority=etcd.pair,
         service_account=write_signing_key(folder, "service-account"),
-        api_server=cluster.issue("apiserver", name="kube-apiserver", hosts=API_SERVER_HOSTS),
+        api_server=cluster.issue("apiserver", name="kube-apiserver", hosts=api_server_hosts),
         # As kubeadm 1.36: no group, so a server that trusts only system:masters is found out.
         kubelet_client=cluster.issue(
             "apiserver-kubelet-client", name="kube-apiserver-kubelet-client"
         ),
         front_proxy_client=front_proxy.issue("front-proxy-client", name="front-proxy-client"),
-        etcd_server=etcd.issue("etcd", name="etcd", hosts=LOOPBACK),
+        etcd_server=etcd.issue("etcd", name="etcd", hosts=etcd_hosts),
         etcd_client=etcd.issue("apiserver-etcd-client", name="kube-apiserver-etcd-client"),
         admin=cluster.issue("admin", name="kubernetes-admin", groups=("system:masters",)),
         # They serve /healthz with the same certificate that they show to the API server.

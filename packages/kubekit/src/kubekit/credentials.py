@@ -102,7 +102,13 @@ def _no_credential(message: str) -> UnauthorizedError:
 
 async def load_by_plugin(kubeconfig: Path) -> Any:
     """A `kubernetes.aio` Configuration with what the user's plugin gave. Imports 20 MB: late."""
-    from kubernetes.aio import client, config
+    try:
+        from kubernetes.aio import client, config
+    except ModuleNotFoundError as error:
+        raise KubeconfigError(
+            f"kubeconfig {kubeconfig}: this installation runs no credential plugins (the images "
+            "have none): name a token, a client certificate or a service account"
+        ) from error
 
     configuration = client.Configuration()
     try:
