@@ -179,7 +179,7 @@ async def test_a_manifest_must_have_the_digest_that_came_along(peer: Peer, pull:
     ("body", "words"),
     [
         (b"<html>hello</html>", "failed to unmarshal manifest"),
-        (manifest(mediaType="application/vnd.oci.image.layer.v1.tar+gzip"), "unsupported media"),
+        (manifest(mediaType="application/vnd.example.rpm"), "unsupported media"),
         (manifest(digest="sha256:../../../etc/passwd"), "invalid checksum digest format"),
         (manifest(size=1 << 40), "the limit is 1073741824"),
         (b" " * (5 << 20), "the manifest is larger than 4194304 bytes"),

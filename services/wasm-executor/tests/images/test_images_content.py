@@ -9,7 +9,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasm_executor.images.errors import CompileError
-from wasm_executor.images.manifest import ManifestError, parse_manifest
+from wasm_executor.images.manifest import (
+    FILE_LAYERS,
+    WASM_LAYERS,
+    Index,
+    Manifest,
+    ManifestError,
+    Parts,
+    parse_manifest,
+    parts_of,
+)
+from wasm_executor.images.platforms import chosen
 from wasm_executor.images.records import ArtifactKind
 from wasm_executor.images.wasmfile import check_wasm
 
@@ -27,12 +37,76 @@ def manifest(*layers: dict[str, Any], **changes: Any) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": OCI, "layers": layers, **changes}).encode()
 
 
-@pytest.mark.parametrize(
-    "media_type", ["application/wasm", "application/vnd.wasm.content.layer.v1+wasm"]
-)
+def parts(content: bytes, content_type: str = OCI) -> Parts:
+    document = parse_manifest(content, content_type)
+    assert isinstance(document, Manifest)
+    return parts_of(document)
+
+
+@pytest.mark.parametrize("media_type", WASM_LAYERS)
 def test_the_one_wasm_layer_is_found(media_type: str) -> None:
-    found = parse_manifest(manifest(layer(media_type)), OCI)
+    found = parts(manifest(layer(media_type))).module
+    assert found is not None
     assert (found.media_type, found.digest, found.size) == (media_type, DIGEST, 8)
+
+
+@pytest.mark.parametrize("media_type", FILE_LAYERS)
+def test_layers_of_files_stay_in_their_order(media_type: str) -> None:
+    first, second = layer(media_type, size=1), layer(media_type, size=2)
+    found = parts(manifest(first, second))
+    assert found.module is None
+    assert [each.size for each in found.files] == [1, 2]
+
+
+def test_a_module_may_have_files_beside_it() -> None:
+    found = parts(manifest(layer(FILE_LAYERS[0]), layer(size=9)))
+    assert found.module is not None
+    assert (found.module.size, len(found.files)) == (9, 1)
+
+
+def index(*platforms: str | None, **changes: Any) -> Index:
+    entries = []
+    for number, each in enumerate(platforms):
+        named = None
+        if each is not None:
+            os_name, _, architecture = each.partition("/")
+            named = {"os": os_name, "architecture": architecture}
+        entries.append({**layer(OCI, size=number), "platform": named, **changes})
+    document = {"schemaVersion": 2, "mediaType": INDEX, "manifests": entries}
+    found = parse_manifest(json.dumps(document).encode(), "")
+    assert isinstance(found, Index)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("platforms", "number"),
+    [
+        (("linux/wasm32", "wasip2/wasm", "wasip1/wasm", "wasi/wasm"), 3),
+        (("linux/wasm32", "wasip2/wasm", "wasip1/wasm"), 2),
+        (("linux/amd64", "linux/wasm32", "wasip2/wasm"), 2),
+        (("linux/amd64", "linux/wasm32"), 1),
+        ((None,), 0),
+    ],
+)
+def test_the_best_platform_of_an_index_is_taken(
+    platforms: tuple[str | None, ...], number: int
+) -> None:
+    assert chosen(index(*platforms), mount=False).size == number
+
+
+def test_an_index_without_webassembly_says_what_it_has() -> None:
+    with pytest.raises(ManifestError) as caught:
+        chosen(index("linux/arm64", "linux/amd64", "unknown/unknown", None, None), mount=False)
+    assert str(caught.value) == (
+        "no match for platform in manifest: the index has only linux/amd64, linux/arm64, "
+        "want wasi/wasm or wasip1/wasm or wasip2/wasm or linux/wasm32"
+    )
+
+
+def test_a_volume_may_be_of_this_machines_own_platform() -> None:
+    both = index("linux/amd64", "linux/arm64", "windows/amd64")
+    assert chosen(both, mount=True).size in (0, 1)
+    assert chosen(index("linux/amd64", "linux/arm64", "wasi/wasm"), mount=True).size == 2
 
 
 @pytest.mark.parametrize(
@@ -49,23 +123,24 @@ def test_the_one_wasm_layer_is_found(media_type: str) -> None:
         (manifest(layer(size=-1)), "invalid size -1"),
         (manifest(layer(size="8")), "failed to unmarshal manifest"),
         (
-            manifest(layer("application/vnd.docker.image.rootfs.diff.tar.gzip")),
-            'unsupported media type "application/vnd.docker.image.rootfs.diff.tar.gzip"',
+            manifest(layer("application/vnd.wasm.content.layer.v1+data")),
+            'unsupported media type "application/vnd.wasm.content.layer.v1+data"',
         ),
-        (json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": []}).encode(), INDEX),
+        (manifest(*[layer()] * 129), "the manifest has 129 layers, the limit is 128"),
+        (manifest(layer(), config=layer(digest="sha256:x")), "config digest 'sha256:x'"),
         (json.dumps({"schemaVersion": 1, "fsLayers": []}).encode(), "schema version 1"),
     ],
 )
 def test_a_manifest_without_a_module_says_what_it_is_instead(content: bytes, words: str) -> None:
     with pytest.raises(ManifestError) as caught:
-        parse_manifest(content, "application/json" if b"Version" not in content else "")
+        parts(content, "application/json" if b"Version" not in content else "")
     assert words in str(caught.value)
 
 
 def test_the_header_names_the_type_where_the_document_does_not() -> None:
-    content = json.dumps({"schemaVersion": 2, "manifests": []}).encode()
-    with pytest.raises(ManifestError, match=r"docker\.distribution\.manifest\.list"):
-        parse_manifest(content, "application/vnd.docker.distribution.manifest.list.v2+json")
+    content = json.dumps({"schemaVersion": 2}).encode()
+    named = "application/vnd.docker.distribution.manifest.list.v2+json"
+    assert isinstance(parse_manifest(content, named), Index)
 
 
 @given(st.binary(max_size=200))

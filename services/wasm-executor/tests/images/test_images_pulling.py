@@ -252,24 +252,6 @@ async def test_an_artifact_of_krustlets_time_runs_too(
     assert prepared.facts.wasm_bytes == len(wasm(8))
 
 
-async def test_a_container_image_is_named_for_what_it_is(
-    registry: Registry, open_images: OpenImages
-) -> None:
-    layer_type = "application/vnd.oci.image.layer.v1.tar+gzip"
-    upload(registry.host, "image", *artifact(layer_type, b"a tar file"))
-    index = {
-        "schemaVersion": 2,
-        "mediaType": "application/vnd.oci.image.index.v1+json",
-        "manifests": [],
-    }
-    upload(registry.host, "index", index, [])
-    async with open_images(insecure_registries=(registry.host,)) as images:
-        image = await failure(images, f"{registry.host}/image:v1", IF_NOT_PRESENT)
-        indexed = await failure(images, f"{registry.host}/index:v1", IF_NOT_PRESENT)
-    assert f'unsupported media type "{layer_type}"' in image.message
-    assert f'unsupported media type "{index["mediaType"]}"' in indexed.message
-
-
 async def test_equal_configs_do_not_make_equal_images(
     registry: Registry, open_images: OpenImages
 ) -> None:

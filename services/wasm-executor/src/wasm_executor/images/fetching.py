@@ -1,10 +1,11 @@
-"""One pull: resolve the name, fetch the manifest and the layer, write them down.
+"""One pull: resolve the name, fetch the manifest and what it names, write them down.
 
-Nothing that a registry says is taken for true. The manifest's bytes are hashed, the layer is
-hashed while it streams, its size is the one that the manifest declares, and a name is written
-down only after the content is complete on disk.
+Nothing that a registry says is taken for true. A manifest's bytes are hashed, a blob is hashed
+while it streams, its size is the one that the manifest declares, and a name is written down only
+after the content is complete on disk.
 """
 
+import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -15,8 +16,10 @@ from wasm_executor.images import faults
 from wasm_executor.images.authorizing import AuthorizationError
 from wasm_executor.images.downloading import Downloader
 from wasm_executor.images.errors import ImageAccessError, ImagePullError
+from wasm_executor.images.gathering import Gathering
 from wasm_executor.images.jobs import Pulled, PullJob
-from wasm_executor.images.manifest import Descriptor, ManifestError, digest_of, parse_manifest
+from wasm_executor.images.layerstream import UnpackError
+from wasm_executor.images.manifest import Descriptor, ManifestError, digest_of
 from wasm_executor.images.policy import ERR_IMAGE_PULL, pull_failed, registry_unavailable
 from wasm_executor.images.records import ImageRecord, NameRecord
 from wasm_executor.images.reference import ImageReference, InvalidDigestError, check_digest
@@ -37,6 +40,7 @@ class Pull:
     def __init__(self, job: PullJob, reference: ImageReference, store: ContentStore) -> None:
         self._reference = reference
         self._limits = job.limits
+        self._mount = job.mount
         self._store = store
         self._deadline = Deadline(job.limits.total_timeout_s)
         self._registry = PullRegistry(job, reference, self._deadline)
@@ -47,12 +51,25 @@ class Pull:
     def run(self) -> Pulled:
         started_at = time.monotonic()
         downloaded_bytes = 0
-        image = self._known_image()
-        if image is None:
-            image, downloaded_bytes = self._fetch_image()
-        self._write_names(image.manifest_digest)
+        try:
+            image = self._known_image()
+            if image is None:
+                image, downloaded_bytes = self._fetch_image()
+            self._write_names(image.manifest_digest)
+        except OSError as error:  # of this machine's disk: the network's are told apart before
+            raise self._failed(f"cannot be stored: {_reason(error)}") from error
         duration_s = time.monotonic() - started_at
         return Pulled(image=image, duration_s=duration_s, downloaded_bytes=downloaded_bytes)
+
+    def manifest(self, digest: str) -> tuple[bytes, str]:
+        """Return the manifest that an index names."""
+        content, content_type, _ = self._fetch_manifest(digest)
+        self._store.write_blob(digest, content)
+        return content, content_type
+
+    def have_blob(self, blob: Descriptor) -> int:
+        self._downloads.fetch(blob)
+        return blob.size
 
     def _known_image(self) -> ImageRecord | None:
         """Ask where the name points to; most starts with policy Always find nothing new."""
@@ -62,46 +79,38 @@ class Pull:
         if response.status_code != _OK:
             return None  # a registry may know no HEAD: the GET tells
         digest = self._reference.digest or response.headers.get("Docker-Content-Digest", "")
-        image = self._store.read_image(digest) if _is_digest(digest) else None
-        if image is None or not self._store.has_blob(image.layer_digest, image.layer_bytes):
+        known = _is_digest(digest)
+        image = self._store.read_image(digest, mount=self._mount) if known else None
+        if image is None or not self._store.is_here(image):
             return None
         return image
 
     def _fetch_image(self) -> tuple[ImageRecord, int]:
-        manifest_digest, layer = self._fetch_manifest()
-        downloaded_bytes = 0
-        if not self._store.has_blob(layer.digest, layer.size):
-            self._downloads.fetch(layer)
-            downloaded_bytes = layer.size
-        image = ImageRecord(
-            manifest_digest=manifest_digest,
-            layer_digest=layer.digest,
-            layer_bytes=layer.size,
-            media_type=layer.media_type,
-        )
+        content, content_type, digest = self._fetch_manifest(self._reference.digest)
+        gathering = Gathering(self, self._store, self._limits, mount=self._mount)
+        try:
+            image = gathering.gather(digest, content, content_type)
+        except (ManifestError, UnpackError) as error:
+            raise self._failed(str(error)) from error
         self._store.write_image(image)
-        return image, downloaded_bytes
+        return image, gathering.downloaded_bytes
 
-    def _fetch_manifest(self) -> tuple[str, Descriptor]:
-        with self._resolve(self._registry.get_manifest_stream) as response:
+    def _fetch_manifest(self, digest: str | None) -> tuple[bytes, str, str]:
+        """Return the bytes, the type that they were sent as, and their digest."""
+        with self._resolve(lambda: self._registry.get_manifest_stream(digest)) as response:
             if response.status_code != _OK:
                 raise self._refused(response)
             headers = response.headers
             try:
                 content = read_manifest(response, self._limits, self._deadline)
-                digest = self._verify(content, headers.get("Docker-Content-Digest", ""))
-                layer = parse_manifest(content, headers.get("Content-Type", ""))
-            except (BodyError, ManifestError) as error:
+                expected = digest or headers.get("Docker-Content-Digest", "")
+                found = self._verify(content, expected)
+            except BodyError as error:
                 raise self._failed(str(error)) from error
-        if layer.size > self._limits.max_layer_bytes:
-            limit = self._limits.max_layer_bytes
-            raise self._failed(f"layer {layer.digest} has {layer.size} bytes, the limit is {limit}")
-        self._store.write_blob(digest, content)
-        return digest, layer
+        return content, headers.get("Content-Type", ""), found
 
-    def _verify(self, content: bytes, said: str) -> str:
+    def _verify(self, content: bytes, expected: str) -> str:
         """Compare with the digest that was asked for, else with the one that came along."""
-        expected = self._reference.digest or said
         if not _is_digest(expected):
             return digest_of(content)
         found = digest_of(content, expected.split(":", 1)[0])
@@ -148,6 +157,10 @@ class Pull:
 
     def _failed(self, detail: str) -> ImagePullError:
         return pull_failed(str(self._reference), detail)
+
+
+def _reason(error: OSError) -> str:
+    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _is_digest(text: str) -> bool:

@@ -12,20 +12,21 @@ class ImageIndex:
         self.engine = engine
         self._store = store
         self._names: dict[str, NameRecord] = {}
-        self._images: dict[str, ImageRecord] = {}
+        self._images: dict[tuple[str, bool], ImageRecord] = {}
         self._objects: dict[str, CompiledObject] = {}
 
     def load(self) -> None:
         """Read the store. Blocks for as long as the disk takes."""
         self._names = {name.name: name for name in self._store.read_names()}
-        self._images = {image.manifest_digest: image for image in self._store.read_images()}
+        images = self._store.read_images()
+        self._images = {(image.manifest_digest, image.mount): image for image in images}
         objects = self._store.read_objects(self.engine)
         self._objects = {compiled.digest: compiled for compiled in objects}
 
-    def find(self, reference: ImageReference) -> ImageRecord | None:
+    def find(self, reference: ImageReference, *, mount: bool = False) -> ImageRecord | None:
         """Return the image under this name, if its content is still there."""
         name = self._names.get(str(reference))
-        image = self._images.get(name.manifest_digest) if name else None
+        image = self._images.get((name.manifest_digest, mount)) if name else None
         if image is None or not self._is_here(image):
             return None
         return image
@@ -38,7 +39,7 @@ class ImageIndex:
         return compiled
 
     def add_image(self, reference: ImageReference, image: ImageRecord, resolved_at: float) -> None:
-        self._images[image.manifest_digest] = image
+        self._images[image.manifest_digest, image.mount] = image
         for name in (str(reference), reference.with_digest(image.manifest_digest)):
             self._names[name] = NameRecord(
                 name=name, manifest_digest=image.manifest_digest, resolved_at=resolved_at
@@ -51,6 +52,6 @@ class ImageIndex:
         return self._objects.pop(digest, None)
 
     def _is_here(self, image: ImageRecord) -> bool:
-        return self.find_object(image.layer_digest) is not None or self._store.has_blob(
-            image.layer_digest, image.layer_bytes
-        )
+        if image.rootfs:
+            return self._store.is_here(image)
+        return self.find_object(image.layer_digest) is not None or self._store.is_here(image)

@@ -35,6 +35,9 @@ class PullLimits(msgspec.Struct, frozen=True, kw_only=True):
     retry_delay_s: float = 0.5
     retry_after_limit_s: float = 5.0
     max_layer_bytes: int = 1 << 30
+    max_rootfs_bytes: int = 4 << 30
+    """What the layers of one image may hold, unpacked."""
+    max_rootfs_entries: int = 200_000
 
 
 class PullJob(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
@@ -51,6 +54,8 @@ class PullJob(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
     """Where registries may have their tokens besides at themselves."""
     credentials: Credentials | None = None
     limits: PullLimits = PullLimits()
+    mount: bool = False
+    """It is to be a volume: any file will do, and nothing of it is run."""
 
 
 class CompileLimits(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,8 @@ from wasm_executor.images.policy import pull_failed
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.store import ContentStore
 
-_MEMORY_BYTES: Final = 192 << 20
+_MEMORY_BYTES: Final = 320 << 20
+"""A layer that is packed with zstd may ask for 128 MiB."""
 
 
 def run(job: PullJob) -> JobResult:

@@ -50,13 +50,37 @@ class CompiledObject(msgspec.Struct, frozen=True, kw_only=True):
     facts: ArtifactFacts
 
 
-class ImageRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One image, named by the digest of its manifest."""
+class ImageConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What an image says of its program; a pod's own word goes before it."""
+
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
+    working_dir: str = ""
+
+    def __repr__(self) -> str:
+        return "ImageConfig(...)"  # people put secrets into variables of images, too
+
+
+class ImageRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One image, named by the digest of its manifest, or of the index that was asked for."""
 
     manifest_digest: str
-    layer_digest: str
-    layer_bytes: int
-    media_type: str
+    layer_digest: str = ""
+    """The module; empty where it is one of the files."""
+    layer_bytes: int = 0
+    media_type: str = ""
+    rootfs: str = ""
+    """The name of the folder that holds the files; empty where there are none."""
+    total_bytes: int = 0
+    """Of all layers, as they were pulled."""
+    config: ImageConfig = ImageConfig()
+    mount: bool = False
+    """It was made to be a volume, not to be run."""
+
+    @property
+    def size_bytes(self) -> int:
+        return self.total_bytes or self.layer_bytes
 
 
 class NameRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +89,17 @@ class NameRecord(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     manifest_digest: str
     resolved_at: float
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What a pod says instead of the image, as far as it decides which file of it is the module."""
+
+    command: tuple[str, ...] = ()
+    args: tuple[str, ...] = ()
+    working_dir: str = ""
+
+    def __repr__(self) -> str:
+        return "Overrides(...)"  # arguments hold secrets
 
 
 class PreparedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,5 +115,16 @@ class PreparedImage(msgspec.Struct, frozen=True, kw_only=True):
     aot_path: Path
     facts: ArtifactFacts
     size_bytes: int
+    config: ImageConfig = ImageConfig()
+    rootfs: str = ""
+    """The folder that the guest sees as `/`; empty where the image has no files."""
     pulled: bool = False
     pull_duration_s: float = 0.0
+
+
+class MountedImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An image whose files are there to be looked at."""
+
+    image_id: str
+    manifest_digest: str
+    folder: Path

@@ -6,15 +6,17 @@ Several processes use the store at once without locks: names are digests, so two
 name write the same bytes, and the last rename wins.
 
     blobs/sha256/<hex>                  manifests and layers
-    images/<manifest>.json              an ImageRecord
+    images/<manifest>.json              an ImageRecord; .mount.json is one for volumes
     names/<hash of the name>.json       a NameRecord
     objects/<engine>/<layer>.cwasm      compiled code, and .json: a CompiledObject
+    rootfs/<name>/                      the files of an image
     partial/<pid>-<random>              being written
 
 Compiled code is native code: whoever can write here can run code as the executor. The folders
 are therefore the owner's alone.
 """
 
+import ctypes
 import hashlib
 import os
 import secrets
@@ -41,13 +43,13 @@ class ContentStore:
         shutil.rmtree(self._partial, ignore_errors=True)
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.root.chmod(0o700)
-        for folder in ("blobs", "images", "names", "objects", "partial"):
+        for folder in ("blobs", "images", "names", "objects", "rootfs", "partial"):
             (self.root / folder).mkdir(mode=0o700, exist_ok=True)
 
     def remove_partials_of(self, pid: int) -> None:
         """A job that was killed could not clean up."""
         for path in self._partial.glob(f"{pid}-*"):
-            path.unlink(missing_ok=True)
+            _remove(path)
 
     def blob_path(self, digest: str) -> Path:
         algorithm, encoded = digest.split(":", 1)
@@ -62,6 +64,29 @@ class ContentStore:
     def has_object(self, compiled: CompiledObject) -> bool:
         path = self.object_path(compiled.digest, compiled.engine)
         return _size_of(path) == compiled.facts.object_bytes
+
+    def rootfs_path(self, name: str) -> Path:
+        return self.root / "rootfs" / name
+
+    def has_rootfs(self, name: str) -> bool:
+        return self.rootfs_path(name).is_dir()
+
+    @contextmanager
+    def filling(self, target: Path) -> Iterator[Path]:
+        """Fill a folder that appears at `target` whole, when the block ends without an error."""
+        partial = self._partial / f"{os.getpid()}-{secrets.token_hex(8)}"
+        partial.mkdir(mode=0o700)
+        try:
+            yield partial
+            _sync_file_system(partial)
+            try:
+                partial.rename(target)
+            except OSError:
+                if not target.is_dir():  # else another has made the same one meanwhile
+                    raise
+            _sync_folder(target.parent)
+        finally:
+            _remove(partial)
 
     @contextmanager
     def writing(self, target: Path) -> Iterator[BinaryIO]:
@@ -86,7 +111,7 @@ class ContentStore:
         self.blob_path(digest).unlink(missing_ok=True)
 
     def write_image(self, image: ImageRecord) -> None:
-        self._write_record(self._image_path(image.manifest_digest), image)
+        self._write_record(self._image_path(image.manifest_digest, mount=image.mount), image)
 
     def write_name(self, name: NameRecord) -> None:
         hashed = hashlib.sha256(name.name.encode()).hexdigest()
@@ -104,8 +129,13 @@ class ContentStore:
         path.with_suffix(".json").unlink(missing_ok=True)
         path.unlink(missing_ok=True)
 
-    def read_image(self, manifest_digest: str) -> ImageRecord | None:
-        return _read(self._image_path(manifest_digest), ImageRecord)
+    def read_image(self, manifest_digest: str, *, mount: bool = False) -> ImageRecord | None:
+        return _read(self._image_path(manifest_digest, mount=mount), ImageRecord)
+
+    def is_here(self, image: ImageRecord) -> bool:
+        """Say whether all that was pulled of an image is on disk."""
+        module = not image.layer_digest or self.has_blob(image.layer_digest, image.layer_bytes)
+        return module and (not image.rootfs or self.has_rootfs(image.rootfs))
 
     def read_images(self) -> Iterator[ImageRecord]:
         return _read_all(self.root / "images", ImageRecord)
@@ -116,8 +146,9 @@ class ContentStore:
     def read_objects(self, engine: str) -> Iterator[CompiledObject]:
         return _read_all(self.root / "objects" / engine, CompiledObject)
 
-    def _image_path(self, manifest_digest: str) -> Path:
-        return self.root / "images" / f"{_file_name(manifest_digest)}.json"
+    def _image_path(self, manifest_digest: str, *, mount: bool) -> Path:
+        kind = ".mount" if mount else ""
+        return self.root / "images" / f"{_file_name(manifest_digest)}{kind}.json"
 
     def _write_record(self, path: Path, record: msgspec.Struct) -> None:
         with self.writing(path) as file:
@@ -133,6 +164,24 @@ def _size_of(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return -1
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync_file_system(folder: Path) -> None:
+    """Have all of a folder on disk by one call: one for each of its files would take minutes."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if ctypes.CDLL(None, use_errno=True).syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+    finally:
+        os.close(descriptor)
 
 
 def _make_folder(folder: Path) -> None:
