@@ -9,7 +9,7 @@ import asyncio
 from contract.errors import ContractError
 from contract.ids import NodeName
 from contract.messages.stream import StreamChunk, StreamEnd, StreamOpened
-from log_server.bus import Peers
+from log_server.bus import LogReading, Peers
 from log_server.domain.crilines import outputs
 from log_server.domain.linediscipline import LineDiscipline
 from log_server.domain.remotecommand import CommandOptions
@@ -74,7 +74,8 @@ class Attached:
         end: StreamEnd | None = None
         while end is None:
             try:
-                chunk = await self._peers.read_log(self._node, self._cursor, follow=True)
+                reading = LogReading(cursor=self._cursor, follow=True)
+                chunk = await self._peers.read_log(self._node, reading)
             except (PeerAwayError, ContractError) as error:
                 end = StreamEnd(failure=str(error))
                 await self._chunks.put(StreamChunk(end=end))

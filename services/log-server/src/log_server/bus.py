@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
+import msgspec
 import structlog
 
 from contract.errors import CommandError, ContractError
@@ -30,6 +31,15 @@ RETRY_PAUSE_S: Final = 0.1
 ANSWER_MARGIN_S: Final = 2.0
 """How much longer than the executor's wait we wait for its answer."""
 _RETRYABLE: Final = 503
+
+
+class LogReading(msgspec.Struct, frozen=True, kw_only=True):
+    """The next read of a log; `max_bytes` of 0 is what the settings say."""
+
+    cursor: str
+    follow: bool
+    plain: bool = False
+    max_bytes: int = 0
 
 
 class Peers:
@@ -72,10 +82,15 @@ class Peers:
         opened = await self.ask(node, command, patience_s=self._settings.open_patience_s)
         return opened.cursor
 
-    async def read_log(self, node: NodeName, cursor: str, *, follow: bool) -> LogChunk:
+    async def read_log(self, node: NodeName, reading: LogReading) -> LogChunk:
         """Return the next chunk, after an absence of the executor too. Following, wait for one."""
-        wait_s = self._settings.follow_wait_s if follow else 0.0
-        command = LogRead(cursor=cursor, max_bytes=self._settings.chunk_bytes, wait_s=wait_s)
+        wait_s = self._settings.follow_wait_s if reading.follow else 0.0
+        command = LogRead(
+            cursor=reading.cursor,
+            max_bytes=reading.max_bytes or self._settings.chunk_bytes,
+            wait_s=wait_s,
+            plain=reading.plain,
+        )
         patience = self._settings.stream_patience_s
         return await self.ask(node, command, wait_s=wait_s, patience_s=patience)
 

@@ -5,13 +5,16 @@ understand one another. A field is never retyped, renamed or reused.
 """
 
 from datetime import UTC, datetime
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
     """What every message is: immutable, tagged with its kind."""
+
+    bulk_field: ClassVar[str] = ""
+    """A field of bytes that travels as it is, behind the JSON."""
 
     def subject_id(self) -> str:
         """Return the last token of this message's subject, empty where the subject has none."""

@@ -5,7 +5,7 @@ asked for again gets the same chunk. What is written carries its offset, so that
 taken once. A stream that nobody reads or writes for a while ends, and its process with it.
 """
 
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -81,6 +81,8 @@ class StreamEnd(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class StreamChunk(Message, frozen=True, kw_only=True, omit_defaults=True, tag="stream_chunk"):
     """What came next. Empty without `end`: nothing came within the wait."""
 
+    bulk_field: ClassVar[str] = "out"
+
     out: bytes = b""
     err: bytes = b""
     end: StreamEnd | None = None
@@ -113,6 +115,8 @@ class StreamWrite(
     Answered when they are taken, or when there was no room for them for a while: ask again.
     Without bytes it only says that the writer still lives.
     """
+
+    bulk_field: ClassVar[str] = "data"
 
     stream: str
     offset: int

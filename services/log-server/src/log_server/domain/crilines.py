@@ -47,9 +47,10 @@ class Rendering:
         self._lines_left = None if options.follow else options.tail_lines
         self._bytes_left = options.limit_bytes
         self._at_line_start = True
-        self._whole = (
+        self.plain = (
             not options.timestamps and options.since_ns is None and self._lines_left is None
         )
+        """Whether it needs nothing of a line but what it says."""
 
     @property
     def done(self) -> bool:
@@ -58,9 +59,13 @@ class Rendering:
 
     def feed(self, chunk: bytes) -> bytes:
         """Return what is shown of the next chunk."""
-        if self._whole:
-            return self._cut(b"".join(chain.from_iterable(_CONTENT.findall(chunk))))
+        if self.plain:
+            return self.feed_plain(b"".join(chain.from_iterable(_CONTENT.findall(chunk))))
         return self._cut(b"".join(self._selected(chunk)))
+
+    def feed_plain(self, said: bytes) -> bytes:
+        """Return what is shown of what the next lines say. Only where that is all it needs."""
+        return self._cut(said)
 
     def _selected(self, chunk: bytes) -> Iterator[bytes]:
         for stamp, part, line in _RECORD.findall(chunk):

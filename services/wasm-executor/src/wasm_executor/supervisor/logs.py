@@ -8,11 +8,14 @@ import asyncio
 import time
 from typing import Final, NamedTuple, Self
 
+import msgspec
+
 from contract.errors import CommandError
 from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.log import MAX_CHUNK_BYTES, LogChunk, LogOpen, LogOpened, LogRead
 from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.container import Container
+from wasm_executor.domain.crilines import contents
 from wasm_executor.domain.logs import (
     NoLogError,
     has_ended,
@@ -85,22 +88,27 @@ class Logs:
         give_up_at = time.monotonic() + min(command.wait_s, MAX_WAIT_S)
         run = RunKey(cursor.uid, cursor.container, cursor.run)
         while True:
-            chunk = self._chunk(cursor, size)
+            lines, chunk = self._chunk(cursor, size)
             if not chunk.end:
                 self._node.log_readers.saw(run)
-            if chunk.data or chunk.end or time.monotonic() >= give_up_at:
+            if lines and command.plain:
+                chunk = msgspec.structs.replace(chunk, data=contents(lines), plain=True)
+            if chunk.data or chunk.end or (not lines and time.monotonic() >= give_up_at):
                 return chunk
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            cursor = Cursor.parse(chunk.cursor)
+            # Lines that say nothing are passed over, and others have their turn.
+            await asyncio.sleep(0 if lines else LOOK_INTERVAL_S)
 
-    def _chunk(self, cursor: Cursor, size: int) -> LogChunk:
+    def _chunk(self, cursor: Cursor, size: int) -> tuple[bytes, LogChunk]:
+        """Return the next lines, in a chunk too."""
         source = self._source(cursor)
         if source is None:
-            return LogChunk(cursor=str(cursor), end=True)
+            return b"", LogChunk(cursor=str(cursor), end=True)
         pod, ended = source
         log = log_path(self._node.settings.log_root, pod, cursor.container, cursor.run)
         data, place = read_on(log, cursor.place, size)
         following = cursor._replace(place=place)
-        return LogChunk(data=data, cursor=str(following), end=ended and not data)
+        return data, LogChunk(data=data, cursor=str(following), end=ended and not data)
 
     def _source(self, cursor: Cursor) -> tuple[NamedPod, bool] | None:
         """Return the pod, and whether the run has ended; None where there is no such container.
