@@ -19,6 +19,7 @@ BASE ?= python:3.13-slim
 IMAGE_PREFIX ?= wasmlet
 IMAGE_TAG ?= dev
 IMAGE_ARGS ?=
+COMPOSE ?= docker compose
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 IMAGES := node-registrar pod-reconciler wasm-executor log-server
 PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
@@ -105,6 +106,10 @@ docs: setup ## Write the pages that are made from the code
 	@$(PYTHON) dev/document_pod_spec.py
 	@$(PYTHON) dev/chart_files.py
 
+.PHONY: chart-goldens
+chart-goldens: setup ## Write what the Helm chart renders into tests/chart/golden
+	@PYTHONPATH=tests/chart/support $(PYTHON) -m chart.golden
+
 .PHONY: bench
 bench: setup ## Measure start, burst, status writes, memory and logs on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
@@ -114,12 +119,19 @@ bench: setup ## Measure start, burst, status writes, memory and logs on a real c
 images: ## Build the services' container images; BASE=image, IMAGE_PREFIX=, IMAGE_TAG=, BUILDER=
 	@for name in $(IMAGES); do $(MAKE) --no-print-directory "image-$$name" || exit 1; done
 
+image-compose-jobs: DOCKERFILE = compose/jobs/Dockerfile
+image-%: DOCKERFILE = services/$*/Dockerfile
 image-%:
-	@$(BUILDER) build $(IMAGE_ARGS) --quiet --file "services/$*/Dockerfile" \
+	@$(BUILDER) build $(IMAGE_ARGS) --quiet --file "$(DOCKERFILE)" \
 		--tag "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)" --build-arg "BASE=$(BASE)" \
 		--build-arg "UV_VERSION=$(UV_VERSION)" \
 		--build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)" . >/dev/null
 	@$(BUILDER) images --format '{{.Repository}}:{{.Tag}} {{.Size}}' "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
+
+.PHONY: compose
+compose: images image-compose-jobs ## Run a whole cluster in containers: docs/compose.md; COMPOSE='docker compose'
+	@BASE="$(BASE)" IMAGE_PREFIX="$(IMAGE_PREFIX)" IMAGE_TAG="$(IMAGE_TAG)" $(COMPOSE) up --detach --wait
+	@echo "cluster ready: kubectl --kubeconfig .dev/compose/kubeconfig apply -f compose/example.yaml"
 
 .PHONY: examples
 examples: setup ## Build the example guests into .dev/guests (text, C by ziglang, Go)

@@ -1,0 +1,1 @@
+"""The one-shot jobs of compose.yaml: files, cluster objects, example modules."""
