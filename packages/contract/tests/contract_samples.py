@@ -30,6 +30,7 @@ from contract.messages.pod import (
     Deletion,
     Drain,
     FileVariable,
+    HttpRules,
     MessagePolicy,
     PodAck,
     PodApply,
@@ -121,6 +122,13 @@ PLAN = PodPlan(
     pod_ip="10.0.0.5",
     drain=Drain.STDIN_EOF,
     toolbox="registry.example/toolbox:v1",
+    http=HttpRules(
+        reuse=100,
+        concurrency=32,
+        timeout_s=30.0,
+        access_log=True,
+        allowed_hosts=("api.example:443",),
+    ),
     active_deadline_s=600.0,
     containers=(
         ContainerPlan(
@@ -136,6 +144,8 @@ PLAN = PodPlan(
                 ),
             ),
             memory_limit_bytes=64 << 20,
+            cpu_limit_millis=1500,
+            ports=(8080,),
             stdin=True,
             role=ContainerRole.SIDECAR,
             restart_policy=RestartPolicy.ALWAYS,

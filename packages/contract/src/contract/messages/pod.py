@@ -106,6 +106,9 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     file_variables: tuple[FileVariable, ...] = ()
     """Their values belong where their marks are: in `env`, `command`, `args` and `mounts`."""
     memory_limit_bytes: int | None = None
+    cpu_limit_millis: int | None = None
+    ports: tuple[int, ...] = ()
+    """Its TCP ports: what an HTTP handler is served on."""
     stdin: bool = False
     stdin_once: bool = False
     """Who attaches first and leaves ends its stdin."""
@@ -131,6 +134,22 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
         return f"ContainerPlan(name={self.name!r}, image={self.image!r}, ...)"
 
 
+class HttpRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How a pod's HTTP handlers are run, set by annotations `wasmlet.dev/http-...`.
+
+    Where one is None the node's own rule holds.
+    """
+
+    reuse: int | None = None
+    """Requests that one instance handles, one after another."""
+    concurrency: int | None = None
+    """Requests under way at once in a container; more are answered with 503."""
+    timeout_s: float | None = None
+    access_log: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    """Where handlers' own requests may go, set by `wasmlet.dev/allowed-hosts`."""
+
+
 class Deletion(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The API shows the pod's deletion. `grace_s` may only shrink later."""
 
@@ -154,6 +173,8 @@ class PodPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     toolbox: str = ""
     """The image whose programs its containers have for exec, set by the annotation
     `wasmlet.dev/toolbox`; empty means the node's."""
+    http: HttpRules | None = None
+    """None where no annotation says anything."""
     active_deadline_s: float | None = None
     containers: tuple[ContainerPlan, ...]
     """Init containers in their order first, then app containers, then ephemeral ones."""

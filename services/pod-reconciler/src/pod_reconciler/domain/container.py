@@ -20,6 +20,7 @@ class ContainerPort(View, frozen=True, kw_only=True, rename="camel"):
 
     container_port: int
     name: str = ""
+    protocol: str = "TCP"
 
 
 class ExecAction(View, frozen=True, kw_only=True, rename="camel"):

@@ -5,6 +5,7 @@ Planning the same pod twice gives the same plan, byte for byte: the two sides co
 
 from collections.abc import Collection
 from datetime import timedelta
+from fractions import Fraction
 from typing import Final, NamedTuple
 
 from contract.ids import ContainerName, PodUid
@@ -14,6 +15,7 @@ from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.environment import HOSTNAME, environment_of
 from pod_reconciler.domain.expansion import expand
 from pod_reconciler.domain.handlers import hooks_of, probes_of
+from pod_reconciler.domain.httprules import http_rules, tcp_ports
 from pod_reconciler.domain.naming import hostname_of, naming_of
 from pod_reconciler.domain.pod import PlacedContainer, Pod
 from pod_reconciler.domain.pulling import default_pull_policy
@@ -66,6 +68,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         pod_ip=pod_ip(pod, around),
         drain=_drain(pod),
         toolbox=metadata.annotations.get(TOOLBOX_ANNOTATION, ""),
+        http=http_rules(metadata.annotations),
         active_deadline_s=spec.active_deadline_seconds,
         containers=tuple(container_plan(each, pod, around) for each in placed),
         volumes=volumes.plans,
@@ -125,6 +128,8 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         env=tuple((own | environment).items()),
         file_variables=of_files,
         memory_limit_bytes=_memory_limit(container, path),
+        cpu_limit_millis=_cpu_limit(container, path),
+        ports=tcp_ports(container),
         stdin=container.stdin,
         stdin_once=container.stdin_once,
         tty=container.tty,
@@ -153,10 +158,20 @@ def _message_policy(container: Container, path: str) -> MessagePolicy:
 
 
 def _memory_limit(container: Container, path: str) -> int | None:
-    limit = (container.resources.get("limits") or {}).get("memory")
+    limit = _limit(container, path, "memory")
+    return None if limit is None else whole_units(limit)
+
+
+def _cpu_limit(container: Container, path: str) -> int | None:
+    limit = _limit(container, path, "cpu")
+    return None if limit is None else whole_units(limit * 1000)
+
+
+def _limit(container: Container, path: str, of: str) -> Fraction | None:
+    limit = (container.resources.get("limits") or {}).get(of)
     if limit is None:
         return None
     try:
-        return whole_units(parse_quantity(limit))
+        return parse_quantity(limit)
     except QuantityError as error:
-        raise PlanError(f"{path}.resources.limits.memory", str(error)) from error
+        raise PlanError(f"{path}.resources.limits.{of}", str(error)) from error
