@@ -24,6 +24,7 @@ import wasmtime
 from benchmarks.bare import LABEL
 from benchmarks.cluster import PodWatch, watching
 from benchmarks.execs import exec_costs
+from benchmarks.kubelet import KubeletFigures, Place, kubelet_figures, source_guest
 from benchmarks.logs import log_throughput
 from benchmarks.measures import (
     Subject,
@@ -57,6 +58,11 @@ def main() -> None:
     parser.add_argument("--rich", type=int, default=100, help="pods with volumes and variables")
     parser.add_argument("--updated", type=int, default=200, help="pods that share a ConfigMap")
     parser.add_argument("--sources-only", action="store_true", help="measure these two alone")
+    parser.add_argument("--readers", type=int, default=50, help="who read one log side by side")
+    parser.add_argument("--execs", type=int, default=50, help="commands, one by one")
+    parser.add_argument(
+        "--kubelet-only", action="store_true", help="measure the kubelet port alone"
+    )
     parser.add_argument("--no-bare", action="store_true", help="leave the bare client out")
     parser.add_argument("--out", type=Path, default=Path(".dev/bench.json"))
     chosen = parser.parse_args()
@@ -79,7 +85,7 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     with plane, Registry(folder / "registry") as registry:
         plane.deploy()
         images = push_guests(registry, folder)
-        if not (chosen.no_bare or chosen.sources_only):
+        if not (chosen.no_bare or chosen.sources_only or chosen.kubelet_only):
             with bare_client(plane):
                 bare = Subject(label="bare", node=BARE_NODE, image=images["idle"], selector=LABEL)
                 figures["bare"] = asyncio.run(measure_starts(plane, bare, chosen))
@@ -118,6 +124,15 @@ async def measure_wasmlet(
     async with connected(plane) as (api, watch):
         figures: dict[str, Any] = {}
         await asyncio.sleep(REST_S)
+        figures["kubelet"] = await measure_kubelet(
+            Place(
+                api=api, watch=watch, plane=plane, logs=folder / "data" / "nodes" / NODE / "logs"
+            ),
+            images,
+            chosen,
+        )
+        if chosen.kubelet_only:
+            return figures
         figures |= await measure_sources(api, watch, subject, folder, chosen, pid)
         if chosen.sources_only:
             return figures
@@ -141,6 +156,23 @@ async def measure_wasmlet(
             api, watch, asked, pid, pods=chosen.asked, seconds=PROBED_S
         )
         return figures
+
+
+async def measure_kubelet(
+    place: Place, images: dict[str, str], chosen: argparse.Namespace
+) -> KubeletFigures:
+    def subject(image: str) -> Subject:
+        selector = {"kubernetes.io/hostname": NODE}
+        return Subject(label="wasm", node=NODE, image=images[image], selector=selector)
+
+    return await kubelet_figures(
+        place,
+        subject("talker"),
+        subject("asked"),
+        subject("source"),
+        followers=chosen.readers,
+        execs=chosen.execs,
+    )
 
 
 async def measure_sources(
@@ -177,11 +209,12 @@ async def connected(plane: ControlPlane) -> AsyncIterator[tuple[Api, PodWatch]]:
 def push_guests(registry: Registry, folder: Path) -> dict[str, str]:
     images = {}
     own = sorted((Path(__file__).parent / "guests").glob("*.wat"))
-    for source in (*own, LISTENER):
-        module = folder / f"{source.stem}.wasm"
-        module.write_bytes(wasmtime.wat2wasm(source.read_text()))
-        images[source.stem] = f"{registry.host}/bench/{source.stem}:1"
-        command = [sys.executable, "-m", "wasmlet", "push", str(module), images[source.stem]]
+    texts = {source.stem: source.read_text() for source in (*own, LISTENER)}
+    for name, text in (texts | {"source": source_guest(texts["listener"])}).items():
+        module = folder / f"{name}.wasm"
+        module.write_bytes(wasmtime.wat2wasm(text))
+        images[name] = f"{registry.host}/bench/{name}:1"
+        command = [sys.executable, "-m", "wasmlet", "push", str(module), images[name]]
         subprocess.run([*command, "--insecure"], check=True, stdout=subprocess.DEVNULL)
     return images
 

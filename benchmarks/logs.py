@@ -32,8 +32,8 @@ async def log_throughput(
     name = f"{subject.label}-talker"
     await create_all(api, [pod_body(name, subject.image, subject.node, subject.selector)])
     running = await watch.reached([name], "Running", 30)
-    written = await asyncio.to_thread(_await_written, logs, name) - running
-    read, seconds = await asyncio.to_thread(_read, kubectl.command("logs", name))
+    written = await asyncio.to_thread(await_written, logs, name) - running
+    read, seconds = await asyncio.to_thread(read_with, kubectl.command("logs", name))
     await delete_all(api, [name])
     await watch.reached([name], "Deleted", 60)
     if read != TALKER_BYTES:
@@ -45,7 +45,8 @@ async def log_throughput(
     )
 
 
-def _await_written(logs: Path, pod: str) -> float:
+def await_written(logs: Path, pod: str) -> float:
+    """Return when the guest's whole log is on disk."""
     deadline = time.perf_counter() + WRITTEN_TIMEOUT_S
     while time.perf_counter() < deadline:
         files = logs.glob(f"pods/*_{pod}_*/main/*")
@@ -55,7 +56,8 @@ def _await_written(logs: Path, pod: str) -> float:
     raise TimeoutError("the guest did not write its log")
 
 
-def _read(command: list[str]) -> tuple[int, float]:
+def read_with(command: list[str]) -> tuple[int, float]:
+    """Return how many bytes a command prints, and how long it takes."""
     started = time.perf_counter()
     total = 0
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
