@@ -137,6 +137,7 @@ PLAN = PodPlan(
             pull_policy=PullPolicy.ALWAYS,
             command=("app",),
             args=("--once",),
+            working_dir="/work",
             env=(("A", "1"), ("B", "2")),
             file_variables=(
                 FileVariable(

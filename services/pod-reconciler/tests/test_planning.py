@@ -166,6 +166,11 @@ def test_the_pods_own_fields_reach_the_plan() -> None:
     assert plan.deletion is None
 
 
+def test_the_working_directory_reaches_the_plan() -> None:
+    assert container_plan(workingDir="/work").working_dir == "/work"
+    assert container_plan().working_dir == ""
+
+
 def test_annotation_names_the_toolbox() -> None:
     json = pod_json()
     assert plan_of(pod_of(json), AROUND).toolbox == ""

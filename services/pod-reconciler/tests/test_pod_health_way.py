@@ -137,7 +137,8 @@ async def test_an_ephemeral_container_that_cannot_be_had_is_told_once(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
     def add_debug(pod: Json) -> None:
-        pod["spec"]["ephemeralContainers"] = [{"name": "debug", "image": "i", "workingDir": "/"}]
+        debug = {"name": "debug", "image": "i", "volumeDevices": [{"name": "d"}]}
+        pod["spec"]["ephemeralContainers"] = [debug]
         pod["metadata"]["generation"] += 1
 
     async with reconciler():
@@ -149,7 +150,7 @@ async def test_an_ephemeral_container_that_cannot_be_had_is_told_once(
         api.update("p", add_debug)
         event = (await until(lambda: api.events))[0]
         assert (event["type"], event["reason"]) == ("Warning", "Failed")
-        assert event["message"].startswith("Error: spec.ephemeralContainers[0].workingDir: ")
+        assert event["message"].startswith("Error: spec.ephemeralContainers[0].volumeDevices[0]: ")
         assert event["involvedObject"]["fieldPath"] == "spec.ephemeralContainers{debug}"
         await until(lambda: "ephemeralContainerStatuses" in api.pod("p")["status"])
     async with reconciler():  # another one, which knows the status alone

@@ -46,8 +46,8 @@ def test_an_ephemeral_container_makes_a_new_plan() -> None:
     ("fields", "reason"),
     [
         (
-            {"workingDir": "/"},
-            "spec.ephemeralContainers[1].workingDir: a guest has no working directory yet",
+            {"volumeDevices": [{"name": "d", "devicePath": "/d"}]},
+            "spec.ephemeralContainers[1].volumeDevices[0]: block devices are not given to guests",
         ),
         (
             {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.nope"}}}]},
@@ -77,6 +77,6 @@ def test_one_that_cannot_be_had_is_left_out_and_says_why(
 
 def test_a_pod_is_not_turned_away_for_an_ephemeral_container() -> None:
     view = live_view()
-    record = see(view, debugged({"name": "debug", "image": "i", "workingDir": "/"}))
+    record = see(view, debugged({"name": "debug", "image": "i", "volumeDevices": [{"name": "d"}]}))
     assert record.state is PodState.ADMITTED
     assert names_in(record) == ["main"]

@@ -93,8 +93,9 @@ def file_variable_mark(number: int) -> str:
 class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One container, resolved: no reference to an API object is left in it.
 
-    `command` replaces the module as argv[0] the way an entrypoint does; where it is empty, argv[0]
-    is the module's name. `env` is in order; a later name wins.
+    `command` replaces the image's entrypoint and drops its arguments, `args` replace those; where
+    neither says anything, argv[0] is the module's name. `env` is in order; a later name wins, and
+    each of them over the image's.
     """
 
     name: ContainerName
@@ -102,6 +103,8 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     pull_policy: PullPolicy = PullPolicy.IF_NOT_PRESENT
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    working_dir: str = ""
+    """Empty: the image's."""
     env: tuple[tuple[str, str], ...] = ()
     file_variables: tuple[FileVariable, ...] = ()
     """Their values belong where their marks are: in `env`, `command`, `args` and `mounts`."""

@@ -119,6 +119,7 @@ class Container(View, frozen=True, kw_only=True, rename="camel"):
     image_pull_policy: PullPolicy | None = None
     command: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
+    working_dir: str = ""
     env_from: tuple[EnvFromSource, ...] = ()
     env: tuple[EnvVar, ...] = ()
     ports: tuple[ContainerPort, ...] = ()

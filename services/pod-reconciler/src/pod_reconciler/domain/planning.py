@@ -125,6 +125,7 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         pull_policy=container.image_pull_policy or default_pull_policy(container.image),
         command=tuple(expand(word, environment) for word in container.command),
         args=tuple(expand(word, environment) for word in container.args),
+        working_dir=container.working_dir,
         env=tuple((own | environment).items()),
         file_variables=of_files,
         memory_limit_bytes=_memory_limit(container, path),

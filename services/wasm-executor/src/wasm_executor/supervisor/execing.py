@@ -34,7 +34,7 @@ from wasm_executor.supervisor.execprocess import (
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, Programs
 from wasm_executor.supervisor.work import DEFAULT_RUNTIME, process_plan
-from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.supervisor.worlds import World, Worlds
 
 log = structlog.get_logger()
 
@@ -126,7 +126,7 @@ class Execs:
             program = await self._programs.find(
                 target.container,
                 target.image,
-                lambda: self._worlds.find(target.plan, target.container, target.run).preopens,
+                lambda: self._world_of(target).preopens,
                 command,
                 target.plan.toolbox,
             )
@@ -183,7 +183,7 @@ class Execs:
 
     def _begin(self, target: ExecTarget, program: Program, stdio: Stdio) -> ExecProcess:
         uid, name = target.plan.uid, target.container.name
-        world = self._worlds.find(target.plan, target.container, target.run)
+        world = self._world_of(target)
         own = process_plan(target.plan, world.container, program.image, sockets=self._sockets)
         plan = msgspec.structs.replace(
             own,
@@ -195,6 +195,9 @@ class Execs:
         one = self._live[spec.key] = ExecProcess(self._node, spec, plan, stdio)
         self._node.tasks.create_task(self._live_of(one), name=f"exec-{spec.key}")
         return one
+
+    def _world_of(self, target: ExecTarget) -> World:
+        return self._worlds.find(target.plan, target.container, target.run, target.image.rootfs)
 
     async def _live_of(self, one: ExecProcess) -> None:
         try:

@@ -127,7 +127,8 @@ class Hands:
         self._put(outcome)
 
     async def _prepare(self, want: PrepareImage) -> Input:
-        outcome = await prepare_image(self._node, want, self._tell)
+        container = self._plan_of(want.container)
+        outcome = await prepare_image(self._node, container, want, self._tell)
         if not isinstance(outcome, PreparedImage):
             return outcome
         self._images[want.container] = outcome

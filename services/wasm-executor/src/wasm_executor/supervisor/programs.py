@@ -14,9 +14,10 @@ from typing import NamedTuple
 from contract.messages.pod import ContainerPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.images.records import PreparedImage
+from wasm_executor.images.rootmodule import command_line
 from wasm_executor.supervisor.modulefiles import ModuleFiles, may_be_file
 from wasm_executor.supervisor.toolbox import Toolbox, ToolboxNotReadyError, may_be_tool
-from wasm_executor.supervisor.work import program_name
+from wasm_executor.supervisor.work import overrides_of, program_name
 
 
 class Program(NamedTuple):
@@ -57,7 +58,7 @@ class Programs:
             if file is not None:
                 return Program(file, tuple(command), is_own=False)
         toolbox = self._toolbox
-        if pod_toolbox and command and _needs_toolbox(container, command[0]):
+        if pod_toolbox and command and _needs_toolbox(container, image, command[0]):
             toolbox = await toolbox.of_pod(pod_toolbox)
         return find_program(container, image, command, toolbox)
 
@@ -69,7 +70,7 @@ def find_program(
     if not command:
         raise ProgramNotFoundError("you must specify at least one command for the container")
     wanted, *rest = command
-    if _names_own_module(container, wanted):
+    if _names_own_module(container, image, wanted):
         return Program(image, tuple(command))
     try:
         tool = toolbox.find(wanted)
@@ -84,10 +85,11 @@ def find_program(
     raise ProgramNotFoundError(f'exec: "{wanted}": {reason}')
 
 
-def _needs_toolbox(container: ContainerPlan, wanted: str) -> bool:
-    return may_be_tool(wanted) and not _names_own_module(container, wanted)
+def _needs_toolbox(container: ContainerPlan, image: PreparedImage, wanted: str) -> bool:
+    return may_be_tool(wanted) and not _names_own_module(container, image, wanted)
 
 
-def _names_own_module(container: ContainerPlan, wanted: str) -> bool:
-    own = {program_name(container.image), *container.command[:1]}
+def _names_own_module(container: ContainerPlan, image: PreparedImage, wanted: str) -> bool:
+    argv = command_line(image.config, overrides_of(container))
+    own = {program_name(container.image), *argv[:1]}
     return posixpath.basename(wanted) in {posixpath.basename(name) for name in own} - {""}

@@ -102,7 +102,7 @@ class RunStart:
 
     async def _make_world(self) -> ProcessPlan:
         worlds, run = self._node.worlds, self._want.run
-        world = await worlds.make(self._plan, self._container, run)
+        world = await worlds.make(self._plan, self._container, run, self._image.rootfs)
         self.warnings = world.warnings
         sockets = self._node.settings.guest_sockets
         process = process_plan(self._plan, world.container, self._image, sockets=sockets)

@@ -21,7 +21,8 @@ from wasm_executor.domain.inputs import Input, PreparationFailed, VolumesFailed,
 from wasm_executor.images.errors import ImageError, ImagePullError
 from wasm_executor.images.localfile import PREFIX
 from wasm_executor.images.policy import ImageEvent, back_off_message
-from wasm_executor.images.records import PreparedImage
+from wasm_executor.images.records import Overrides, PreparedImage
+from wasm_executor.images.rootmodule import command_line, working_folder
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.volumes.errors import MountError
@@ -35,7 +36,9 @@ DEFAULT_RUNTIME: Final = "wasi"
 type Tell = Callable[[Occurrence], None]
 
 
-async def prepare_image(node: Node, want: PrepareImage, tell: Tell) -> PreparedImage | Input:
+async def prepare_image(
+    node: Node, container: ContainerPlan, want: PrepareImage, tell: Tell
+) -> PreparedImage | Input:
     """Return the image ready to run, or the news that there is none."""
 
     def on_event(event: ImageEvent) -> None:
@@ -51,7 +54,9 @@ async def prepare_image(node: Node, want: PrepareImage, tell: Tell) -> PreparedI
 
     try:
         images = await asyncio.shield(node.images)
-        return await images.ensure(want.image, want.policy, on_event=on_event)
+        return await images.ensure(
+            want.image, want.policy, on_event=on_event, overrides=overrides_of(container)
+        )
     except ImageError as error:
         shown_after = back_off_message(want.image, error)
         return PreparationFailed(
@@ -80,22 +85,43 @@ async def image_of_run(node: Node, container: Container) -> PreparedImage:
     images = await asyncio.shield(node.images)
     local = container.history.image.startswith(PREFIX)
     image = container.history.image if local else container.history.image_id
-    return await images.ensure(image, PullPolicy.NEVER)
+    return await images.ensure(image, PullPolicy.NEVER, overrides=overrides_of(container.plan))
 
 
 def process_plan(
     plan: PodPlan, container: ContainerPlan, image: PreparedImage, *, sockets: bool
 ) -> ProcessPlan:
     """Return what the container's process is told; its folders are the caller's to add."""
-    command = container.command or (program_name(container.image),)
     return ProcessPlan(
         runtime=plan.runtime_handler or DEFAULT_RUNTIME,
         artifact=Artifact(path=str(image.aot_path), kind=ArtifactKind(image.facts.kind)),
-        args=(*command, *container.args),
-        env=tuple(dict(container.env).items()),
+        args=_argv(container, image),
+        env=_environment(container, image),
         memory_limit_bytes=container.memory_limit_bytes,
         network=sockets,
     )
+
+
+def overrides_of(container: ContainerPlan) -> Overrides:
+    """Return what of a container's plan decides which file of its image is run."""
+    return Overrides(
+        command=container.command, args=container.args, working_dir=container.working_dir
+    )
+
+
+def _argv(container: ContainerPlan, image: PreparedImage) -> tuple[str, ...]:
+    """An artifact is a module and no more: its own name stands where an image has a program's."""
+    argv = command_line(image.config, overrides_of(container))
+    if argv and (container.command or image.config.entrypoint or image.rootfs):
+        return argv
+    return (program_name(container.image), *(container.args or image.config.cmd))
+
+
+def _environment(container: ContainerPlan, image: PreparedImage) -> tuple[tuple[str, str], ...]:
+    """What the pod says goes before the image's word. A guest learns by `PWD` where it begins."""
+    folder = working_folder(image.config, overrides_of(container))
+    own = {"PWD": folder} if folder else {}
+    return tuple((own | dict(image.config.env) | dict(container.env)).items())
 
 
 def program_name(image: str) -> str:

@@ -8,6 +8,7 @@ from wasm_executor.container.plan import Preopen
 from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.volumes.etcfiles import ETC, EtcFiles
 from wasm_executor.volumes.volumes import Volumes
+from wasm_executor.volumes.world import ROOT
 
 
 class World(NamedTuple):
@@ -27,11 +28,16 @@ class Worlds:
         self._volumes = volumes
         self._etc_files = etc_files
 
-    async def make(self, plan: PodPlan, container: ContainerPlan, run: int) -> World:
-        """Make what a run needs; raise `ContainerMountError`, `EtcFilesError`."""
+    async def make(
+        self, plan: PodPlan, container: ContainerPlan, run: int, rootfs: str = ""
+    ) -> World:
+        """Make what a run needs; raise `ContainerMountError`, `EtcFilesError`.
+
+        `rootfs` is the folder of its image's files, which it sees where nothing else is.
+        """
         warnings = self._etc_files.make(plan)  # three small files on tmpfs: no thread is worth it
         words = self._last_words.prepare(plan.uid, container, run)
-        others = self._with_etc(words, plan, container)
+        others = _with_rootfs(self._with_etc(words, plan, container), rootfs)
         if container.file_variables:
             read = self._volumes.variables.read
             container = await asyncio.to_thread(read, plan, container, run)
@@ -40,12 +46,12 @@ class Worlds:
         preopens = await asyncio.to_thread(self._mount, plan, container, run, others)
         return World(container, preopens, warnings)
 
-    def find(self, plan: PodPlan, container: ContainerPlan, run: int) -> World:
+    def find(self, plan: PodPlan, container: ContainerPlan, run: int, rootfs: str = "") -> World:
         """Return what a run was given."""
         if container.file_variables:
             container = self._volumes.variables.find(plan, container, run)
         words = self._last_words.preopens(plan.uid, container, run)
-        others = self._with_etc(words, plan, container)
+        others = _with_rootfs(self._with_etc(words, plan, container), rootfs)
         return World(container, self._volumes.preopens(plan, container, run, others))
 
     def _mount(
@@ -61,3 +67,9 @@ class Worlds:
         if any(each.guest_path == ETC for each in words):
             return words  # the container says its last words there
         return (*words, *self._etc_files.preopens(plan, container))
+
+
+def _with_rootfs(preopens: tuple[Preopen, ...], rootfs: str) -> tuple[Preopen, ...]:
+    if not rootfs:
+        return preopens
+    return (*preopens, Preopen(host_path=rootfs, guest_path=ROOT, read_only=True))
