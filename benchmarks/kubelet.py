@@ -1,7 +1,7 @@
 """The kubelet port through the API server: logs, exec and port-forward, and what bare servers do.
 
 Each figure stands beside one of the same kind that wasmlet has no part in, taken in the same run:
-kubectl reading the same bytes from a static server, a GET of the API server for exec, and the
+kubectl reading as much from a static server, a GET of the API server for exec, and the
 guest's own port for port-forward.
 """
 
@@ -65,6 +65,7 @@ class KubeletFigures(msgspec.Struct, frozen=True, kw_only=True):
     """What went through the kubelet port."""
 
     logs: Rate
+    logs_without_kubectl: Rate
     logs_side_by_side: Rate
     exec: ExecFigures
     port_forward: Rate
@@ -96,10 +97,12 @@ async def kubelet_figures(
     await place.watch.reached([name], "Running", START_TIMEOUT_S)
     await asyncio.to_thread(await_written, place.logs, name)
     logs = await asyncio.to_thread(_logs, place.plane, name)
+    alone = await _side_by_side(place.plane, name, 1)
     crowd = await _side_by_side(place.plane, name, followers)
     await _delete(place, name)
     return KubeletFigures(
         logs=logs,
+        logs_without_kubectl=alone,
         logs_side_by_side=crowd,
         exec=await _execs(place, asked, execs),
         port_forward=await _port_forward(place, source),
@@ -114,7 +117,7 @@ def _logs(plane: ControlPlane, name: str) -> Rate:
             raise RuntimeError(f"kubectl logs brought {read} of {TALKER_BYTES} bytes")
         spans.append(seconds)
     with _static_server(plane) as url:
-        command = plane.kubectl.command("get", "--raw", "/file", f"--server={url}")
+        command = plane.kubectl.command("logs", name, f"--server={url}")
         command.append("--insecure-skip-tls-verify")
         bare = min(read_with(command)[1] for _ in range(_REPEATS))
     return _rate(TALKER_BYTES, min(spans), bare)
@@ -226,10 +229,10 @@ def _download(port: int) -> float:
 
 @contextmanager
 def _static_server(plane: ControlPlane) -> Iterator[str]:
-    """A server of the same bytes over TLS, which does nothing else."""
+    """An API server whose logs are there already."""
     (port,) = free_ports(1)
-    pki = plane.admin_kubeconfig.parent / "pki"
-    command = [sys.executable, "-m", "benchmarks.static", str(port), str(pki), str(TALKER_BYTES)]
+    command = [sys.executable, "-m", "benchmarks.static", str(port)]
+    command += [str(plane.admin_kubeconfig), str(TALKER_BYTES)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             assert process.stdout is not None
