@@ -175,7 +175,9 @@ def test_what_is_left_of_a_killed_up_does_not_stand_in_the_way(
     with ExitStack() as dead:
         listen(dead, tmp_path, "a", "left-here")
     listen(listening, tmp_path, "b", "left-here")
-    reach(DrainOptions(node="left-here")).connection.close()
+    reached = reach(DrainOptions(node="left-here"))
+    assert reached.node == "left-here"
+    reached.connection.close()
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can look as somebody else")

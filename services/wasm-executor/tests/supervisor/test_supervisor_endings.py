@@ -130,7 +130,10 @@ async def test_a_forgotten_pod_leaves_nothing_behind(tmp_path: Path) -> None:
 
 async def test_forgetting_a_pod_that_nobody_knows_is_done(tmp_path: Path) -> None:
     async with executor_rig(tmp_path) as rig:
-        await rig.peer.forget(rig.plan("sleep"))
+        plan = rig.plan("sleep")
+        await rig.peer.forget(plan)
+        assert (await rig.peer.report_all()).entries == ()
+        assert not rig.executor.traces_of(plan.uid)
 
 
 async def test_a_pod_of_the_same_name_is_another_pod(tmp_path: Path) -> None:
