@@ -13,15 +13,7 @@ from reconciler_peer import (
     running,
     until,
 )
-
-
-async def started(api: PodApi, registrar: Registrar, executor: Executor) -> None:
-    """A pod that runs."""
-    await registrar.grant()
-    api.create(api_pod("p", "u-1", NODE, restartPolicy="Always"))
-    await until(lambda: executor.applied)
-    await executor.report("u-1", container(running()))
-    await until(lambda: api.pod("p")["status"]["phase"] == "Running")
+from reconciler_running import started
 
 
 async def test_a_write_that_fails_is_tried_until_the_status_is_right(

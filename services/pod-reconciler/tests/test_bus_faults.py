@@ -14,6 +14,7 @@ from reconciler_peer import (
     running,
     until,
 )
+from reconciler_running import started
 from reconciler_samples import report_of
 
 from contract.errors import CommandError
@@ -24,15 +25,6 @@ from embedded_nats import EmbeddedNats
 
 OTHER_NODE = NodeName("wasm-2")
 OTHER_LIFE = Incarnation(executor_id="e2", start_count=1)
-
-
-async def started(api: PodApi, registrar: Registrar, executor: Executor) -> None:
-    """A pod that runs."""
-    await registrar.grant()
-    api.create(api_pod("p", "u-1", NODE, restartPolicy="Always"))
-    await until(lambda: executor.applied)
-    await executor.report("u-1", container(running()))
-    await until(lambda: api.pod("p")["status"]["phase"] == "Running")
 
 
 async def test_a_lost_report_is_repaired_by_the_second_beat(
