@@ -16,7 +16,7 @@ async def test_a_read_brings_a_whole_chunk_and_not_the_librarys_piece(tmp_path: 
         password = server.password_file(role, None)
         settings = ServiceSettings(nats_url=server.url, nats_password_file=password)
         async with connected(settings, role) as bus:
-            transport = bus._streams.client._transport  # noqa: SLF001 - nobody else can tell
+            transport = bus._streams.client._transport
             assert transport is not None
             asked: list[int] = []
             read = transport.read
@@ -25,7 +25,7 @@ async def test_a_read_brings_a_whole_chunk_and_not_the_librarys_piece(tmp_path: 
                 asked.append(size)
                 return await read(size)
 
-            transport.read = watched  # type: ignore[method-assign]  # listens in on the library
-            await bus._streams.client.flush()  # noqa: SLF001 - makes it read on
-            await bus._streams.client.flush()  # noqa: SLF001
+            transport.read = watched  # type: ignore[assignment]  # listens in on the library
+            await bus._streams.client.flush()
+            await bus._streams.client.flush()
             assert set(asked) == {READ_BYTES}
