@@ -25,7 +25,8 @@ IMAGES := node-registrar pod-reconciler wasm-executor log-server
 PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
 # The executor's tests have a conftest per topic, so each topic is a folder of its own for mypy.
 FOLDERS := $(wildcard packages/* services/[!w]*) services/wasm-executor/src \
-	$(wildcard services/wasm-executor/tests/*) tests/e2e tests/chart tests/model benchmarks dev
+	$(wildcard services/wasm-executor/tests/*) tests/e2e tests/chart tests/model \
+	tests/compose tests/images compose benchmarks dev
 
 .PHONY: help
 help: ## List the targets
@@ -75,7 +76,7 @@ test: setup ## All tests: units, services, and end to end on a real control plan
 .PHONY: test-parts
 test-parts: setup ## One half of `make test`: packages and services, each by itself
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" packages services tests/model
+	@$(PYTEST) -m "not slow" packages services tests/model tests/compose tests/images
 
 .PHONY: test-cluster
 test-cluster: setup ## The other half of `make test`: end to end on a real control plane

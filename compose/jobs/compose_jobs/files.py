@@ -45,6 +45,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     owner: Path
     executors: int
     api_port: int
+    user: int = RUNTIME_USER
 
     def folder(self, name: str) -> Path:
         return self.made / name
@@ -58,7 +59,7 @@ def make_files(request: Request) -> None:
         complete.touch()
     _count_unchanged(request)
     for folder in request.made.iterdir():
-        _give(folder, RUNTIME_USER, RUNTIME_USER)
+        _give(folder, request.user)
     _write_users_kubeconfig(request)
 
 
@@ -151,7 +152,7 @@ def _empty(folder: Path) -> None:
         shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
-def _give(folder: Path, user: int, group: int) -> None:
+def _give(folder: Path, user: int) -> None:
     folder.chmod(0o700)
     for path in (folder, *folder.rglob("*")):
-        os.lchown(path, user, group)
+        os.lchown(path, user, user)
