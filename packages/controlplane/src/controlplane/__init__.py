@@ -3,6 +3,7 @@
 from controlplane.building import (
     Programs,
     build_control_plane,
+    build_helm,
     build_metrics_server,
     build_registry,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "Registry",
     "Tuning",
     "build_control_plane",
+    "build_helm",
     "build_metrics_server",
     "build_registry",
 ]

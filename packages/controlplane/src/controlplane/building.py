@@ -50,6 +50,7 @@ REGISTRY = GoModule(folder=MODULES / "registry", cache="registry", programs=("re
 METRICS_SERVER = GoModule(
     folder=MODULES / "metrics-server", cache="metrics-server", programs=("metrics-server",)
 )
+HELM = GoModule(folder=MODULES / "helm", cache="helm", programs=("helm",))
 
 
 class Programs(msgspec.Struct, frozen=True):
@@ -80,6 +81,11 @@ def build_registry(settings: Settings | None = None) -> Programs:
 def build_metrics_server(settings: Settings | None = None) -> Programs:
     """The folder with the program `metrics-server`, built if the cache lacks it."""
     return built(METRICS_SERVER, settings or read_settings())
+
+
+def build_helm(settings: Settings | None = None) -> Programs:
+    """The folder with the program `helm`, built if the cache lacks it."""
+    return built(HELM, settings or read_settings())
 
 
 def built(module: GoModule, settings: Settings) -> Programs:

@@ -1,0 +1,63 @@
+{{/*
+The bus. Each service is a NATS user of its own; an executor is one user per node, who can name
+nothing but its node. Who may say what is made from the code: files/bus-permissions.json.
+*/}}
+
+{{- define "wasmlet.natsHost" -}}
+nats.{{ .Release.Namespace }}.svc
+{{- end }}
+
+{{- define "wasmlet.natsUrl" -}}
+{{- if .Values.nats.enabled -}}
+{{ ternary "nats" "tls" (eq .Values.nats.tls "off") }}://{{ include "wasmlet.natsHost" . }}:{{ int .Values.nats.port }}
+{{- else -}}
+{{ required "nats.external.url is needed where nats.enabled is false" .Values.nats.external.url }}
+{{- end }}
+{{- end }}
+
+{{- define "wasmlet.passwordSecret" -}}
+{{- if .Values.nats.enabled -}}
+nats-passwords
+{{- else -}}
+{{ required "nats.external.existingSecret is needed where nats.enabled is false" .Values.nats.external.existingSecret }}
+{{- end }}
+{{- end }}
+
+{{/* The Secret whose ca.crt the services trust; nothing where the bus speaks no TLS. */}}
+{{- define "wasmlet.caSecret" -}}
+{{- if .Values.nats.enabled }}
+{{- if ne .Values.nats.tls "off" }}nats-tls{{ end }}
+{{- else }}
+{{- .Values.nats.external.caSecret }}
+{{- end }}
+{{- end }}
+
+{{/* The machines that may be nodes: those that are listed, else those that the selector finds now. */}}
+{{- define "wasmlet.hosts" -}}
+{{- $hosts := .Values.nodePool.hosts }}
+{{- if not $hosts }}
+{{- range $node := (lookup "v1" "Node" "" "").items }}
+{{- $fits := true }}
+{{- range $key, $value := $.Values.nodePool.nodeSelector }}
+{{- if ne (get $node.metadata.labels $key) $value }}{{ $fits = false }}{{ end }}
+{{- end }}
+{{- if $fits }}{{ $hosts = append $hosts $node.metadata.name }}{{ end }}
+{{- end }}
+{{- end }}
+{{- toJson (sortAlpha $hosts) }}
+{{- end }}
+
+{{/* The users of the bus without their passwords: key in the Secret, name, permissions. */}}
+{{- define "wasmlet.busUsers" -}}
+{{- $table := .Files.Get "files/bus-permissions.json" | fromJson }}
+{{- $users := list }}
+{{- range $table.services }}
+{{- $users = append $users (set . "key" .user) }}
+{{- end }}
+{{- range $host := include "wasmlet.hosts" . | fromJsonArray }}
+{{- $token := printf "%s%s" $.Values.nodePool.nodeNamePrefix $host | replace "." "_" }}
+{{- $user := $table.executor | toJson | replace "{node}" $token | fromJson }}
+{{- $users = append $users (set $user "key" (printf "executor.%s" $host)) }}
+{{- end }}
+{{- toJson $users }}
+{{- end }}

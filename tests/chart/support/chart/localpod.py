@@ -1,0 +1,199 @@
+"""One pod whose containers run as processes of this machine, from the spec as it was admitted."""
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+from e2e.api import Api
+
+from chart.container import Container, Mount, bound_for
+from chart.volumes import Volumes
+from controlplane.building import REPOSITORY
+
+ANSWER_WITHIN_S = 2.0
+VENV = Path(sys.executable).parent
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a machine gives a pod: addresses, names that resolve, and where the API server is."""
+
+    address: str
+    host: str
+    hosts: Path
+    api_server: dict[str, str]
+
+
+class LocalContainer:
+    """A container: started anew when it ends, as restartPolicy Always has it."""
+
+    def __init__(self, pod: "LocalPod", spec: dict[str, Any]) -> None:
+        self.spec = spec
+        self.restarts = -1
+        self._pod = pod
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = pod.folder / f"{spec['name']}.log"
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def run(self) -> None:
+        """Start it where it does not run."""
+        if self.is_running:
+            return
+        self.restarts += 1
+        plan = self._pod.folder / f"{self.spec['name']}.json"
+        plan.write_bytes(msgspec.json.encode(self._plan()))
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "chart.container", str(plan)],
+                cwd=Path(__file__).parents[1],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def signal(self, number: signal.Signals) -> None:
+        if self._process is not None and self.is_running:
+            self._process.send_signal(number)
+
+    def wait(self) -> None:
+        if self._process is not None:
+            self._process.wait()
+
+    def answers(self, probe: str) -> bool:
+        """Whether its probe of this kind succeeds; one that it has not got does."""
+        if not self.is_running:
+            return False
+        if probe not in self.spec:
+            return True
+        get = self.spec[probe]["httpGet"]
+        port = next(
+            each["containerPort"] for each in self.spec["ports"] if each["name"] == get["port"]
+        )
+        try:
+            url = f"http://{self._pod.around.address}:{port}{get['path']}"
+            return httpx.get(url, timeout=ANSWER_WITHIN_S, trust_env=False).is_success
+        except httpx.TransportError:
+            return False
+
+    def _plan(self) -> Container:
+        env = self._environment()
+        context = self._pod.spec.get("securityContext", {}) | self.spec["securityContext"]
+        root = self._pod.folder / f"{self.spec['name']}.root"
+        root.mkdir(exist_ok=True)
+        return Container(
+            command=self.spec["command"],
+            env=env | {"PATH": f"{VENV}:/usr/bin:/bin", "HOME": "/", "LANG": "C.UTF-8"},
+            mounts=[self._mount(each, env) for each in self.spec["volumeMounts"]],
+            root=str(root),
+            hosts=str(self._pod.around.hosts),
+            bound=bound_for(sys.executable, [REPOSITORY]),
+            user=context["runAsUser"],
+            group=context.get("runAsGroup", 0),
+            read_only=context["readOnlyRootFilesystem"],
+        )
+
+    def _mount(self, mount: dict[str, Any], env: dict[str, str]) -> Mount:
+        source = self._pod.volumes.paths[mount["name"]]
+        below = mount.get("subPath") or expanded(mount.get("subPathExpr", ""), env)
+        return Mount(
+            source=str(source / below),
+            path=mount["mountPath"],
+            read_only=mount.get("readOnly", False),
+        )
+
+    def _environment(self) -> dict[str, str]:
+        env = dict(self._pod.around.api_server)
+        for variable in self.spec.get("env", []):
+            if "valueFrom" in variable:
+                value = self._pod.field(variable["valueFrom"]["fieldRef"]["fieldPath"])
+            else:
+                value = expanded(variable.get("value", ""), env)
+            env[variable["name"]] = value
+        return env
+
+
+class LocalPod:
+    """All containers of a pod, and what its status says."""
+
+    def __init__(
+        self, api: Api, pod: dict[str, Any], folder: Path, surroundings: Surroundings
+    ) -> None:
+        folder.mkdir(parents=True)
+        self.metadata = pod["metadata"]
+        self.spec = pod["spec"]
+        self.folder = folder
+        self.around = surroundings
+        self.volumes = Volumes(api, pod, folder / "volumes")
+        self.containers = [LocalContainer(self, each) for each in self.spec["containers"]]
+        self._started: set[str] = set()
+
+    def run(self) -> None:
+        for container in self.containers:
+            container.run()
+
+    def end(self, number: signal.Signals) -> None:
+        for container in self.containers:
+            container.signal(number)
+
+    def wait(self) -> None:
+        for container in self.containers:
+            container.wait()
+
+    @property
+    def has_ended(self) -> bool:
+        return not any(container.is_running for container in self.containers)
+
+    def field(self, path: str) -> str:
+        """What the downward API says."""
+        known = {
+            "metadata.name": self.metadata["name"],
+            "metadata.namespace": self.metadata["namespace"],
+            "spec.nodeName": self.spec["nodeName"],
+            "status.podIP": self.around.address,
+            "status.hostIP": self.around.host,
+        }
+        return str(known[path])
+
+    def status(self, now: str) -> dict[str, Any]:
+        """A kubelet's PodStatus, as far as controllers read it."""
+        states = [self._container_status(each, now) for each in self.containers]
+        ready = all(each["ready"] for each in states)
+        conditions = [("Initialized", True), ("ContainersReady", ready), ("Ready", ready)]
+        return {
+            "phase": "Running",
+            "hostIP": self.around.host,
+            "podIP": self.around.address,
+            "podIPs": [{"ip": self.around.address}],
+            "containerStatuses": states,
+            "conditions": [
+                {"type": kind, "status": str(is_true), "lastTransitionTime": now}
+                for kind, is_true in conditions
+            ],
+        }
+
+    def _container_status(self, container: LocalContainer, now: str) -> dict[str, Any]:
+        name = container.spec["name"]
+        if container.answers("startupProbe"):
+            self._started.add(name)
+        return {
+            "name": name,
+            "image": container.spec["image"],
+            "imageID": container.spec["image"],
+            "started": name in self._started,
+            "ready": name in self._started and container.answers("readinessProbe"),
+            "restartCount": max(0, container.restarts),
+            "state": {"running": {"startedAt": now}},
+        }
+
+
+def expanded(text: str, env: dict[str, str]) -> str:
+    """The text with each $(NAME) that is known replaced."""
+    return re.sub(r"\$\((\w+)\)", lambda found: env.get(found[1], found[0]), text)

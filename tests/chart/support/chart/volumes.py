@@ -1,0 +1,106 @@
+"""Makes a pod's volumes as a kubelet does: files of Secrets, tokens, folders."""
+
+import base64
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from e2e.api import Api
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - an emptyDir of medium Memory has to be on tmpfs
+OPEN_TO_ALL = 0o777
+
+
+class Volumes:
+    """The volumes of one pod, by name; `remove` takes them away."""
+
+    def __init__(self, api: Api, pod: dict[str, Any], folder: Path) -> None:
+        self._api = api
+        self._pod = pod
+        self._folder = folder
+        self._memory: list[Path] = []
+        self.paths: dict[str, Path] = {
+            each["name"]: self._made(each) for each in pod["spec"].get("volumes", [])
+        }
+
+    def remove(self) -> None:
+        for folder in (self._folder, *self._memory):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _made(self, volume: dict[str, Any]) -> Path:
+        if "emptyDir" in volume:
+            return self._empty(volume)
+        folder = self._folder / str(volume["name"])
+        folder.mkdir(parents=True)
+        for path, content, mode in self._files(volume):
+            (folder / path).write_bytes(content)
+            self._own(folder / path, mode)
+        return folder
+
+    def _empty(self, volume: dict[str, Any]) -> Path:
+        folder: Path
+        if volume["emptyDir"].get("medium") == "Memory":
+            folder = Path(tempfile.mkdtemp(prefix="wasmlet-chart-", dir=SHARED_MEMORY))
+            self._memory.append(folder)
+        else:
+            folder = self._folder / str(volume["name"])
+            folder.mkdir(parents=True)
+        folder.chmod(OPEN_TO_ALL)
+        self._own(folder, OPEN_TO_ALL)
+        return folder
+
+    def _own(self, path: Path, mode: int) -> None:
+        """The pod's fsGroup owns what a volume holds."""
+        path.chmod(mode)
+        os.chown(path, 0, self._pod["spec"].get("securityContext", {}).get("fsGroup", 0))
+
+    def _files(self, volume: dict[str, Any]) -> Iterator[tuple[str, bytes, int]]:
+        if "secret" in volume:
+            source = volume["secret"]
+            data = self._data("secrets", source["secretName"])
+            yield from _items(data, source, source.get("defaultMode", 0o644))
+        elif "projected" in volume:
+            projected = volume["projected"]
+            for source in projected["sources"]:
+                yield from self._projected(source, projected.get("defaultMode", 0o644))
+        else:
+            raise AssertionError(f"this machine has no such volume: {volume}")
+
+    def _projected(self, source: dict[str, Any], mode: int) -> Iterator[tuple[str, bytes, int]]:
+        if "serviceAccountToken" in source:
+            token = source["serviceAccountToken"]
+            yield token["path"], self._token(token).encode(), mode
+        elif "configMap" in source:
+            named = source["configMap"]
+            yield from _items(self._data("configmaps", named["name"]), named, mode)
+        elif "downwardAPI" in source:
+            for item in source["downwardAPI"]["items"]:
+                assert item["fieldRef"]["fieldPath"] == "metadata.namespace"
+                yield item["path"], self._pod["metadata"]["namespace"].encode(), mode
+
+    def _data(self, kind: str, name: str) -> dict[str, bytes]:
+        found = self._api.get(f"{self._namespace()}/{kind}/{name}")
+        if kind == "configmaps":
+            return {key: value.encode() for key, value in found["data"].items()}
+        return {key: base64.b64decode(value) for key, value in found["data"].items()}
+
+    def _token(self, source: dict[str, Any]) -> str:
+        account = self._pod["spec"]["serviceAccountName"]
+        body = {"spec": {"expirationSeconds": source["expirationSeconds"]}}
+        path = f"{self._namespace()}/serviceaccounts/{account}/token"
+        token: str = self._api.create(path, body)["status"]["token"]
+        return token
+
+    def _namespace(self) -> str:
+        return f"/api/v1/namespaces/{self._pod['metadata']['namespace']}"
+
+
+def _items(
+    data: dict[str, bytes], source: dict[str, Any], mode: int
+) -> Iterator[tuple[str, bytes, int]]:
+    chosen = source.get("items") or [{"key": key, "path": key} for key in data]
+    for item in chosen:
+        yield item["path"], data[item["key"]], item.get("mode", mode)

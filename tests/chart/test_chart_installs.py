@@ -1,0 +1,207 @@
+"""`helm install`, `test`, `upgrade` and `uninstall` for real, on a control plane of their own.
+
+The workloads' containers run as processes from the pods that the API server admitted into a
+namespace which enforces pod security *restricted*: the chart's own configuration is what runs.
+"""
+
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from chart.helm import CHART, NAMESPACE, RELEASE, Helm
+from chart.machine import Machine
+from e2e import guests
+from e2e.api import Api
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods, pod
+
+from controlplane import ControlPlane, Registry, build_helm
+from log_server.addresses import announced_address
+
+HOST = "machine-1"
+NODE = f"wasm-{HOST}"
+CONTROL = ("node-registrar", "pod-reconciler")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(400),
+    pytest.mark.skipif(os.geteuid() != 0, reason="containers' namespaces need root"),
+]
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody has now: all pods share this machine's."""
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("", 0))
+        return [probe.getsockname()[1] for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    with ControlPlane(tmp_path_factory.mktemp("install plane")) as plane:
+        plane.kubectl("create", "namespace", NAMESPACE)
+        level = "pod-security.kubernetes.io/enforce=restricted"
+        plane.kubectl("label", "namespace", NAMESPACE, level)
+        yield plane
+
+
+@pytest.fixture(scope="module")
+def api(cluster: ControlPlane) -> Iterator[Api]:
+    with Api(cluster) as api:
+        yield api
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
+    with Registry(tmp_path_factory.mktemp("registry")) as registry, Images(registry) as images:
+        yield images
+
+
+@pytest.fixture(scope="module")
+def machine(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    folder = tmp_path_factory.mktemp("machine") / HOST
+    address = announced_address("", static=False)
+    with Machine(cluster, folder, name=HOST, address=address) as machine:
+        yield machine
+    assert machine.failure is None
+
+
+@pytest.fixture(scope="module")
+def helm(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Helm:
+    return Helm(build_helm(), tmp_path_factory.mktemp("helm home"), cluster.admin_kubeconfig)
+
+
+@pytest.fixture(scope="module")
+def own_values(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What differs on a machine that all pods share: ports, and the registry in plain HTTP."""
+    ports = free_ports(7)
+    admin = ("nodeRegistrar", "podReconciler", "wasmExecutor", "logServer")
+    values = {
+        "nats": {"port": ports[0], "monitorPort": ports[1]},
+        "adminPorts": dict(zip(admin, ports[2:6], strict=True)),
+        "nodePool": {"kubeletPort": {"port": ports[6]}},
+        "wasmExecutor": {"settings": {"INSECURE_REGISTRIES": images.registry.host}},
+        "tests": {"image": images.push(guests.prints("the chart works"), "tested")},
+    }
+    path = tmp_path_factory.mktemp("values") / "values.yaml"
+    path.write_text(yaml.safe_dump(values))
+    return path
+
+
+@pytest.fixture(scope="module")
+def installed(helm: Helm, machine: Machine, own_values: Path) -> Helm:
+    """The chart, with everything Ready."""
+    assert machine.failure is None
+    helm("install", RELEASE, str(CHART), *options(own_values))
+    return helm
+
+
+def options(values: Path) -> list[str]:
+    return [f"--namespace={NAMESPACE}", "-f", str(values), "--wait", "--timeout=180s"]
+
+
+def names(api: Api, kind: str) -> set[str]:
+    found = api.get(f"/api/v1/namespaces/{NAMESPACE}/{kind}")["items"]
+    return {each["metadata"]["name"] for each in found}
+
+
+def passwords(api: Api) -> dict[str, str]:
+    data: dict[str, str] = api.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/nats-passwords")["data"]
+    return data
+
+
+def restarts(api: Api) -> dict[str, int]:
+    found = api.get(f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+    return {
+        f"{each['metadata']['name']}/{status['name']}": status["restartCount"]
+        for each in found
+        for status in each["status"].get("containerStatuses", [])
+    }
+
+
+def is_ready(api: Api) -> bool:
+    node = api.find(f"/api/v1/nodes/{NODE}") or {"status": {}}
+    conditions = node["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_installation_makes_a_node_beside_the_machines_own(api: Api, machine: Machine) -> None:
+    eventually(lambda: is_ready(api))
+    node = api.get(f"/api/v1/nodes/{NODE}")
+    addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
+    assert addresses["InternalIP"] == machine.address
+    assert set(restarts(api).values()) == {0}
+    assert len(names(api, "pods")) == 6  # two of each control service, NATS, the node's
+
+
+def test_helm_test_runs_a_module(installed: Helm) -> None:
+    said = installed("test", RELEASE, f"--namespace={NAMESPACE}", "--logs", "--timeout=60s")
+    assert "Succeeded" in said
+    assert "the chart works" in said
+
+
+@pytest.mark.usefixtures("installed")
+def test_one_replica_of_each_control_service_leads(api: Api) -> None:
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
+    for service in CONTROL:
+        holder = api.get(f"{leases}/{service}")["spec"]["holderIdentity"]
+        assert any(holder.startswith(pod) for pod in names(api, "pods") if service in pod)
+
+
+@pytest.mark.usefixtures("installed")
+def test_an_executor_sees_no_token_and_no_other_password(machine: Machine) -> None:
+    plan = machine.pod("wasm-node").folder / "wasm-executor.json"
+    mounts = {each["path"]: each["source"] for each in json.loads(plan.read_text())["mounts"]}
+    assert not any("serviceaccount" in path for path in mounts)
+    assert mounts["/etc/wasmlet/bus/password"].endswith(f"/executor.{HOST}")
+
+
+def test_an_upgrade_of_the_control_services_touches_no_pod(
+    installed: Helm, cluster: ControlPlane, api: Api, images: Images, own_values: Path
+) -> None:
+    api.create("/api/v1/namespaces", {"metadata": {"name": "users"}})
+    eventually(lambda: api.find("/api/v1/namespaces/users/serviceaccounts/default"))
+    pods = Pods(cluster, api, "users")
+    pods.create(pod("long", images.push(guests.sleeps(), "sleeps")))
+    before = pods.await_phase("long", "Running")
+    known = passwords(api)
+    of_node = {name for name in names(api, "pods") if name.startswith(("wasm-node", "nats"))}
+
+    more = ["--set", "nodeRegistrar.settings.STATUS_INTERVAL_S=11"]
+    more += ["--set", "podReconciler.settings.CREATING_DELAY_S=0.3"]
+    installed("upgrade", RELEASE, str(CHART), *options(own_values), *more)
+
+    assert passwords(api) == known
+    assert of_node <= names(api, "pods")
+    after = api.get("/api/v1/namespaces/users/pods/long")
+    assert started(after) == started(before)
+    eventually(lambda: is_ready(api))
+    pods.create(pod("new", images.push(guests.prints("begun after it"), "prints")))
+    pods.await_phase("new", "Succeeded")
+    pods.remove_all()
+
+
+def started(pod: dict[str, Any]) -> tuple[int, str]:
+    (status,) = pod["status"]["containerStatuses"]
+    return status["restartCount"], status["containerID"]
+
+
+def test_an_uninstallation_leaves_nothing_in_the_namespace(
+    installed: Helm, api: Api, machine: Machine
+) -> None:
+    installed("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", "--timeout=120s")
+    eventually(lambda: not machine.pods)
+    assert not [name for name in names(api, "secrets") if "nats" in name]
+    roles = api.get("/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
+    assert not [each for each in roles if each["metadata"]["name"].startswith("wasmlet")]
