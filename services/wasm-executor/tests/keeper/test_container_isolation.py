@@ -16,6 +16,7 @@ from keeper_rig import (
     wait_until,
 )
 
+from wasm_executor.container.seccomp import can_restrict_calls
 from wasm_executor.zygote.forking import SPARES
 
 traces = bool(int(status_field(os.getpid(), "CapEff"), 16) >> 19 & 1)
@@ -104,6 +105,9 @@ async def test_container_gives_up_what_it_does_not_need(keeper: KeeperProcess) -
     async with keeper.supervise() as supervisor:
         container = await supervisor.start("sleep")
         assert status_field(container.pid, "NoNewPrivs") == "1"
+        assert status_field(container.pid, "Seccomp") == ("2" if can_restrict_calls() else "0")
+        for held in ("CapInh", "CapPrm", "CapEff", "CapAmb", *(["CapBnd"] if traces else [])):
+            assert int(status_field(container.pid, held), 16) == 0
         assert status_field(container.pid, "THP_enabled") == "0"
         assert int(proc(container.pid, "oom_score_adj")) > int(proc(keeper.pid, "oom_score_adj"))
         assert os.getsid(container.pid) == container.pid

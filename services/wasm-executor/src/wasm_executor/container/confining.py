@@ -1,8 +1,9 @@
-"""Leaves a container's process its own files, before any code of its guest runs.
+"""Leaves a container's process its own files and calls, before any code of its guest runs.
 
 The runtime reads the compiled artifact, and with a network the resolver's files; the guest has its
-folders. Where the kernel has no Landlock, or too old a one, the first wall stands alone: the guest
-starts all the same, and the supervisor has said so at its own start.
+folders. It makes the system calls that its runtime needs. Where the kernel has no Landlock, or too
+old a one, or no seccomp, the other walls stand alone: the guest starts all the same, and the
+supervisor has said so at its own start.
 """
 
 import os
@@ -11,8 +12,10 @@ from contextlib import ExitStack
 from typing import Final
 
 from wasm_executor.container.beneath import open_beneath, openable
-from wasm_executor.container.landlock import restrict
+from wasm_executor.container.landlock import TcpRight, restrict
+from wasm_executor.container.needs import ALL_SOCKETS, NOTHING, Need, Needs
 from wasm_executor.container.plan import Preopen, ProcessPlan, StartFailureReason
+from wasm_executor.container.seccomp import restrict_calls
 from wasm_executor.runtimes.errors import GuestNotStartedError
 
 RESOLVER_FILES: Final = (
@@ -25,8 +28,26 @@ RESOLVER_FILES: Final = (
 """What the C library reads to find a name's address: each as it is at the start."""
 
 
-def confine(plan: ProcessPlan) -> bool:
-    """Leave this process what its guest may see; False where the kernel cannot.
+def confine(plan: ProcessPlan, needs: Needs = NOTHING) -> None:
+    """Leave this process what its guest may see and its runtime needs, as far as the kernel can.
+
+    Raise `GuestNotStartedError`.
+    """
+    needs = needs_of(plan, needs)
+    fence_files(plan, needs)
+    try:
+        restrict_calls(needs)
+    except OSError as error:
+        message = f"the container's calls cannot be fenced off: {os.strerror(error.errno or 0)}"
+        raise _failure(message) from error
+
+
+def needs_of(plan: ProcessPlan, needs: Needs) -> Needs:
+    return needs | ALL_SOCKETS if plan.network else needs
+
+
+def fence_files(plan: ProcessPlan, needs: Needs = NOTHING) -> bool:
+    """Leave this process the plan's files; False where the kernel cannot.
 
     A preopen's changeable part is opened once more by the runtime, and may be another folder of
     the same volume by then: one that is not allowed, so that its guest sees less, never more.
@@ -39,10 +60,19 @@ def confine(plan: ProcessPlan) -> bool:
             opened.callback(os.close, descriptor)
             paths[each.read_only].append(openable(descriptor))
         try:
-            return restrict(paths[True], paths[False])
+            return restrict(paths[True], paths[False], tcp=_tcp_rights(needs))
         except OSError as error:
             message = f"the container's files cannot be fenced off: {os.strerror(error.errno or 0)}"
             raise _failure(message) from error
+
+
+def _tcp_rights(needs: Needs) -> TcpRight:
+    rights = TcpRight(0)
+    if Need.CONNECT in needs:
+        rights |= TcpRight.CONNECT
+    if Need.LISTEN in needs:
+        rights |= TcpRight.BIND
+    return rights
 
 
 def _also_read(plan: ProcessPlan) -> list[str]:

@@ -24,6 +24,10 @@ _GET_VERSION: Final = 1
 _PATH_BENEATH: Final = 1
 LEAST_ABI: Final = 3
 """From Linux 6.2 on. Before, truncation was free, and at first renames between folders were not."""
+_ABI_WITH_TCP: Final = 4
+_ABI_WITH_IOCTL: Final = 5
+_ABI_WITH_SCOPES: Final = 6
+"""What later kernels hold as well: Linux 6.7, 6.10 and 6.12."""
 
 
 class Right(IntFlag):
@@ -44,10 +48,27 @@ class Right(IntFlag):
     MAKE_SYM = 1 << 12
     REFER = 1 << 13
     TRUNCATE = 1 << 14
+    IOCTL_DEV = 1 << 15
+
+
+class TcpRight(IntFlag):
+    """What may be done to TCP ports (`LANDLOCK_ACCESS_NET_*`)."""
+
+    BIND = 1 << 0
+    CONNECT = 1 << 1
+
+
+class Scope(IntFlag):
+    """What reaches nobody outside (`LANDLOCK_SCOPE_*`)."""
+
+    ABSTRACT_UNIX_SOCKET = 1 << 0
+    SIGNAL = 1 << 1
 
 
 # Plain numbers: on the way of every start an enum's own arithmetic costs more than the kernel.
 _ALL: Final = int(~Right(0))
+_ALL_BEFORE_IOCTL: Final = int(~Right.IOCTL_DEV)
+_SCOPES: Final = int(~Scope(0))
 _READ: Final = int(Right.READ_FILE | Right.READ_DIR)
 _READ_AND_CHANGE: Final = _READ | int(
     Right.WRITE_FILE
@@ -61,8 +82,9 @@ _READ_AND_CHANGE: Final = _READ | int(
 )
 _OF_FILES: Final = int(Right.EXECUTE | Right.WRITE_FILE | Right.READ_FILE | Right.TRUNCATE)
 
-_RULESET: Final = struct.pack("=Q", _ALL)
-"""`struct landlock_ruleset_attr`: what is ruled at all."""
+_RULESET: Final = struct.Struct("=QQQ")
+"""`struct landlock_ruleset_attr`: what is ruled at all, of files, ports and others' processes. An
+older kernel takes a longer one than its own where the rest is zero."""
 _RULE: Final = struct.Struct("=Qi")
 """`struct landlock_path_beneath_attr`: the rights, and a descriptor of where they hold."""
 
@@ -87,17 +109,23 @@ def landlock_abi() -> int:
     return max(0, int(_create_ruleset(_CREATE_RULESET, None, 0, _GET_VERSION)))
 
 
-def restrict(read_only_paths: Iterable[str], read_write_paths: Iterable[str]) -> bool:
+def restrict(
+    read_only_paths: Iterable[str],
+    read_write_paths: Iterable[str],
+    *,
+    tcp: TcpRight = TcpRight(0),  # noqa: B008 - an immutable number
+) -> bool:
     """Leave this thread, and what it starts from now on, these folders and files alone.
 
-    For good, and also what is opened later; what is open already stays as it is. Symlinks in the
-    paths are followed: what a guest can change is named by `openable`. Return False where the
+    With the kernels that can it also loses the TCP rights that are not named, and signals only its
+    own. For good, and also what is opened later; what is open already stays as it is. Symlinks in
+    the paths are followed: what a guest can change is named by `openable`. Return False where the
     kernel cannot: then nothing is restricted. A path that is not there raises OSError.
     """
     if landlock_abi() < LEAST_ABI:
         return False
     renounce_privileges()  # the kernel asks for no-new-privileges
-    ruleset = _checked(_create_ruleset(_CREATE_RULESET, _RULESET, len(_RULESET), 0))
+    ruleset = _checked(_create_ruleset(_CREATE_RULESET, _ruled(tcp), _RULESET.size, 0))
     try:
         for path in read_only_paths:
             _allow(ruleset, path, _READ)
@@ -107,6 +135,15 @@ def restrict(read_only_paths: Iterable[str], read_write_paths: Iterable[str]) ->
     finally:
         os.close(ruleset)
     return True
+
+
+def _ruled(tcp: TcpRight) -> bytes:
+    abi = landlock_abi()
+    return _RULESET.pack(
+        _ALL if abi >= _ABI_WITH_IOCTL else _ALL_BEFORE_IOCTL,
+        int(~tcp) if abi >= _ABI_WITH_TCP else 0,
+        _SCOPES if abi >= _ABI_WITH_SCOPES else 0,
+    )
 
 
 def _allow(ruleset: int, path: str, rights: int) -> None:

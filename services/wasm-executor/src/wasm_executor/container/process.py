@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 import msgspec
 
 from wasm_executor.container.confining import confine
+from wasm_executor.container.needs import NOTHING
 from wasm_executor.container.plan import (
     Outcome,
     ProcessPlan,
@@ -96,7 +97,7 @@ def live(plan_fd: int, outcome: int, runtimes: Mapping[str, Runtime]) -> int:
         try:
             plan = _plan(supervisor)
             runtime = _runtime_of(plan, runtimes)
-            confine(plan)
+            confine(plan, getattr(runtime, "needs", NOTHING))
             return runtime.run(plan, lambda: _report(supervisor, None))
         except msgspec.DecodeError as error:
             failure = StartFailure(reason=StartFailureReason.INVALID_PLAN, message=str(error))

@@ -6,6 +6,7 @@ somebody else may hold the node name by now.
 """
 
 import asyncio
+import platform
 import resource
 from typing import NoReturn
 
@@ -18,6 +19,7 @@ from servicekit.bus import Bus, connected
 from servicekit.errors import StopRequested
 from servicekit.running import raise_on_signal, stop_absorbed
 from wasm_executor.container.landlock import LEAST_ABI, landlock_abi
+from wasm_executor.container.seccomp import can_restrict_calls
 from wasm_executor.images.jobs import PullLimits
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.settings import ImageSettings
@@ -48,6 +50,8 @@ async def supervise(settings: ExecutorSettings, identity: Identity) -> None:
         require_memory(settings.run_dir)
     if landlock_abi() < LEAST_ABI:
         log.warning("landlock.missing", abi=landlock_abi(), least_abi=LEAST_ABI)
+    if not can_restrict_calls():
+        log.warning("seccomp.missing", machine=platform.machine())
     keeper = await KeeperClient.connect(identity.keeper_fd)
     log.info(
         "supervisor.started",

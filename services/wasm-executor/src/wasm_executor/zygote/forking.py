@@ -17,8 +17,15 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from wasm_executor.container.landlock import landlock_abi
+from wasm_executor.container.needs import ALL_SOCKETS, NOTHING
 from wasm_executor.container.process import await_order_and_live
-from wasm_executor.keeper.linux import disable_huge_pages, name_process, renounce_privileges
+from wasm_executor.container.seccomp import prepare
+from wasm_executor.keeper.linux import (
+    disable_huge_pages,
+    drop_capabilities,
+    name_process,
+    renounce_privileges,
+)
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
 from wasm_executor.zygote.freezing import freeze_heap
@@ -27,6 +34,13 @@ from wasm_executor.zygote.wire import READY, receive_order
 OOM_SCORE: Final = 500
 DESCRIPTORS: Final = 16_384
 """Of a container. Each costs the kernel memory that counts as nobody's."""
+NONE_OF: Final = (
+    resource.RLIMIT_CORE,
+    resource.RLIMIT_MEMLOCK,
+    resource.RLIMIT_MSGQUEUE,
+    resource.RLIMIT_NICE,
+    resource.RLIMIT_RTPRIO,
+)
 SPARES: Final = 4
 """Each weighs half a megabyte."""
 FEW: Final = 1
@@ -40,6 +54,9 @@ def serve(keeper: socket.socket, keeper_pid: int) -> None:
     """Keep spares ready until the keeper closes its end."""
     _give_up_for_all()
     runtimes = load_runtimes()
+    for runtime in runtimes.values():
+        needs = getattr(runtime, "needs", NOTHING)
+        prepare((needs, needs | ALL_SOCKETS))
     freeze_heap()
     spares = Spares(keeper, keeper_pid, runtimes)
     spares.refill()
@@ -130,11 +147,13 @@ def _give_up_for_all() -> None:
     name_process("wasmlet-zygote")
     # Signals have their plain effect in a guest; Python's own handler would not.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for nothing_of in NONE_OF:
+        resource.setrlimit(nothing_of, (0, 0))
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = min(most, DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     _be_killed_before_the_keeper()
+    drop_capabilities()
     renounce_privileges()
     disable_huge_pages()
     landlock_abi()  # found out once, for all
