@@ -174,11 +174,11 @@ def test_each_refused_item_of_a_list_is_named(make_pod: MakePod) -> None:
     volumes = [
         {"name": "a", "nfs": {"server": "s"}},
         {"name": "b", "emptyDir": {}},
-        {"name": "c", "image": {"reference": "r"}},
+        {"name": "c", "csi": {"driver": "d"}},
     ]
     assert [str(finding) for finding in review(make_pod(volumes=volumes)).refused] == [
         "spec.volumes[0].nfs: this node has no driver of this storage",
-        "spec.volumes[2].image: images are not mounted yet",
+        "spec.volumes[2].csi: this node has no driver of this storage",
     ]
 
 

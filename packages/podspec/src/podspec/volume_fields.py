@@ -103,7 +103,8 @@ VOLUME_FIELDS: Final[tuple[Row, ...]] = (
     honoured(f"{_VOLUME}.hostPath.type", pattern=_HOST_PATH_TYPES),
     honoured(f"{_VOLUME}.persistentVolumeClaim.claimName", "where it is a folder of the node"),
     honoured(f"{_VOLUME}.persistentVolumeClaim.readOnly"),
-    refused(f"{_VOLUME}.image", "images are not mounted yet"),
+    honoured(f"{_VOLUME}.image.reference"),
+    honoured(f"{_VOLUME}.image.pullPolicy", pattern="Always|IfNotPresent|Never"),
     *(refused(f"{_VOLUME}.{kind}", _NO_DRIVERS) for kind in _DRIVEN),
 )
 

@@ -7,10 +7,10 @@ import pytest
 from volume_rig import UID, VolumeRig, container, mount, pod, volume_rig
 
 from contract.messages.pod import PodPlan
-from contract.messages.volume import EmptyDir, HostPath, ImageVolume, Mount
+from contract.messages.volume import EmptyDir, HostPath, Mount
 from wasm_executor.container.beneath import open_beneath, openable
 from wasm_executor.container.plan import Preopen
-from wasm_executor.volumes.errors import ContainerMountError, MountError
+from wasm_executor.volumes.errors import ContainerMountError
 
 
 def shown(rig: VolumeRig, plan: PodPlan, run: int = 0, *others: Preopen) -> dict[str, Preopen]:
@@ -286,8 +286,3 @@ async def test_removal_of_what_a_hostile_guest_left_touches_nothing_else(
     assert (outside / "kept").is_dir()
     assert (rig.folder / "run" / "executor").read_text() == "alive"
     assert [list((rig.disk / each).iterdir()) for each in ("pods", ".removed")] == [[], []]
-
-
-async def test_image_volume_is_refused_with_its_reason(rig: VolumeRig) -> None:
-    with pytest.raises(MountError, match="image volumes are not served"):
-        await rig.volumes.prepare(pod(container(), i=ImageVolume(image="example/i:1")))

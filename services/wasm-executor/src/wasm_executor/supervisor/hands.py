@@ -128,7 +128,7 @@ class Hands:
 
     async def _prepare(self, want: PrepareImage) -> Input:
         container = self._plan_of(want.container)
-        outcome = await prepare_image(self._node, container, want, self._tell)
+        outcome = await prepare_image(self._node, self._pod.plan, container, want, self._tell)
         if not isinstance(outcome, PreparedImage):
             return outcome
         self._images[want.container] = outcome

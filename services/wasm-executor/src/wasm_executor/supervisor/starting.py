@@ -31,7 +31,7 @@ from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.work import misconfigured, not_created, process_plan
-from wasm_executor.volumes.errors import ContainerMountError
+from wasm_executor.volumes.errors import ContainerMountError, ImageMountError
 from wasm_executor.volumes.etcfiles import EtcFilesError
 
 log = structlog.get_logger()
@@ -77,6 +77,8 @@ class RunStart:
         try:
             process = await self._make_world()
             spawned = await self._spawn_patiently(process)
+        except ImageMountError as error:
+            return not_created(name, self._want.attempt, error.message)
         except ContainerMountError as error:
             return misconfigured(name, self._want.attempt, error.message)
         except EtcFilesError as error:

@@ -5,7 +5,7 @@ input too: nothing that happens here may take the pod, or a sibling, with it.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -14,6 +14,7 @@ from contract.ids import ContainerName
 from contract.messages.pod import ContainerPlan, PodPlan
 from contract.messages.pull import PullPolicy
 from contract.messages.report import Occurrence
+from contract.messages.volume import ImageVolume
 from wasm_executor.container.plan import Artifact, ArtifactKind, ProcessPlan
 from wasm_executor.domain.container import CONFIG_ERROR, Container
 from wasm_executor.domain.effects import PrepareImage, PrepareVolumes
@@ -37,9 +38,14 @@ type Tell = Callable[[Occurrence], None]
 
 
 async def prepare_image(
-    node: Node, container: ContainerPlan, want: PrepareImage, tell: Tell
+    node: Node, plan: PodPlan, container: ContainerPlan, want: PrepareImage, tell: Tell
 ) -> PreparedImage | Input:
-    """Return the image ready to run, or the news that there is none."""
+    """Return the image ready to run, or the news that there is none.
+
+    The images that the container mounts are had before: one that cannot be had is told as if it
+    were the container's own, as a kubelet does.
+    """
+    name = want.image
 
     def on_event(event: ImageEvent) -> None:
         tell(
@@ -54,11 +60,16 @@ async def prepare_image(
 
     try:
         images = await asyncio.shield(node.images)
+        for volume, source in _images_mounted(plan, container):
+            name = source.image
+            mounted = await images.mounted(name, source.pull_policy, on_event=on_event)
+            node.volumes.image_folders.put(plan.uid, volume, str(mounted.folder))
+        name = want.image
         return await images.ensure(
             want.image, want.policy, on_event=on_event, overrides=overrides_of(container)
         )
     except ImageError as error:
-        shown_after = back_off_message(want.image, error)
+        shown_after = back_off_message(name, error)
         return PreparationFailed(
             container=want.container,
             attempt=want.attempt,
@@ -66,6 +77,13 @@ async def prepare_image(
             message=error.message,
             back_off_message=shown_after if isinstance(error, ImagePullError) else None,
         )
+
+
+def _images_mounted(plan: PodPlan, container: ContainerPlan) -> Iterator[tuple[str, ImageVolume]]:
+    wanted = {each.volume for each in container.mounts}
+    for volume in plan.volumes:
+        if volume.name in wanted and isinstance(volume.source, ImageVolume):
+            yield volume.name, volume.source
 
 
 async def have_volumes(volumes: Volumes, plan: PodPlan, want: PrepareVolumes) -> Input:

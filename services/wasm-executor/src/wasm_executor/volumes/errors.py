@@ -24,5 +24,12 @@ class ContainerMountError(VolumeError):
     """A container cannot see a volume as it wants: CreateContainerConfigError, and it waits."""
 
 
+class ImageMountError(ContainerMountError):
+    """An image has not what a container mounts of it: CreateContainerError, as a runtime says."""
+
+    def __init__(self, volume: str, reason: str) -> None:
+        super().__init__(volume, f"ImageVolumeMountFailed: {reason}")
+
+
 class ContentError(ExecutorError):
     """A blob cannot be had, or is not what its digest says; a reason of `MountError`."""

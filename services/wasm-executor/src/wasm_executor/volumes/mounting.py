@@ -21,7 +21,7 @@ from contract.messages.pod import ContainerPlan, PodPlan
 from contract.messages.volume import Mount
 from wasm_executor.container.beneath import open_beneath, openable
 from wasm_executor.container.plan import Preopen
-from wasm_executor.volumes.errors import ContainerMountError
+from wasm_executor.volumes.errors import ContainerMountError, ImageMountError
 from wasm_executor.volumes.etcfiles import with_etc_files
 from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.layout import Found, guest_path_of, lay_out
@@ -174,6 +174,9 @@ def _mode_of(source: Source, container: ContainerPlan, mount: Mount) -> int:
     except FileNotFoundError:
         if source.is_swapped:
             return stat.S_IFDIR
+        if source.is_image:
+            text = f"subPath {mount.sub_path!r} of {wish}: no such file or directory"
+            raise ImageMountError(mount.volume, text) from None
         try:
             os.close(open_beneath(source.host_path, path, create_mode=_SUB_PATH_MODE))
         except OSError as error:

@@ -25,6 +25,7 @@ from wasm_executor.volumes.errors import ContentError, MountError
 from wasm_executor.volumes.filevariables import FileVariables
 from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
+from wasm_executor.volumes.imagefolders import ImageFolders
 from wasm_executor.volumes.measuring import Usage, measure
 from wasm_executor.volumes.mounting import Mounts
 from wasm_executor.volumes.removing import Remover, at_leisure
@@ -52,7 +53,8 @@ class Volumes:
         self._contents = Contents(self._folders.blobs, fetch)
         self._host_paths = HostPaths(allowed_prefixes)
         self._swapping = threading.Lock()
-        sources = Sources(self._folders, self._host_paths)
+        self.image_folders = ImageFolders()
+        sources = Sources(self._folders, self._host_paths, self.image_folders)
         self.variables = FileVariables(self._folders, sources)
         self._mounts = Mounts(self._folders, sources, self._swapping)
         self._turns: dict[PodUid, asyncio.Lock] = {}
@@ -101,9 +103,8 @@ class Volumes:
                     await asyncio.to_thread(_have_folder, folder)
                 case HostPath() as source:
                     await asyncio.to_thread(self._host_paths.prepare, source)
-                case ImageVolume(image=image):
-                    text = f"this node cannot mount the image {image}: image volumes are not served"
-                    raise MountError(volume.name, text)
+                case ImageVolume():
+                    pass  # pulled for each container that mounts it, as its own image is
                 case None:
                     await self._require_kept(uid, volume)
                 case other:
@@ -185,6 +186,7 @@ class Volumes:
         """Remove all of a pod's volumes, once none of its containers is left."""
         async with self._turns.setdefault(uid, asyncio.Lock()):
             await at_leisure(self._drop, uid)
+            self.image_folders.drop(uid)
         self._turns.pop(uid, None)
 
     async def drop_others(self, known: Collection[PodUid]) -> None:
