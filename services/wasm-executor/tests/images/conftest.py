@@ -49,9 +49,9 @@ def module(tmp_path: Path) -> Callable[..., str]:
 
 
 @pytest.fixture
-def open_peer() -> Iterator[Callable[[], Peer]]:
+def open_peer() -> Iterator[Callable[..., Peer]]:
     with ExitStack() as stack:
-        yield lambda: stack.enter_context(Peer())
+        yield lambda *pair: stack.enter_context(Peer(*pair))
 
 
 @pytest.fixture
@@ -76,6 +76,7 @@ def pull(store: ContentStore) -> Pull:
         *plain: str,
         limits: PullLimits = LIMITS,
         credentials: Credentials | None = None,
+        **more: Any,
     ) -> JobResult:
         job = PullJob(
             reference=reference,
@@ -84,6 +85,7 @@ def pull(store: ContentStore) -> Pull:
             insecure_registries=plain or (reference.split("/", 1)[0],),
             credentials=credentials,
             limits=limits,
+            **more,
         )
         return await JobRunner(store).run(PULL, job, timeout_s=30.0)
 

@@ -3,12 +3,16 @@
 The peer is a real HTTP server whose answers the test writes; the pull is the real job process.
 """
 
-from collections.abc import Callable
+import os
+import subprocess
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
 from scripted_registry import (
+    DAMAGED,
     LIMITS,
     OCI,
     WASM,
@@ -21,7 +25,8 @@ from scripted_registry import (
     reply,
 )
 
-from wasm_executor.images.jobs import Pulled, PullLimits
+from wasm_executor.images.jobrunner import PULL, JobRunner
+from wasm_executor.images.jobs import Pulled, PullJob, PullLimits
 from wasm_executor.images.manifest import digest_of
 from wasm_executor.images.store import ContentStore
 
@@ -58,7 +63,7 @@ async def test_a_layer_with_other_content_is_thrown_away(
     wanted = digest_of(WASM)
     assert failure(await pull(f"{peer.host}/app:v1"), peer.host) == (
         f'failed commit on ref "layer-{wanted}": unexpected commit digest {digest_of(forged)}, '
-        f"expected {wanted}: failed precondition"
+        f"expected {wanted}: {DAMAGED}"
     )
     assert files_of(store) == [digest_of(manifest()).removeprefix("sha256:")]
 
@@ -78,7 +83,7 @@ async def test_an_endless_layer_is_cut_at_its_declared_size(
 
     peer.blob = endless
     assert (
-        f"unexpected commit size more than {len(WASM)}, expected {len(WASM)}: failed precondition"
+        f"unexpected commit size more than {len(WASM)}, expected {len(WASM)}: {DAMAGED}"
     ) in failure(await pull(f"{peer.host}/app:v1"), peer.host)
     assert written < 64 << 20
     assert len(files_of(store)) == 1
@@ -164,7 +169,7 @@ async def test_a_manifest_asked_for_by_digest_must_have_it(peer: Peer, pull: Pul
     text = failure(await pull(f"{peer.host}/app@{asked}"), peer.host, f"@{asked}")
     assert text == (
         f'failed commit on ref "manifest-{asked}": unexpected commit digest {found}, '
-        f"expected {asked}: failed precondition"
+        f"expected {asked}: {DAMAGED}"
     )
 
 
@@ -172,7 +177,7 @@ async def test_a_manifest_must_have_the_digest_that_came_along(peer: Peer, pull:
     said = "sha256:" + "0" * 64
     peer.manifest = reply(200, manifest(), Docker_Content_Digest=said)
     text = failure(await pull(f"{peer.host}/app:v1"), peer.host)
-    assert f"expected {said}: failed precondition" in text
+    assert f"expected {said}: {DAMAGED}" in text
 
 
 @pytest.mark.parametrize(
@@ -191,3 +196,77 @@ async def test_a_bad_manifest_says_what_is_wrong_with_it(
     peer.manifest = reply(200, body)
     assert words in failure(await pull(f"{peer.host}/app:v1"), peer.host)
     assert not list((store.root / "names").iterdir())
+
+
+async def test_a_layer_goes_on_where_its_connection_broke(peer: Peer, pull: Pull) -> None:
+    """The rest is asked for, and the whole is verified."""
+    layer = bytes(range(256)) * 1024
+    ranges: list[str | None] = []
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        ranges.append(request.headers["Range"])
+        start = int((request.headers["Range"] or "bytes=0-")[6:-1])
+        request.send_response(206 if start else 200)
+        request.send_header("Content-Range", f"bytes {start}-{len(layer) - 1}/{len(layer)}")
+        request.send_header("Content-Length", str(len(layer) - start))
+        request.end_headers()
+        request.wfile.write(layer[start : start + 100_000])
+        request.close_connection = True
+
+    peer.manifest, peer.blob = reply(200, manifest(layer), Content_Type=OCI), answer
+    result = await pull(f"{peer.host}/app:v1")
+    assert isinstance(result, Pulled)
+    assert ranges == [None, "bytes=100000-", "bytes=200000-"]
+
+
+@pytest.mark.parametrize("how", ["ignores", "refuses", "lies"])
+async def test_a_registry_without_ranges_is_asked_for_the_whole_again(
+    peer: Peer, pull: Pull, how: str
+) -> None:
+    def refuse(request: BaseHTTPRequestHandler) -> None:
+        status, headers = (416, {}) if how == "refuses" else (206, {"Content_Range": "bytes 0-9/9"})
+        reply(status, WASM, **headers)(request)
+
+    rest = [] if how == "ignores" else [refuse]
+    peer.blob = in_turn(cut, *rest, reply(200, WASM))
+    result = await pull(f"{peer.host}/app:v1")
+    if how == "lies":
+        assert "206 Partial Content" in failure(result, peer.host)
+    else:
+        assert isinstance(result, Pulled)
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[ContentStore]:
+    """A store on a disk of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        made = ContentStore(folder / "images")
+        made.prepare()
+        yield made
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+async def test_a_full_disk_is_told_and_leaves_no_part_of_a_layer(
+    peer: Peer, small_disk: ContentStore
+) -> None:
+    layer = bytes(1 << 20)
+    peer.manifest, peer.blob = reply(200, manifest(layer), Content_Type=OCI), reply(200, layer)
+    job = PullJob(
+        reference=f"{peer.host}/app:v1",
+        store=str(small_disk.root),
+        parent_pid=os.getpid(),
+        insecure_registries=(peer.host,),
+        limits=LIMITS,
+    )
+    text = failure(await JobRunner(small_disk).run(PULL, job, timeout_s=30.0), peer.host)
+    assert text == (
+        "failed to copy: write: no space left on device: "
+        "the disk of the node's data directory is full"
+    )
+    assert files_of(small_disk) == [digest_of(manifest(layer)).removeprefix("sha256:")]

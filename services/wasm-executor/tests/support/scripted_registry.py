@@ -1,12 +1,15 @@
 """A registry whose answers a test writes: a real HTTP server on a loopback port."""
 
 import json
+import ssl
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
+from controlplane.certificates import KeyPair
 from wasm_executor.images.jobs import JobFailed, JobResult, PullLimits
 from wasm_executor.images.manifest import digest_of
 from wasm_executor.images.store import ContentStore
@@ -14,6 +17,8 @@ from wasm_executor.images.store import ContentStore
 WASM = b"\0asm\x01\0\0\0" + bytes(range(200))
 OCI = "application/vnd.oci.image.manifest.v1+json"
 CHALLENGE = 'Bearer realm="http://{host}/token",service="reg",scope="repository:app:pull"'
+
+DAMAGED = "failed precondition (the registry's copy is damaged: push it again)"
 
 LIMITS = PullLimits(
     connect_timeout_s=5.0, stall_timeout_s=0.6, total_timeout_s=8.0, attempts=3, retry_delay_s=0.05
@@ -57,9 +62,12 @@ def in_turn(*answers: Answer) -> Answer:
 class Peer:
     """A registry of one repository, `app`. An answer can be replaced, for ever or in turns."""
 
-    def __init__(self) -> None:
+    def __init__(self, pair: KeyPair | None = None) -> None:
+        """With a certificate and key it speaks TLS."""
         peer = self
         self.requests: list[tuple[str, str, str | None]] = []
+        self.forms: list[dict[str, str]] = []
+        """What was posted."""
         self.closed = threading.Event()
         self.manifest: Answer = reply(200, manifest(), Content_Type=OCI)
         self.blob: Answer = reply(200, WASM)
@@ -70,16 +78,32 @@ class Peer:
 
             def do_GET(self) -> None:
                 peer.requests.append((self.command, self.path, self.headers["Authorization"]))
-                with suppress(BrokenPipeError, ConnectionResetError):
+                with suppress(OSError):
                     peer.answer_to(self.path)(self)
 
             do_HEAD = do_GET  # noqa: N815  # the name that http.server looks for
+
+            def do_POST(self) -> None:
+                length = int(self.headers["Content-Length"] or 0)
+                peer.forms.append(dict(parse_qsl(self.rfile.read(length).decode())))
+                self.do_GET()
+
+            def handle(self) -> None:
+                with suppress(OSError):  # a handshake that the client ended
+                    super().handle()
 
             def log_message(self, *_: object) -> None:
                 """Be silent."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        if pair is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(pair.certificate, pair.key)
+            # The handshake is left to the thread of the connection: one that fails ends that alone.
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.host = f"127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
 

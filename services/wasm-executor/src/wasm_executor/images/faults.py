@@ -26,6 +26,15 @@ _CERTIFICATE_TEXTS: Final = {
     21: _UNKNOWN_AUTHORITY,
 }
 _HOSTNAME_MISMATCH: Final = 62
+_PLAIN_ALLOWED: Final = "INSECURE_REGISTRIES allows plain HTTP, where that is meant"
+_ADVICE: Final = {
+    "unknown authority": "REGISTRY_CA_FILE, or a .crt file in REGISTRY_CONFIG_DIR, has it trusted",
+    "has expired": "the registry needs a new certificate, or a clock is wrong",
+    "HTTP response to HTTPS client": _PLAIN_ALLOWED,
+    "over plain HTTP": _PLAIN_ALLOWED,
+    "no such host": "check the registry's name, and this node's resolver",
+}
+"""What to do about it, by what is said."""
 _CONNECT_TEXTS: Final = {
     errno.ECONNREFUSED: "connection refused",
     errno.EHOSTUNREACH: "no route to host",
@@ -41,7 +50,7 @@ def request_failed(error: requests.exceptions.RequestException, url: str) -> str
     if error.request is not None:
         method = (error.request.method or method).capitalize()
         url = str(error.request.url or url)
-    return f'failed to do request: {method} "{url}": {_reason(error, url)}'
+    return f'failed to do request: {method} "{url}": {_advised(_reason(error, url))}'
 
 
 def unexpected_status(response: requests.Response) -> str:
@@ -60,6 +69,11 @@ def broken_body(error: Exception) -> str:
         if isinstance(cause, ConnectionResetError):
             return "read: connection reset by peer"
     return str(error) or type(error).__name__
+
+
+def _advised(reason: str) -> str:
+    advice = next((advice for said, advice in _ADVICE.items() if said in reason), "")
+    return f"{reason} ({advice})" if advice else reason
 
 
 def _reason(error: requests.exceptions.RequestException, url: str) -> str:

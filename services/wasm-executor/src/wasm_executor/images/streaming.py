@@ -14,6 +14,7 @@ from wasm_executor.images.manifest import MANIFEST_LIMIT_BYTES, Descriptor
 from wasm_executor.images.transport import Deadline
 
 _CHUNK: Final = 1 << 16
+_DAMAGED: Final = "failed precondition (the registry's copy is damaged: push it again)"
 
 
 class BodyError(Exception):
@@ -72,14 +73,14 @@ class Body:
 def wrong_digest(ref: str, found: str, expected: str) -> str:
     return (
         f'failed commit on ref "{ref}": unexpected commit digest {found}, '
-        f"expected {expected}: failed precondition"
+        f"expected {expected}: {_DAMAGED}"
     )
 
 
 def _wrong_size(layer: Descriptor, size: str) -> str:
     return (
         f'failed commit on ref "layer-{layer.digest}": unexpected commit size {size}, '
-        f"expected {layer.size}: failed precondition"
+        f"expected {layer.size}: {_DAMAGED}"
     )
 
 
