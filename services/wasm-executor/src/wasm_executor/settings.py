@@ -3,6 +3,7 @@
 The keeper passes its whole environment on and reads a few of these itself, by the same names.
 """
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +13,15 @@ from servicekit.settings import Seconds, ServiceSettings
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
+
+
+class VerificationPolicy(StrEnum):
+    """`imagePullCredentialsVerificationPolicy` of the kubelet's configuration."""
+
+    NEVER_VERIFY = "NeverVerify"
+    NEVER_VERIFY_PRELOADED = "NeverVerifyPreloadedImages"
+    NEVER_VERIFY_ALLOWLISTED = "NeverVerifyAllowlistedImages"
+    ALWAYS_VERIFY = "AlwaysVerify"
 
 
 class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
@@ -37,6 +47,17 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """`host:port` of registries that are reached over plain HTTP; all others need TLS."""
     registry_ca_file: Path | None = None
     """Certificates that are trusted beside the public ones."""
+    registry_config_dir: Path | None = None
+    """A folder of mirrors and certificates by registry, laid out as containerd's `certs.d`; see
+    docs/images.md."""
+    registry_token_hosts: tuple[str, ...] = ()
+    """`host:port` of token servers that registries elsewhere may name; a registry's own address is
+    trusted without, and so are Docker Hub's and GitLab's."""
+    image_credentials_policy: VerificationPolicy = VerificationPolicy.NEVER_VERIFY_PRELOADED
+    """Which pods must show credentials for an image that is here, by the kubelet's names:
+    `NeverVerify`, `NeverVerifyPreloadedImages`, `NeverVerifyAllowlistedImages`, `AlwaysVerify`."""
+    image_credentials_allowlist: tuple[str, ...] = ()
+    """With `NeverVerifyAllowlistedImages`: repositories, or all below a place (`HOST/PATH/*`)."""
     local_image_root: Path | None = None
     """Where the files of `file:` images may lie; without it there are no such images."""
     toolbox_image: str | None = None

@@ -83,7 +83,7 @@ def pull(store: ContentStore) -> Pull:
             store=str(store.root),
             parent_pid=os.getpid(),
             insecure_registries=plain or (reference.split("/", 1)[0],),
-            credentials=credentials,
+            credentials=() if credentials is None else (credentials,),
             limits=limits,
             **more,
         )

@@ -63,7 +63,8 @@ async def test_denied_access_says_so(peer: Peer, pull: Pull, status: int, words:
     assert unresolved(await pull(f"{peer.host}/app:v1"), peer.host) == (
         "pull access denied, repository does not exist or may require authorization: "
         "authorization failed: unexpected status from HEAD request to "
-        f"http://{peer.host}/v2/app/manifests/v1: {status} {words}"
+        f"http://{peer.host}/v2/app/manifests/v1: {status} {words} "
+        "(no image pull secret of the pod is for this registry)"
     )
 
 

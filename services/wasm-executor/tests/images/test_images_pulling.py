@@ -18,7 +18,6 @@ from wasmtime import wat2wasm
 from contract.messages.pull import PullPolicy
 from controlplane.registry import Registry
 from wasm_executor.images.errors import ImageError
-from wasm_executor.images.jobs import Credentials
 from wasm_executor.images.policy import ImageEvent
 from wasm_executor.images.puller import ImageService
 
@@ -161,24 +160,6 @@ async def test_a_private_ca_is_a_setting(tmp_path: Path, open_images: OpenImages
         " (REGISTRY_CA_FILE, or a .crt file in REGISTRY_CONFIG_DIR, has it trusted)"
     )
     assert prepared.image_id == pushed
-
-
-async def test_a_registry_with_login_needs_the_right_credentials(
-    tmp_path: Path, open_images: OpenImages
-) -> None:
-    with Registry(tmp_path / "registry", login=True) as private:
-        assert private.login is not None
-        image = f"{private.host}/app"
-        username, password = private.login
-        async with open_images(insecure_registries=(private.host,)) as images:
-            nobody = await failure(images, image, IF_NOT_PRESENT)
-            wrong = Credentials(username=username, password="guess")
-            guessed = await failure(images, image, IF_NOT_PRESENT, credentials=wrong)
-            right = Credentials(username=username, password=password)
-            known = await failure(images, image, IF_NOT_PRESENT, credentials=right)
-    assert "pull access denied" in nobody.message
-    assert "pull access denied" in guessed.message
-    assert known.message.endswith(f"{image}:latest: not found")
 
 
 def upload(host: str, name: str, manifest: dict[str, Any], blobs: list[bytes]) -> None:

@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Collection
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -21,21 +20,13 @@ from contract.messages.pull import PullKey
 from wasm_executor.images.keyring import Keyring
 from wasm_executor.images.reference import ImageReference
 from wasm_executor.images.store import ContentStore
+from wasm_executor.settings import VerificationPolicy
 
 log = structlog.get_logger(__name__)
 
 _MOST: Final = 100
 """Secrets that are written down beside one image; the kubelet's bound."""
 _KEY_BYTES: Final = 32
-
-
-class VerificationPolicy(StrEnum):
-    """`imagePullCredentialsVerificationPolicy` of the kubelet's configuration."""
-
-    NEVER_VERIFY = "NeverVerify"
-    NEVER_VERIFY_PRELOADED = "NeverVerifyPreloadedImages"
-    NEVER_VERIFY_ALLOWLISTED = "NeverVerifyAllowlistedImages"
-    ALWAYS_VERIFY = "AlwaysVerify"
 
 
 class KnownSecret(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,10 @@ class ImageIndex:
         objects = self._store.read_objects(self.engine)
         self._objects = {compiled.digest: compiled for compiled in objects}
 
+    def manifests(self) -> frozenset[str]:
+        """Return the digests of all images that are known."""
+        return frozenset(digest for digest, _ in self._images)
+
     def find(self, reference: ImageReference, *, mount: bool = False) -> ImageRecord | None:
         """Return the image under this name, if its content is still there."""
         name = self._names.get(str(reference))

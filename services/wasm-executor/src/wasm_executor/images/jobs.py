@@ -52,7 +52,8 @@ class PullJob(msgspec.Struct, frozen=True, kw_only=True, tag="pull"):
     """Where mirrors and CAs of registries are named; see `registryhosts`."""
     token_hosts: tuple[str, ...] = ()
     """Where registries may have their tokens besides at themselves."""
-    credentials: Credentials | None = None
+    credentials: tuple[Credentials, ...] = ()
+    """They are tried in turn; without any, the registry is asked as anybody may."""
     limits: PullLimits = PullLimits()
     mount: bool = False
     """It is to be a volume: any file will do, and nothing of it is run."""
@@ -96,6 +97,8 @@ class Pulled(msgspec.Struct, frozen=True, kw_only=True, tag="pulled"):
     image: ImageRecord
     duration_s: float
     downloaded_bytes: int
+    used: int | None = None
+    """With which of the job's credentials; None where there were none."""
 
 
 class Compiled(msgspec.Struct, frozen=True, kw_only=True, tag="compiled"):

@@ -4,10 +4,13 @@ A process of its own, because a blocked library cannot be cancelled but a proces
 and because what parses a registry's answers should hold no other pod's secrets.
 """
 
+import time
 from pathlib import Path
 from typing import Final
 
-from wasm_executor.images.errors import ImageError
+import msgspec
+
+from wasm_executor.images.errors import ImageAccessError, ImageError
 from wasm_executor.images.jobprocess import (
     failure_of,
     leave,
@@ -17,8 +20,8 @@ from wasm_executor.images.jobprocess import (
     tie_to_parent,
     write_result,
 )
-from wasm_executor.images.jobs import JobResult, PullJob
-from wasm_executor.images.policy import pull_failed
+from wasm_executor.images.jobs import JobResult, Pulled, PullJob
+from wasm_executor.images.policy import ERR_IMAGE_PULL, pull_failed
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.store import ContentStore
 
@@ -27,15 +30,47 @@ _MEMORY_BYTES: Final = 320 << 20
 
 
 def run(job: PullJob) -> JobResult:
-    from wasm_executor.images.fetching import Pull
     from wasm_executor.images.registryhosts import RegistryHostsError
 
     try:
-        return Pull(job, parse_reference(job.reference), ContentStore(Path(job.store))).run()
+        return _pull(job)
     except RegistryHostsError as error:
         return failure_of(pull_failed(job.reference, f"failed to load hosts config: {error}"))
     except ImageError as error:
         return failure_of(error)
+
+
+def _pull(job: PullJob) -> Pulled:
+    """Try each of the credentials, as long as it is they that are not good enough."""
+    from wasm_executor.images.fetching import Pull
+
+    reference, store = parse_reference(job.reference), ContentStore(Path(job.store))
+    if not job.credentials:
+        try:
+            return Pull(job, reference, store).run()
+        except ImageAccessError as error:
+            raise _advised(error, "no image pull secret of the pod is for this registry") from error
+    ends_at = time.monotonic() + job.limits.total_timeout_s
+    refusals: list[str] = []
+    for used, credentials in enumerate(job.credentials):
+        left_s = max(ends_at - time.monotonic(), 0.001)
+        limits = msgspec.structs.replace(job.limits, total_timeout_s=left_s)
+        one = msgspec.structs.replace(job, credentials=(credentials,), limits=limits)
+        try:
+            return msgspec.structs.replace(Pull(one, reference, store).run(), used=used)
+        except ImageAccessError as error:
+            refusals.append(error.message)
+    told = list(dict.fromkeys(refusals))
+    message = told[0] if len(told) == 1 else f"[{', '.join(told)}]"
+    refused = ImageAccessError(ERR_IMAGE_PULL, message)
+    raise _advised(refused, "the registry does not accept the pod's image pull secrets for it")
+
+
+def _advised(error: ImageAccessError, advice: str) -> ImageAccessError:
+    """What is not there is not opened by a secret; some registries say so of what is hidden."""
+    if error.message.endswith("not found"):
+        return error
+    return ImageAccessError(error.reason, f"{error.message} ({advice})")
 
 
 def main() -> None:

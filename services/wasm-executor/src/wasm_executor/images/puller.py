@@ -11,11 +11,12 @@ from typing import Final, Self
 import structlog
 
 from contract.messages.pull import PullPolicy
+from wasm_executor.images.access import Accesses
 from wasm_executor.images.compiling import Compiler, engine_of_this_machine
 from wasm_executor.images.errors import ImageError, ImageNeverPullError, InvalidImageNameError
 from wasm_executor.images.foundfile import FoundFiles
 from wasm_executor.images.index import ImageIndex
-from wasm_executor.images.jobs import Credentials
+from wasm_executor.images.keyring import NO_KEYS, Keyring
 from wasm_executor.images.localfile import PREFIX, LocalFiles
 from wasm_executor.images.policy import (
     Decision,
@@ -26,7 +27,7 @@ from wasm_executor.images.policy import (
 )
 from wasm_executor.images.pulling import OnEvent, Pulls, Wanted
 from wasm_executor.images.records import ImageRecord, MountedImage, Overrides, PreparedImage
-from wasm_executor.images.reference import parse_reference
+from wasm_executor.images.reference import ImageReference, parse_reference
 from wasm_executor.images.rootmodule import Module, RootModules
 from wasm_executor.images.settings import ImageSettings
 from wasm_executor.images.store import ContentStore
@@ -50,8 +51,10 @@ class ImageService:
         *,
         store: ContentStore,
         index: ImageIndex,
+        accesses: Accesses,
     ) -> None:
         self._settings = settings
+        self._accesses = accesses
         self._store = store
         self._index = index
         self._compiler = Compiler(settings, tasks, store=store, index=index)
@@ -67,7 +70,9 @@ class ImageService:
         await asyncio.to_thread(store.prepare)
         index = ImageIndex(store, await engine_of_this_machine(store))
         await asyncio.to_thread(index.load)
-        return cls(settings, tasks, store=store, index=index)
+        accesses = Accesses(store, settings.verification, settings.unverified_images)
+        await asyncio.to_thread(accesses.load, index.manifests())
+        return cls(settings, tasks, store=store, index=index, accesses=accesses)
 
     async def ensure(
         self,
@@ -75,18 +80,19 @@ class ImageService:
         policy: PullPolicy,
         *,
         on_event: OnEvent = ignore,
-        credentials: Credentials | None = None,
+        keyring: Keyring | None = NO_KEYS,
         overrides: Overrides = _NO_OVERRIDES,
     ) -> PreparedImage:
         """Return the image ready to run, or raise an `ImageError` with reason and message.
 
         `on_event` is called at once for whatever the kubelet would record, failures included;
-        Events of a back-off are the caller's. Cancelling this call disturbs no other caller.
+        Events of a back-off are the caller's. Cancelling this call disturbs no other caller. For
+        who runs the image already there is no keyring: whether he may is not asked again.
         """
         try:
             if image.startswith(PREFIX):
                 return await self._ensure_local(image, on_event)
-            record, pull_s = await self._have(image, policy, on_event, credentials)
+            record, pull_s = await self._have(image, policy, on_event, keyring)
             return await self._prepared(image, record, pull_s, overrides)
         except ImageError as error:
             for event in failure_events(image, error):
@@ -105,13 +111,13 @@ class ImageService:
         policy: PullPolicy,
         *,
         on_event: OnEvent = ignore,
-        credentials: Credentials | None = None,
+        keyring: Keyring = NO_KEYS,
     ) -> MountedImage:
         """Return the image as a folder of files, or raise an `ImageError`; events as `ensure`."""
         try:
             if image.startswith(PREFIX):
                 raise InvalidImageNameError(image, "invalid reference format")
-            record, _ = await self._have(image, policy, on_event, credentials, mount=True)
+            record, _ = await self._have(image, policy, on_event, keyring, mount=True)
         except ImageError as error:
             for event in failure_events(image, error):
                 on_event(event)
@@ -127,21 +133,49 @@ class ImageService:
         image: str,
         policy: PullPolicy,
         on_event: OnEvent,
-        credentials: Credentials | None,
+        keyring: Keyring | None,
         *,
         mount: bool = False,
     ) -> tuple[ImageRecord, float | None]:
         """Return what is on disk of an image, and how long its pull took, if there was one."""
         reference = parse_reference(image)
         record = self._index.find(reference, mount=mount)
-        decision = decide(policy, present=record is not None)
+        is_usable = record is not None and await self._may_use(record, reference, policy, keyring)
+        decision = decide(policy, present=is_usable)
         if decision is Decision.REFUSE:
+            # Of an image that is here and not for this pod, that it is here is not told.
             raise ImageNeverPullError(image)
         if record is None or decision is Decision.PULL:
-            wanted = Wanted(reference, credentials, mount)
-            return await self._pulls.pull(image, wanted, on_event)
+            return await self._pull(image, reference, keyring or NO_KEYS, on_event, mount=mount)
         on_event(already_present(image))
         return record, None
+
+    async def _may_use(
+        self,
+        record: ImageRecord,
+        reference: ImageReference,
+        policy: PullPolicy,
+        keyring: Keyring | None,
+    ) -> bool:
+        """Whether a pod has shown that it may have an image; a pull will show it, too."""
+        if keyring is None or policy is PullPolicy.ALWAYS:
+            return True
+        return await self._accesses.allows(record.manifest_digest, reference, keyring)
+
+    async def _pull(
+        self,
+        image: str,
+        reference: ImageReference,
+        keyring: Keyring,
+        on_event: OnEvent,
+        *,
+        mount: bool,
+    ) -> tuple[ImageRecord, float]:
+        wanted = Wanted(reference, keyring.keys_for(reference), mount)
+        made = await self._pulls.pull(image, wanted, on_event)
+        digest = made.record.manifest_digest
+        await self._accesses.note_pull(digest, reference, keyring.namespace, made.key)
+        return made.record, made.pull_s
 
     async def _prepared(
         self, image: str, record: ImageRecord, pull_s: float | None, overrides: Overrides

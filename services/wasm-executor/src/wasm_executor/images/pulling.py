@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from contract.messages.pull import PullKey
 from wasm_executor.images.errors import ImagePullError
 from wasm_executor.images.index import ImageIndex
 from wasm_executor.images.jobrunner import (
@@ -19,7 +20,8 @@ from wasm_executor.images.jobrunner import (
     JobTimedOutError,
     own_pid,
 )
-from wasm_executor.images.jobs import Credentials, JobFailed, Pulled, PullJob
+from wasm_executor.images.jobs import JobFailed, Pulled, PullJob
+from wasm_executor.images.keyring import credentials_of
 from wasm_executor.images.policy import ImageEvent, pull_failed, pulled, pulling
 from wasm_executor.images.records import ImageRecord
 from wasm_executor.images.reference import ImageReference
@@ -39,8 +41,16 @@ class Wanted(NamedTuple):
     """What makes two pulls the same one."""
 
     reference: ImageReference
-    credentials: Credentials | None
+    keys: tuple[PullKey, ...] = ()
     mount: bool = False
+
+
+class PulledImage(NamedTuple):
+    """What a pull brought, how long it took, and with which of its keys, if it had any."""
+
+    record: ImageRecord
+    pull_s: float
+    key: PullKey | None
 
 
 class Pulls:
@@ -58,25 +68,21 @@ class Pulls:
         self._store = store
         self._index = index
         self._runner = JobRunner(store)
-        self._flights: SingleFlight[Wanted, tuple[ImageRecord, float]] = SingleFlight(
-            tasks, "images.pull"
-        )
+        self._flights: SingleFlight[Wanted, PulledImage] = SingleFlight(tasks, "images.pull")
         self._turns: dict[str, asyncio.Semaphore] = {}
 
-    async def pull(
-        self, image: str, wanted: Wanted, on_event: OnEvent
-    ) -> tuple[ImageRecord, float]:
-        """Return the image and how long its pull took, or raise `ImagePullError`."""
+    async def pull(self, image: str, wanted: Wanted, on_event: OnEvent) -> PulledImage:
+        """Return the image, or raise `ImagePullError`."""
         on_event(pulling(image))
         asked_at = time.monotonic()
-        record, pull_s = await self._flights.do(wanted, lambda: self._pull_in_turn(wanted))
+        made = await self._flights.do(wanted, lambda: self._pull_in_turn(wanted))
         waited_s = time.monotonic() - asked_at
         # Who joined a pull that was under way saw only the rest of it.
-        own_s, size_bytes = min(pull_s, waited_s), record.size_bytes
+        own_s, size_bytes = min(made.pull_s, waited_s), made.record.size_bytes
         on_event(pulled(image, pull_s=own_s, waited_s=waited_s, size_bytes=size_bytes))
-        return record, pull_s
+        return made
 
-    async def _pull_in_turn(self, wanted: Wanted) -> tuple[ImageRecord, float]:
+    async def _pull_in_turn(self, wanted: Wanted) -> PulledImage:
         reference = wanted.reference
         turns = self._turns.setdefault(
             reference.registry, asyncio.Semaphore(self._settings.pulls_per_registry)
@@ -97,19 +103,22 @@ class Pulls:
             downloaded_bytes=result.downloaded_bytes,
             duration_s=pull_s,
         )
-        return result.image, pull_s
+        key = None if result.used is None else wanted.keys[result.used]
+        return PulledImage(result.image, pull_s, key)
 
     async def _run(self, wanted: Wanted) -> Pulled:
-        limits = self._settings.pull_limits
-        ca_file = self._settings.ca_file
+        settings = self._settings
+        limits = settings.pull_limits
         name = str(wanted.reference)
         job = PullJob(
             reference=name,
             store=str(self._store.root),
             parent_pid=own_pid(),
-            ca_file=str(ca_file) if ca_file else None,
-            insecure_registries=self._settings.insecure_registries,
-            credentials=wanted.credentials,
+            ca_file=str(settings.ca_file) if settings.ca_file else None,
+            insecure_registries=settings.insecure_registries,
+            config_dir=str(settings.config_dir) if settings.config_dir else None,
+            token_hosts=settings.token_hosts,
+            credentials=tuple(map(credentials_of, wanted.keys)),
             limits=limits,
             mount=wanted.mount,
         )

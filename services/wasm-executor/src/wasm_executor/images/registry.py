@@ -19,7 +19,10 @@ _GIVEN: Final = frozenset({200, 206})
 
 
 class PullRegistry:
-    """A client for one pull from one repository; raises `RegistryHostsError` when made."""
+    """A client for one pull from one repository; raises `RegistryHostsError` when made.
+
+    It shows the first of the job's credentials, and to the registry alone.
+    """
 
     def __init__(self, job: PullJob, reference: ImageReference, deadline: Deadline) -> None:
         self._job = job
@@ -28,9 +31,10 @@ class PullRegistry:
         self._folder = None if job.config_dir is None else Path(job.config_dir)
         self._hosts = hosts_of(reference.registry, self._folder, job.insecure_registries)
         self._session = PullSession(self._adapter)
+        credentials = job.credentials[0] if job.credentials else None
         self._authorizers = {
             host.api: Authorizer(
-                host, reference.repository, job.credentials, job.token_hosts, self._send_for_token
+                host, reference.repository, credentials, job.token_hosts, self._send_for_token
             )
             for host in self._hosts
         }

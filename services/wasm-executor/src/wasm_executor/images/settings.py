@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from wasm_executor.images.jobs import CompileLimits, PullLimits
+from wasm_executor.settings import VerificationPolicy
 
 
 class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,6 +16,13 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """`host:port` of registries that are reached over plain HTTP; all others need TLS."""
     ca_file: Path | None = None
     """Certificates that are trusted beside the public ones."""
+    config_dir: Path | None = None
+    """Mirrors and certificates by registry; see `registryhosts`."""
+    token_hosts: tuple[str, ...] = ()
+    """`host:port` of whom registries may have their tokens besides of themselves."""
+    verification: VerificationPolicy = VerificationPolicy.NEVER_VERIFY_PRELOADED
+    unverified_images: tuple[str, ...] = ()
+    """With `NeverVerifyAllowlistedImages`: repositories, or folders of them ending in `/*`."""
     local_folders: tuple[Path, ...] = ()
     """Where the files of `file:` images may lie; none means that there are no such images."""
     pulls_per_registry: int = 5

@@ -103,7 +103,8 @@ async def image_of_run(node: Node, container: Container) -> PreparedImage:
     images = await asyncio.shield(node.images)
     local = container.history.image.startswith(PREFIX)
     image = container.history.image if local else container.history.image_id
-    return await images.ensure(image, PullPolicy.NEVER, overrides=overrides_of(container.plan))
+    overrides = overrides_of(container.plan)
+    return await images.ensure(image, PullPolicy.NEVER, keyring=None, overrides=overrides)
 
 
 def process_plan(
