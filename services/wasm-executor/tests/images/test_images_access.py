@@ -5,10 +5,11 @@ from pathlib import Path
 import msgspec
 
 from contract.messages.pull import PullKey
-from wasm_executor.images.access import Accesses, VerificationPolicy
+from wasm_executor.images.access import Accesses
 from wasm_executor.images.keyring import NO_KEYS, Keyring
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.store import ContentStore
+from wasm_executor.settings import VerificationPolicy
 
 DIGEST = "sha256:" + "1" * 64
 OLD = "sha256:" + "2" * 64

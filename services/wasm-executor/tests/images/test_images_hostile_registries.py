@@ -137,7 +137,7 @@ def filled(answer: Answer, peer: Peer, other: Peer) -> Answer:
         def send_filled(name: str, value: str) -> None:
             send(name, value.replace("{host}", peer.host).replace("{other}", other.host))
 
-        request.send_header = send_filled  # type: ignore[method-assign]  # of this request alone
+        request.send_header = send_filled  # type: ignore[method-assign, assignment]  # this one
         answer(request)
 
     return answered

@@ -128,7 +128,7 @@ class Execs:
                 target.image,
                 lambda: self._world_of(target).preopens,
                 command,
-                target.plan.toolbox,
+                target.plan,
             )
         finally:
             self._looking.remove(looking)

@@ -11,13 +11,13 @@ import posixpath
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from contract.messages.pod import ContainerPlan
+from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.images.rootmodule import command_line
 from wasm_executor.supervisor.modulefiles import ModuleFiles, may_be_file
 from wasm_executor.supervisor.toolbox import Toolbox, ToolboxNotReadyError, may_be_tool
-from wasm_executor.supervisor.work import overrides_of, program_name
+from wasm_executor.supervisor.work import keyring_of, overrides_of, program_name
 
 
 class Program(NamedTuple):
@@ -50,7 +50,7 @@ class Programs:
         image: PreparedImage,
         preopens: Callable[[], Sequence[Preopen]],
         command: Sequence[str],
-        pod_toolbox: str,
+        plan: PodPlan,
     ) -> Program:
         """Return the program; raise `ProgramNotFoundError`, `ImageError`."""
         if command and may_be_file(command[0]):
@@ -58,8 +58,8 @@ class Programs:
             if file is not None:
                 return Program(file, tuple(command), is_own=False)
         toolbox = self._toolbox
-        if pod_toolbox and command and _needs_toolbox(container, image, command[0]):
-            toolbox = await toolbox.of_pod(pod_toolbox)
+        if plan.toolbox and command and _needs_toolbox(container, image, command[0]):
+            toolbox = await toolbox.of_pod(plan.toolbox, keyring_of(plan))
         return find_program(container, image, command, toolbox)
 
 

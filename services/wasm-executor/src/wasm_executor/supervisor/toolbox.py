@@ -13,6 +13,7 @@ import structlog
 
 from contract.messages.pull import PullPolicy
 from wasm_executor.images.errors import ImageError
+from wasm_executor.images.keyring import NO_KEYS, Keyring
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.records import PreparedImage
 
@@ -58,15 +59,16 @@ class Toolbox:
                 log.info("toolbox.prepared", image=self._image, tools=len(self._tools()))
                 return
 
-    async def of_pod(self, image: str) -> "Toolbox":
+    async def of_pod(self, image: str, keyring: Keyring) -> "Toolbox":
         """Return the one that a pod has instead, ready to use; raise `ImageError`."""
         own = Toolbox(image, self._images)
-        await own._prepare_once(image)
+        await own._prepare_once(image, keyring)
         return own
 
-    async def _prepare_once(self, image: str) -> None:
+    async def _prepare_once(self, image: str, keyring: Keyring = NO_KEYS) -> None:
         images = await asyncio.shield(self._images)
-        self._prepared = await images.ensure(image, PullPolicy.IF_NOT_PRESENT)
+        policy = PullPolicy.IF_NOT_PRESENT
+        self._prepared = await images.ensure(image, policy, keyring=keyring)
 
     def find(self, command: str) -> Tool | None:
         """Return the program that a command names; raise `ToolboxNotReadyError`."""

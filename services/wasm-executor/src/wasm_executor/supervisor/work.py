@@ -20,6 +20,7 @@ from wasm_executor.domain.container import CONFIG_ERROR, Container
 from wasm_executor.domain.effects import PrepareImage, PrepareVolumes
 from wasm_executor.domain.inputs import Input, PreparationFailed, VolumesFailed, VolumesPrepared
 from wasm_executor.images.errors import ImageError, ImagePullError
+from wasm_executor.images.keyring import Keyring
 from wasm_executor.images.localfile import PREFIX
 from wasm_executor.images.policy import ImageEvent, back_off_message
 from wasm_executor.images.records import Overrides, PreparedImage
@@ -66,7 +67,11 @@ async def prepare_image(
             node.volumes.image_folders.put(plan.uid, volume, str(mounted.folder))
         name = want.image
         return await images.ensure(
-            want.image, want.policy, on_event=on_event, overrides=overrides_of(container)
+            want.image,
+            want.policy,
+            on_event=on_event,
+            keyring=keyring_of(plan),
+            overrides=overrides_of(container),
         )
     except ImageError as error:
         shown_after = back_off_message(name, error)
@@ -119,6 +124,11 @@ def process_plan(
         memory_limit_bytes=container.memory_limit_bytes,
         network=sockets,
     )
+
+
+def keyring_of(plan: PodPlan) -> Keyring:
+    """Return the credentials of the pod's image pull secrets."""
+    return Keyring(namespace=plan.namespace, keys=plan.pull_keys, problem=plan.pull_problem)
 
 
 def overrides_of(container: ContainerPlan) -> Overrides:
