@@ -56,10 +56,10 @@ class Up:
             time.sleep(0.05)
 
 
-@pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
-    manifests = tmp_path / "manifests"
-    manifests.mkdir()
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    """One for three tests: what is refused, the drain, and what is left when it is killed."""
+    manifests = tmp_path_factory.mktemp("manifests")
     (manifests / "sleeps.wat").write_text(SLEEPS)
     pod = {
         "apiVersion": "v1",
@@ -68,11 +68,11 @@ def up(tmp_path: Path) -> Iterator[Up]:
         "spec": {"containers": [{"name": "main", "image": "file:sleeps.wat"}]},
     }
     (manifests / "pod.yaml").write_text(yaml.safe_dump(pod))
-    data = tmp_path / "data"
+    data = tmp_path_factory.mktemp("up") / "data"
     command = [sys.executable, "-m", "wasmlet", "up", "--manifests", str(manifests)]
     command += ["--data-dir", str(data), "--node-name", NODE]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        watchdog = threading.Timer(50, process.kill)
+        watchdog = threading.Timer(150, process.kill)
         watchdog.start()
         try:
             running = Up(process, data)
@@ -89,6 +89,13 @@ def drain(*options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=50, check=False)
 
 
+def test_another_node_than_the_one_that_runs_is_refused_and_nothing_ends(up: Up) -> None:
+    done = drain("--data-dir", str(up.data), "--node", "edge-2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"wasmlet: no node edge-2 runs here with the data folder {up.data}\n"
+    up.await_running()
+
+
 def test_a_drain_tells_each_step_and_the_node_stays_up_without_its_pods(up: Up) -> None:
     done = drain("--data-dir", str(up.data), "--grace", "10")
     assert (done.returncode, done.stderr) == (0, "")
@@ -100,12 +107,6 @@ def test_a_drain_tells_each_step_and_the_node_stays_up_without_its_pods(up: Up) 
     up.await_line("Pod was terminated in response to imminent node shutdown.")
     assert up.process.poll() is None
     assert "drained 0 pods" in drain("--data-dir", str(up.data), "--node", NODE).stdout
-
-
-def test_another_node_than_the_one_that_runs_is_refused_and_nothing_ends(up: Up) -> None:
-    done = drain("--data-dir", str(up.data), "--node", "edge-2")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == f"wasmlet: no node edge-2 runs here with the data folder {up.data}\n"
 
 
 def test_an_executor_that_does_not_listen_is_away(up: Up) -> None:

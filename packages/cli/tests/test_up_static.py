@@ -100,12 +100,19 @@ def test_one_pod_that_fails_makes_it_1_and_the_others_still_run(
     assert "pod default/good Succeeded" in done.stdout
 
 
-def test_a_pod_that_is_refused_names_the_field(folder: Path, write_pod: WritePod) -> None:
+def test_pods_that_never_ran_make_it_1_each_with_its_reason(
+    folder: Path, write_pod: WritePod
+) -> None:
     write_pod("asks", "exits-0.wat", hostPID=True)
+    write_pod("gone", "missing.wasm")
+    write_pod("good", "exits-0.wat")
     done = complete(folder)
     assert done.returncode == 1
     assert "pod default/asks Failed (Pod was rejected: " in done.stdout
     assert "spec.hostPID" in done.stdout
+    assert "pod default/gone cannot run (main: ErrImagePull " in done.stdout
+    assert "no such file or directory" in done.stdout
+    assert "pod default/good Succeeded" in done.stdout
 
 
 @pytest.mark.parametrize(
@@ -130,16 +137,6 @@ def test_a_folder_without_manifests_is_refused_before_anything_starts(folder: Pa
     assert done.returncode == 1
     assert done.stderr == f"wasmlet: there are no manifests (.yaml, .yml, .json) in {folder}\n"
     assert not done.stdout
-
-
-def test_a_module_that_is_not_there_ends_as_a_failure(folder: Path, write_pod: WritePod) -> None:
-    write_pod("good", "exits-0.wat")
-    write_pod("gone", "missing.wasm")
-    done = complete(folder)
-    assert done.returncode == 1
-    assert "pod default/good Succeeded" in done.stdout
-    assert "pod default/gone cannot run (main: ErrImagePull " in done.stdout
-    assert "no such file or directory" in done.stdout
 
 
 def test_a_wrong_setting_of_a_service_ends_it_with_that_service_s_line(
