@@ -12,6 +12,7 @@ import yaml
 from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
+from e2e.layered import DOCKER, push_image
 from e2e.pods import Pods
 from e2e.running_wasmlet import RunningWasmlet
 from e2e.world_guest import Told, tells_all, told
@@ -25,6 +26,22 @@ NAMESPACE = "worlds"
 FOLDER = Path(__file__).parent / "worlds"
 WORLDS = worlds(FOLDER)
 ALL_DONE_WITHIN_S = 50.0
+LAYERS = (
+    {"srv/data/kept": b"1", "srv/data/hidden": b"2", "srv/data/changed": b"old"},
+    {
+        "app/tells.wasm": tells_all(),
+        "srv/data/.wh.hidden": b"",
+        "srv/data/changed": b"new",
+        "srv/linked": "/srv/data/changed",
+    },
+)
+"""Of the images whose files hold the module."""
+SETTINGS = {
+    "Entrypoint": ["/app/tells.wasm"],
+    "Cmd": ["--ignored"],
+    "Env": ["FROM=image", "SIDE=a=b"],
+    "WorkingDir": "/srv/data",
+}
 ON_HOST = {"top": "at the top", "sub/f": "in sub", "of-parts/deep/f": "in deep"}
 
 
@@ -98,7 +115,12 @@ def node(
 def ran(namespace: Pods, images: Images, api: Api, folder: Path) -> Ran:
     """All pods of all worlds, run together."""
     image = images.push(tells_all(), "worlds")
-    given = {"folder": str(folder), "writer": images.push(writes_file(), "writer")}
+    given = {
+        "folder": str(folder),
+        "writer": images.push(writes_file(), "writer"),
+        "oci": push_image(images, "oci", LAYERS, **SETTINGS),
+        "docker": push_image(images, "docker", LAYERS, DOCKER, **SETTINGS),
+    }
     for world in WORLDS:
         namespace.create(filled(world.manifest(image, NODE), given))
 

@@ -49,8 +49,8 @@ class Images:
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST_TYPE,
-            "config": self._put_blob(repository, config, CONFIG_TYPE),
-            "layers": [self._put_blob(repository, content, layer_type)],
+            "config": self.put_blob(repository, config, CONFIG_TYPE),
+            "layers": [self.put_blob(repository, content, layer_type)],
         }
         self.put_manifest(repository, tag, json.dumps(manifest).encode())
         return f"{self.registry.host}/{repository}:{tag}"
@@ -92,7 +92,8 @@ class Images:
         assert blob.read_bytes() == content
         blob.write_bytes(changed)
 
-    def _put_blob(self, repository: str, content: bytes, media_type: str) -> dict[str, object]:
+    def put_blob(self, repository: str, content: bytes, media_type: str) -> dict[str, object]:
+        """Puts a blob; returns what a manifest says of it."""
         digest = digest_of(content)
         upload = self._client.post(f"/v2/{repository}/blobs/uploads/").raise_for_status()
         place = httpx.URL(upload.headers["Location"]).copy_merge_params({"digest": digest})
