@@ -7,12 +7,13 @@ A check's own path needs a credential, `/healthz` none.
 from collections import defaultdict
 from typing import Final
 
-from fastapi import FastAPI, Request
-from fastapi.responses import PlainTextResponse, Response
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from contract.ids import NodeName
 from log_server.bus import Peers
 from log_server.domain.healthchecks import CHECKS, SYNC_LOOP, CheckCounts, told
+from log_server.routing import KubeletApi
 
 ANY_METHOD: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
@@ -54,20 +55,20 @@ class _Health:
         return check != SYNC_LOOP or await self._peers.ping(node)
 
 
-def serve_health(api: FastAPI, peers: Peers) -> None:
+def serve_health(api: KubeletApi, peers: Peers) -> None:
     """Add the routes."""
     health = _Health(peers)
 
-    @api.api_route("/healthz", methods=ANY_METHOD, response_model=None)
+    @api.serves("/healthz", *ANY_METHOD)
     async def healthz(request: Request) -> Response:
         return await health.whole(request)
 
     for each in CHECKS:
 
-        @api.api_route(f"/healthz/{each}", methods=ANY_METHOD, response_model=None)
+        @api.serves(f"/healthz/{each}", *ANY_METHOD)
         async def single(request: Request) -> Response:
             return await health.single(request, request.url.path.rpartition("/")[2])
 
-    @api.api_route("/metrics/slis", methods=ANY_METHOD, response_model=None)
+    @api.serves("/metrics/slis", *ANY_METHOD)
     async def slis(request: Request) -> Response:
         return await health.slis(request)
