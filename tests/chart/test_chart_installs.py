@@ -167,6 +167,18 @@ def test_an_executor_sees_no_token_and_no_other_password(machine: Machine) -> No
     assert mounts["/etc/wasmlet/bus/password"].endswith(f"/executor.{HOST}")
 
 
+@pytest.mark.usefixtures("installed")
+def test_the_api_server_treats_our_leases_as_a_kubelets(cluster: ControlPlane) -> None:
+    kubeconfig = cluster.service_account_kubeconfig(NAMESPACE, "node-registrar")
+    lease = f"leases/{NODE}"
+    asked = ("get", lease, "--namespace=kube-node-lease", "-v=8")
+    said = cluster.kubectl(*asked, kubeconfig=kubeconfig).stderr
+    uid = cluster.kubectl.get("flowschema", "wasmlet-node-high")["metadata"]["uid"]
+    level = cluster.kubectl.get("prioritylevelconfiguration", "node-high")["metadata"]["uid"]
+    assert f"X-Kubernetes-Pf-Flowschema-Uid: {uid}" in said
+    assert f"X-Kubernetes-Pf-Prioritylevel-Uid: {level}" in said
+
+
 def test_an_upgrade_of_the_control_services_touches_no_pod(
     installed: Helm, cluster: ControlPlane, api: Api, images: Images, own_values: Path
 ) -> None:

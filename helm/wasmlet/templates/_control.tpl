@@ -39,7 +39,6 @@ spec:
         - name: {{ .service }}
           image: {{ include "wasmlet.image" (dict "root" .root "of" $of) }}
           imagePullPolicy: {{ .root.Values.image.pullPolicy }}
-          command: [python, -m, {{ .service | replace "-" "_" }}]
           env:
             - name: POD_NAME
               valueFrom:

@@ -1,6 +1,7 @@
 """Runs the real Helm against one control plane, away from the developer's own settings."""
 
 import subprocess
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ class Helm:
         self._program = programs.path("helm")
         self._home = home
         self._kubeconfig = kubeconfig
+        self._rendered: dict[tuple[str, ...], list[dict[str, Any]]] = {}
 
     def __call__(self, *arguments: str, check: bool = True) -> str:
         """What Helm writes; raises `HelmError` for an exit code that is not 0, if told."""
@@ -44,8 +46,9 @@ class Helm:
         return answer.stdout if check else answer.stdout + answer.stderr
 
     def render(self, *options: str) -> list[dict[str, Any]]:
-        """The objects that an installation with these options consists of."""
-        return [each for each in yaml.safe_load_all(self.text(*options)) if each]
-
-    def text(self, *options: str) -> str:
-        return self("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}", *options)
+        """The objects that an installation with these options consists of; rendered once."""
+        if options not in self._rendered:
+            command = ("template", RELEASE, str(CHART), f"--namespace={NAMESPACE}")
+            objects = [each for each in yaml.safe_load_all(self(*command, *options)) if each]
+            self._rendered[options] = objects
+        return deepcopy(self._rendered[options])

@@ -12,11 +12,12 @@ import msgspec
 from e2e.api import Api
 
 from chart.container import Container, Mount, bound_for
+from chart.dockerfile import ENVIRONMENT, image_named
 from chart.volumes import Volumes
 from controlplane.building import REPOSITORY
 
 ANSWER_WITHIN_S = 2.0
-VENV = Path(sys.executable).parent
+VENV = Path(sys.prefix)
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,14 +85,16 @@ class LocalContainer:
             return False
 
     def _plan(self) -> Container:
+        image = image_named(self.spec["image"])
         env = self._environment()
         context = self._pod.spec.get("securityContext", {}) | self.spec["securityContext"]
         root = self._pod.folder / f"{self.spec['name']}.root"
         root.mkdir(exist_ok=True)
+        mounts = [self._mount(each, env) for each in self.spec["volumeMounts"]]
         return Container(
-            command=self.spec["command"],
-            env=env | {"PATH": f"{VENV}:/usr/bin:/bin", "HOME": "/", "LANG": "C.UTF-8"},
-            mounts=[self._mount(each, env) for each in self.spec["volumeMounts"]],
+            command=self.spec.get("command") or image.entrypoint,
+            env=image.env | {"PATH": f"{ENVIRONMENT}/bin:/usr/bin:/bin", "HOME": "/"} | env,
+            mounts=[*mounts, Mount(source=str(VENV), path=ENVIRONMENT, read_only=True)],
             root=str(root),
             hosts=str(self._pod.around.hosts),
             bound=bound_for(sys.executable, [REPOSITORY]),
