@@ -114,6 +114,8 @@ def test_no_container_has_more_than_it_needs() -> None:
     assert {name for name, service in services().items() if service.get("ports")} == {
         "kube-apiserver",
         "registry",
+        "prometheus",
+        "grafana",
     }
 
 
@@ -142,6 +144,22 @@ def test_up_waits_for_each_job_and_restarts_all_else() -> None:
     assert awaited == JOBS
     for name, service in services().items():
         assert service.get("restart") == (None if name in JOBS else "unless-stopped"), name
+
+
+def test_prometheus_searches_what_runs_under_the_names_of_the_charts_jobs() -> None:
+    config = yaml.safe_load((REPOSITORY / "compose/prometheus.yaml").read_text())
+    searched: set[str] = set()
+    jobs = set()
+    for job in config["scrape_configs"]:
+        jobs.add(job["job_name"].removeprefix("compose/"))
+        for search in job["dns_sd_configs"]:
+            assert search["port"] == 9400
+            searched |= set(search["names"])
+    assert searched == set(OURS)
+    monitors = (REPOSITORY / "helm/wasmlet/templates/monitoring/podmonitors.yaml").read_text()
+    named = re.search(r"\$service := list ([^}]*)\}", monitors)
+    assert named is not None
+    assert jobs == set(re.findall(r'"([^"]+)"', named[1]))
 
 
 def test_images_are_of_the_versions_that_are_tested() -> None:
