@@ -124,6 +124,7 @@ async def measure_wasmlet(
     async with connected(plane) as (api, watch):
         figures: dict[str, Any] = {}
         await asyncio.sleep(REST_S)
+        figures["memory_at_rest"] = weights_of(weigh(pid))
         figures["kubelet"] = await measure_kubelet(
             Place(
                 api=api, watch=watch, plane=plane, logs=folder / "data" / "nodes" / NODE / "logs"
@@ -136,7 +137,6 @@ async def measure_wasmlet(
         figures |= await measure_sources(api, watch, subject, folder, chosen, pid)
         if chosen.sources_only:
             return figures
-        figures["memory_at_rest"] = weights_of(weigh(pid))
         figures["one_by_one"] = await start_one_by_one(api, watch, subject, chosen.singles)
         figures["deleted_one_by_one"] = await delete_one_by_one(api, watch, subject, chosen.singles)
         logs = folder / "data" / "nodes" / NODE / "logs"
