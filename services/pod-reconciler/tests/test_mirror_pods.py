@@ -1,5 +1,7 @@
 """A folder beside an API server: its pods run whatever the API does, and mirrors tell of them."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,8 @@ spec:
 NAME = f"web-{NODE}"
 MIRROR = "kubernetes.io/config.mirror"
 
+type RunWeb = Callable[[], AbstractAsyncContextManager[str]]
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -57,14 +61,28 @@ async def start_running(executor: Executor) -> str:
     return uid
 
 
-async def test_a_static_pod_runs_and_its_mirror_tells_of_it(
+@pytest.fixture
+def running_web(
     folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> RunWeb:
+    """A reconciler beside the folder, whose pod runs and whose mirror says so; gives its UID."""
+
+    @asynccontextmanager
+    async def run() -> AsyncIterator[str]:
+        (folder / "web.yaml").write_text(WEB)
+        async with reconciler(**beside(folder)):
+            await registrar.grant()
+            uid = await start_running(executor)
+            await until(lambda: phase(api) == "Running")
+            yield uid
+
+    return run
+
+
+async def test_a_static_pod_runs_and_its_mirror_tells_of_it(
+    api: PodApi, executor: Executor, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        uid = await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web() as uid:
         found = api.pod(NAME)
         assert found["metadata"]["annotations"][MIRROR] == uid
         assert found["metadata"]["ownerReferences"][0]["uid"] == NODE_UID
@@ -77,13 +95,9 @@ async def test_a_static_pod_runs_and_its_mirror_tells_of_it(
 
 
 async def test_a_mirror_that_is_deleted_comes_back_and_the_pod_never_notices(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    api: PodApi, executor: Executor, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        uid = await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web() as uid:
         for grace_s in (30, 0):
             before = api.pod(NAME)["metadata"]["uid"]
             api.delete(NAME, grace_s)
@@ -99,13 +113,9 @@ async def test_a_mirror_that_is_deleted_comes_back_and_the_pod_never_notices(
 
 
 async def test_a_changed_manifest_is_another_pod_with_another_mirror(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    folder: Path, api: PodApi, executor: Executor, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        old = await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web() as old:
         before = api.pod(NAME)["metadata"]["uid"]
         (folder / "web.yaml").write_text(WEB.replace("web.wat", "other.wat"))
         await until(lambda: executor.deletion_of(old))
@@ -116,13 +126,9 @@ async def test_a_changed_manifest_is_another_pod_with_another_mirror(
 
 
 async def test_a_manifest_that_goes_away_ends_the_pod_and_then_its_mirror(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    folder: Path, api: PodApi, executor: Executor, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        uid = await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web() as uid:
         (folder / "web.yaml").unlink()
         await until(lambda: executor.deletion_of(uid))
         assert mirror(api) is not None
@@ -153,13 +159,9 @@ async def test_a_static_pod_starts_while_the_api_server_is_away(
 
 
 async def test_a_static_pod_that_ended_with_its_node_begins_again_with_it(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    api: PodApi, executor: Executor, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        uid = await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web() as uid:
         await executor.report(uid, container(ended(143)), stopped=True, reason="Terminated")
         await executor.beat(shutting_down=True)
         await until(lambda: phase(api) == "Failed")
@@ -174,13 +176,10 @@ async def test_a_static_pod_that_ended_with_its_node_begins_again_with_it(
 
 
 async def test_a_reconciler_that_starts_again_goes_on_from_the_mirror(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    folder: Path, api: PodApi, executor: Executor, reconciler: StartReconciler, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web():
+        pass
     writes = len(api.writes)
     async with reconciler(**beside(folder)):
         # Another pod's way through shows that everything has been looked at.
@@ -227,13 +226,10 @@ async def test_a_folder_that_cannot_be_read_deletes_no_mirror(
 
 
 async def test_a_manifest_that_cannot_be_read_at_the_start_stops_nothing_in_a_cluster_either(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    folder: Path, api: PodApi, executor: Executor, reconciler: StartReconciler, running_web: RunWeb
 ) -> None:
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web():
+        pass
     (folder / "web.yaml").write_text("kind: [")
     questions = []
 
@@ -282,13 +278,9 @@ async def test_a_pod_of_the_api_that_has_the_name_is_left_alone(
 
 
 async def test_a_manifest_whose_name_gets_too_long_is_not_run_and_the_others_are(
-    folder: Path, api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+    folder: Path, api: PodApi, executor: Executor, running_web: RunWeb
 ) -> None:
     (folder / "a-long.yaml").write_text(WEB.replace("name: web", f"name: {'w' * 253}"))
-    (folder / "web.yaml").write_text(WEB)
-    async with reconciler(**beside(folder)):
-        await registrar.grant()
-        await start_running(executor)
-        await until(lambda: phase(api) == "Running")
+    async with running_web():
         assert list(api.pods) == [("default", NAME)]
         assert len(executor.plans) == 1
