@@ -46,6 +46,15 @@ def told(manifests: Path) -> dict[str, Any]:
     return dict(json.loads(file.read_bytes())) if file.exists() else {"ready": False, "pods": []}
 
 
+async def runs(manifests: Path, registrar: Registrar, executor: Executor) -> str:
+    """Return the UID of the one pod, which runs and is said to."""
+    await registrar.grant()
+    uid = (await until(lambda: executor.applied))[0].uid
+    await executor.report(uid, container(running()))
+    await until(lambda: told(manifests)["ready"])
+    return uid
+
+
 async def test_a_manifest_runs_to_its_end_and_the_file_tells_how(
     manifests: Path, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
@@ -80,10 +89,7 @@ async def test_a_pod_keeps_its_uid_over_a_restart_and_is_not_planned_anew(
 ) -> None:
     (manifests / "hello.yaml").write_text(HELLO)
     async with reconciler(**static(manifests)):
-        await registrar.grant()
-        uid = (await until(lambda: executor.applied))[0].uid
-        await executor.report(uid, container(running()))
-        await until(lambda: told(manifests)["ready"])
+        uid = await runs(manifests, registrar, executor)
     (manifests.parent / "status.json").unlink()
     async with reconciler(**static(manifests)):
         await until(lambda: told(manifests)["ready"])
@@ -97,10 +103,7 @@ async def test_a_manifest_that_goes_away_is_a_deletion_and_a_broken_one_stops_no
     file = manifests / "hello.yaml"
     file.write_text(HELLO)
     async with reconciler(**static(manifests)):
-        await registrar.grant()
-        uid = (await until(lambda: executor.applied))[0].uid
-        await executor.report(uid, container(running()))
-        await until(lambda: told(manifests)["ready"])
+        uid = await runs(manifests, registrar, executor)
 
         file.write_text("kind: [")
         await until(lambda: told(manifests)["errors"])
@@ -123,10 +126,7 @@ async def test_a_manifest_that_cannot_be_read_at_the_start_stops_nothing_either(
     file = manifests / "hello.yaml"
     file.write_text(HELLO)
     async with reconciler(**static(manifests)):
-        await registrar.grant()
-        uid = (await until(lambda: executor.applied))[0].uid
-        await executor.report(uid, container(running()))
-        await until(lambda: told(manifests)["ready"])
+        await runs(manifests, registrar, executor)
     file.write_text("kind: [")
     (manifests / "next.yaml").write_text(HELLO.replace("hello", "next"))
     async with reconciler(**static(manifests)):
@@ -161,10 +161,7 @@ async def test_a_manifest_that_comes_back_unchanged_runs_again(
     file = manifests / "hello.yaml"
     file.write_text(HELLO)
     async with reconciler(**static(manifests)):
-        await registrar.grant()
-        uid = (await until(lambda: executor.applied))[0].uid
-        await executor.report(uid, container(running()))
-        await until(lambda: told(manifests)["ready"])
+        uid = await runs(manifests, registrar, executor)
         file.unlink()
         await until(lambda: executor.deletion_of(uid))
         file.write_text(HELLO)
