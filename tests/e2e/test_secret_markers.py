@@ -26,9 +26,10 @@ from wasmlet.up.folders import run_folders
 
 NODE = "markers"
 MARKERS = {
-    way: f"{way}-7f3a91c2d45b-marker" for way in ("variable", "all", "argument", "file", "part")
+    way: f"{way}-7f3a91c2d45b-marker"
+    for way in ("variable", "all", "argument", "file", "part", "pull")
 }
-"""One per way into a container."""
+"""One per way into a container, and one to pull its image with."""
 PODS = ("runs", "fails", "no-image", "broken")
 BROKEN = "broken-7f3a91c2d45b-marker"
 """In a value that is not UTF-8, so that it can be no variable."""
@@ -70,6 +71,7 @@ def with_every_secret(name: str, image: str) -> dict[str, Any]:
     )
     item = {"items": [{"key": "part", "path": "part"}], "name": "keys"}
     manifest["spec"]["restartPolicy"] = "Always"
+    manifest["spec"]["imagePullSecrets"] = [{"name": "pull"}]
     manifest["spec"]["volumes"] = [
         {"name": "file", "secret": {"secretName": "files"}},
         {"name": "part", "projected": {"sources": [{"secret": item}]}},
@@ -77,12 +79,16 @@ def with_every_secret(name: str, image: str) -> dict[str, Any]:
     return manifest
 
 
-def put_secrets(api: Api, pods: Pods) -> None:
+def put_secrets(api: Api, pods: Pods, registry: str) -> None:
     keys = {way: MARKERS[way] for way in ("variable", "argument", "part")}
     contents = {"keys": keys, "whole": {"ALL": MARKERS["all"]}, "files": {"f": MARKERS["file"]}}
     path = f"/api/v1/namespaces/{pods.namespace}/secrets"
     for name, data in contents.items():
         api.create(path, {"metadata": {"name": name}, "stringData": data})
+    login = {"auths": {registry: {"username": "puller", "password": MARKERS["pull"]}}}
+    config = {".dockerconfigjson": json.dumps(login)}
+    pull = {"metadata": {"name": "pull"}, "type": "kubernetes.io/dockerconfigjson"}
+    api.create(path, {**pull, "stringData": config})
     broken = base64.b64encode(b"\xff" + BROKEN.encode()).decode()
     api.create(path, {"metadata": {"name": "broken"}, "data": {"key": broken}})
 
@@ -168,7 +174,7 @@ def test_no_secret_is_left_on_disk_in_logs_in_the_api_or_in_what_proc_shows(
 ) -> None:
     anatomy = Anatomy(node)
     (run,) = run_folders(node.data_dir)
-    put_secrets(api, pods)
+    put_secrets(api, pods, images.registry.host)
     put_pods(pods, images)
 
     token = token_on(run)

@@ -3,6 +3,7 @@
 import http.client
 import json
 import ssl
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
@@ -19,7 +20,10 @@ ANSWER_WITHIN_S = 5.0
 
 
 class Registry:
-    """One registry; `host` is what image names begin with."""
+    """One registry; `host` is what image names begin with.
+
+    It wants the login of this module, or whatever `auth` of its own configuration says.
+    """
 
     def __init__(
         self,
@@ -27,6 +31,7 @@ class Registry:
         *,
         tls: bool = False,
         login: bool = False,
+        auth: Mapping[str, object] | None = None,
         port: int | None = None,
         programs: Programs | None = None,
     ) -> None:
@@ -36,6 +41,7 @@ class Registry:
         self.host = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.host}"
         self.login = (USERNAME, PASSWORD) if login else None
+        self._auth = auth
         self.authority: Path | None = None
         pair = self._make_certificate() if tls else None
         config = self.data_dir / "config.yml"
@@ -81,7 +87,9 @@ class Registry:
             },
             "http": http_section,
         }
-        if self.login is not None:
+        if self._auth is not None:
+            config["auth"] = self._auth
+        elif self.login is not None:
             users = self.data_dir / "htpasswd"
             users.write_text(_HTPASSWD)
             config["auth"] = {"htpasswd": {"realm": "wasmlet tests", "path": str(users)}}

@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 from scripted_registry import (
     LIMITS,
+    OCI,
     WASM,
     Peer,
     failure,
     guarded,
     in_turn,
+    manifest,
     reply,
     unresolved,
 )
@@ -184,3 +186,28 @@ async def test_a_registry_that_always_hangs_up_is_asked_a_few_times(peer: Peer, 
     peer.manifest = hang_up
     assert unresolved(await pull(f"{peer.host}/app:v1"), peer.host).endswith(": EOF")
     assert len(peer.requests) == LIMITS.attempts
+
+
+async def test_who_says_the_digest_of_anothers_image_does_not_get_it(
+    peer: Peer, pull: Pull, open_peer: Callable[[], Peer]
+) -> None:
+    thief = open_peer()
+    plain = (peer.host, thief.host)
+    content = manifest()
+    peer.manifest = reply(200, content, Content_Type=OCI, Docker_Content_Digest=digest_of(content))
+    pulled = await pull(f"{peer.host}/app:v1", *plain)
+    assert isinstance(pulled, Pulled)
+    digest = pulled.image.manifest_digest
+
+    def says(request: BaseHTTPRequestHandler) -> None:
+        status = 200 if request.command == "HEAD" else 404
+        reply(status, Docker_Content_Digest=digest)(request)
+
+    thief.manifest = says
+    for target in (":v1", f"@{digest}"):
+        result = await pull(f"{thief.host}/app{target}", *plain)
+        assert unresolved(result, thief.host, target).endswith("not found")
+    again = await pull(f"{peer.host}/app:v1", *plain)
+    assert isinstance(again, Pulled)
+    assert again.downloaded_bytes == 0
+    assert len(peer.seen("/manifests/")) == 1

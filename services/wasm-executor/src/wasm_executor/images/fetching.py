@@ -72,14 +72,18 @@ class Pull:
         return blob.size
 
     def _known_image(self) -> ImageRecord | None:
-        """Ask where the name points to; most starts with policy Always find nothing new."""
+        """Ask where the name points to; most starts with policy Always find nothing new.
+
+        What came from elsewhere is not known here: a registry that has heard a digest, and says it,
+        has not shown that it has the image.
+        """
         response = self._resolve(self._registry.head_manifest)
         if response.status_code in _REFUSALS:
             raise self._refused(response)
         if response.status_code != _OK:
             return None  # a registry may know no HEAD: the GET tells
         digest = self._reference.digest or response.headers.get("Docker-Content-Digest", "")
-        known = _is_digest(digest)
+        known = _is_digest(digest) and self._store.has_name(self._reference.with_digest(digest))
         image = self._store.read_image(digest, mount=self._mount) if known else None
         if image is None or not self._store.is_here(image):
             return None

@@ -114,8 +114,10 @@ class ContentStore:
         self._write_record(self._image_path(image.manifest_digest, mount=image.mount), image)
 
     def write_name(self, name: NameRecord) -> None:
-        hashed = hashlib.sha256(name.name.encode()).hexdigest()
-        self._write_record(self.root / "names" / f"{hashed}.json", name)
+        self._write_record(self._name_path(name.name), name)
+
+    def has_name(self, name: str) -> bool:
+        return self._name_path(name).exists()
 
     def write_object(self, compiled: CompiledObject, code: bytes | bytearray) -> None:
         path = self.object_path(compiled.digest, compiled.engine)
@@ -145,6 +147,10 @@ class ContentStore:
 
     def read_objects(self, engine: str) -> Iterator[CompiledObject]:
         return _read_all(self.root / "objects" / engine, CompiledObject)
+
+    def _name_path(self, name: str) -> Path:
+        hashed = hashlib.sha256(name.encode()).hexdigest()
+        return self.root / "names" / f"{hashed}.json"
 
     def _image_path(self, manifest_digest: str, *, mount: bool) -> Path:
         kind = ".mount" if mount else ""
