@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+import tomllib
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -59,3 +60,26 @@ def test_no_secret_and_no_test_is_in_reach_of_a_build() -> None:
     assert rules[1] == "*"  # all is left out but what is named
     assert not [rule for rule in rules if rule.startswith(("!.", "!tests", "!docs"))]
     assert {"packages/*/tests", "services/*/tests"} <= set(rules)
+
+
+def test_the_lock_has_a_wheel_for_arm64_of_all_that_is_in_an_image() -> None:
+    lock = tomllib.loads((REPOSITORY / "uv.lock").read_text())
+    packages = {package["name"]: package for package in lock["package"]}
+    wanted, found = list(SERVICES), set[str]()
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            wanted += [each["name"] for each in packages[name].get("dependencies", ())]
+    assert "wasmtime" in found
+    for name in sorted(found):
+        if "registry" in packages[name]["source"]:
+            files = [wheel["url"].rsplit("/", 1)[1] for wheel in packages[name]["wheels"]]
+            assert any(is_for_arm64(file) for file in files), name
+
+
+def is_for_arm64(file: str) -> bool:
+    """Whether a CPython 3.13 on an arm64 Linux with glibc can install this wheel."""
+    abi, platform = file.removesuffix(".whl").split("-")[-2:]
+    fits = abi in {"cp313", "abi3", "none"}
+    return fits and (platform == "any" or ("manylinux" in platform and "aarch64" in platform))
