@@ -25,6 +25,7 @@ from wasm_executor.runtimes.engine import new_engine
 LENDER = Path(__file__).with_name("fd_lender.py")
 GUESTS = (Path(__file__).with_name("guests"), Path(__file__).with_name("supervised"))
 DEADLINE_S = 30.0
+EXECUTOR = ("-m", "wasm_executor")
 
 
 class Compiler:
@@ -207,7 +208,9 @@ class KeeperProcess:
         self.listener.close()
 
 
-def launch_keeper(folder: Path, compiler: Compiler, **settings: str) -> KeeperProcess:
+def launch_keeper(
+    folder: Path, compiler: Compiler, program: tuple[str, ...] = EXECUTOR, **settings: str
+) -> KeeperProcess:
     address = folder / f"lend-{time.monotonic_ns()}.sock"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     listener.bind(str(address))
@@ -219,7 +222,7 @@ def launch_keeper(folder: Path, compiler: Compiler, **settings: str) -> KeeperPr
         "WASMLET_KEEPER_RESTART_MAX_S": "0.05",
         **settings,
     }
-    command = [sys.executable, "-m", "wasm_executor", sys.executable, str(LENDER), str(address)]
+    command = (sys.executable, *program, sys.executable, str(LENDER), str(address))
     return KeeperProcess(subprocess.Popen(command, env=environ), listener, folder, compiler)
 
 
