@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from contract.ids import NodeName
 from contract.messages.stream import AttachOpen, ExecOpen
@@ -27,7 +27,6 @@ from log_server.errors import ClientGoneError, NegotiationError
 from log_server.guard import Receive, Scope, Send
 from log_server.metrics import REQUESTS, method_label, path_label
 from log_server.remote import RemoteStream
-from log_server.routing import KubeletApi
 from log_server.session import CommandClient, Remote, run_command
 from log_server.spdychannels import (
     VERSIONS,
@@ -47,14 +46,14 @@ type _Begin = Callable[[NodeName, ContainerPlace, CommandOptions], Awaitable[Rem
 _NOT_FOUND: Final = "404 page not found\n"
 
 
-def serve_commands(api: KubeletApi, peers: Peers) -> None:
+def serve_commands(api: FastAPI, peers: Peers) -> None:
     """Add the routes. Who is not authorized never gets here."""
 
-    @api.serves("/exec/{rest:path}", *METHODS)
+    @api.api_route("/exec/{rest:path}", methods=METHODS, response_model=None)
     async def exec_(request: Request, rest: str) -> Response:
         return await _serve(request, rest, partial(_exec, peers))
 
-    @api.serves("/attach/{rest:path}", *METHODS)
+    @api.api_route("/attach/{rest:path}", methods=METHODS, response_model=None)
     async def attach(request: Request, rest: str) -> Response:
         return await _serve(request, rest, partial(_attach, peers))
 
@@ -153,7 +152,7 @@ class _Switch:
 
 
 class _Session(Response):
-    """A session in the place of a response: the router calls it and does nothing else."""
+    """A session in the place of a response: FastAPI calls it and does nothing else."""
 
     def __init__(self, switch: _Switch, remote: Remote) -> None:
         super().__init__()

@@ -6,8 +6,8 @@ here), profiling and flags of a process in another language, and checkpoints of 
 
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from contract.ids import NodeName
 from log_server.bus import Peers
@@ -15,7 +15,6 @@ from log_server.domain.kubeletconfig import kubelet_config
 from log_server.domain.remotecommand import container_place
 from log_server.domain.runningpods import running_pods
 from log_server.health import ANY_METHOD
-from log_server.routing import KubeletApi
 from log_server.settings import LogServerSettings
 
 _HEAD: Final = b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":['
@@ -33,25 +32,25 @@ _DEBUGGING: Final = (
 )
 
 
-def serve_debugging(api: KubeletApi, peers: Peers, settings: LogServerSettings) -> None:
+def serve_debugging(api: FastAPI, peers: Peers, settings: LogServerSettings) -> None:
     """Add the routes that are there beside those which run something."""
     for path, text in _OFF.items():
         _serve_text(api, path, text)
 
-    @api.serves("/runningpods/", "GET")
+    @api.get("/runningpods/", response_model=None)
     async def runningpods(request: Request) -> Response:
         node: NodeName = request.state.node
         pods = [pod async for pod in peers.each_pod(node)]
         body = _HEAD + b",".join(running_pods(pods)) + _TAIL
         return Response(body, media_type="application/json")
 
-    @api.serves("/configz", *ANY_METHOD)
+    @api.api_route("/configz", methods=ANY_METHOD, response_model=None)
     async def configz(request: Request) -> Response:
         body = kubelet_config(settings, request.scope["server"][1])
         return Response(body, media_type="application/json", headers=_NO_SNIFFING)
 
-    @api.serves("/checkpoint/{rest:path}", "POST")
-    async def checkpoint(_request: Request, rest: str) -> Response:
+    @api.post("/checkpoint/{rest:path}", response_model=None)
+    async def checkpoint(rest: str) -> Response:
         place = container_place(rest)
         if place is None or place.uid:
             return PlainTextResponse("404 page not found\n", 404)
@@ -60,13 +59,13 @@ def serve_debugging(api: KubeletApi, peers: Peers, settings: LogServerSettings) 
         return PlainTextResponse(text, 404)  # as where the kubelet's feature is off
 
 
-def serve_debugging_disabled(api: KubeletApi) -> None:
+def serve_debugging_disabled(api: FastAPI) -> None:
     """Add the kubelet's refusals in the place of all of them."""
     for stem in _DEBUGGING:
         _serve_text(api, f"/{stem}/{{rest:path}}", _ALL_OFF)
 
 
-def _serve_text(api: KubeletApi, path: str, text: str) -> None:
-    @api.serves(path, *ANY_METHOD)
-    async def disabled(_request: Request, **_rest: str) -> Response:
+def _serve_text(api: FastAPI, path: str, text: str) -> None:
+    @api.api_route(path, methods=ANY_METHOD, response_model=None)
+    async def disabled() -> Response:
         return PlainTextResponse(text, 405, headers=_NO_SNIFFING)

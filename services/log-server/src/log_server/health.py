@@ -7,13 +7,12 @@ A check's own path needs a credential, `/healthz` none.
 from collections import defaultdict
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from contract.ids import NodeName
 from log_server.bus import Peers
 from log_server.domain.healthchecks import CHECKS, SYNC_LOOP, CheckCounts, told
-from log_server.routing import KubeletApi
 
 ANY_METHOD: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 _NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
@@ -55,20 +54,20 @@ class _Health:
         return check != SYNC_LOOP or await self._peers.ping(node)
 
 
-def serve_health(api: KubeletApi, peers: Peers) -> None:
+def serve_health(api: FastAPI, peers: Peers) -> None:
     """Add the routes."""
     health = _Health(peers)
 
-    @api.serves("/healthz", *ANY_METHOD)
+    @api.api_route("/healthz", methods=ANY_METHOD, response_model=None)
     async def healthz(request: Request) -> Response:
         return await health.whole(request)
 
     for each in CHECKS:
 
-        @api.serves(f"/healthz/{each}", *ANY_METHOD)
+        @api.api_route(f"/healthz/{each}", methods=ANY_METHOD, response_model=None)
         async def single(request: Request) -> Response:
             return await health.single(request, request.url.path.rpartition("/")[2])
 
-    @api.serves("/metrics/slis", *ANY_METHOD)
+    @api.api_route("/metrics/slis", methods=ANY_METHOD, response_model=None)
     async def slis(request: Request) -> Response:
         return await health.slis(request)

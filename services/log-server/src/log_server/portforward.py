@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from contract.ids import NodeName
 from contract.messages.stream import ForwardOpen
@@ -16,7 +16,6 @@ from log_server.forwarding import Forwarding
 from log_server.guard import Receive, Scope, Send
 from log_server.metrics import REQUESTS, method_label, path_label
 from log_server.remote import new_stream
-from log_server.routing import KubeletApi
 from log_server.spdy.connection import Carrier
 from log_server.spdychannels import accepting_spdy, chosen_version, is_spdy, offered_versions
 from log_server.websocket import WebSocket, accepting, is_websocket, offered_protocols
@@ -26,10 +25,10 @@ TUNNELLED: Final = f"SPDY/3.1+{VERSION}"
 _NOT_FOUND: Final = "404 page not found\n"
 
 
-def serve_port_forward(api: KubeletApi, peers: Peers) -> None:
+def serve_port_forward(api: FastAPI, peers: Peers) -> None:
     """Add the route. Who is not authorized never gets here."""
 
-    @api.serves("/portForward/{rest:path}", "GET", "POST")
+    @api.api_route("/portForward/{rest:path}", methods=["GET", "POST"], response_model=None)
     async def port_forward(request: Request, rest: str) -> Response:
         place = pod_place(rest)
         if place is None:
@@ -50,7 +49,7 @@ def serve_port_forward(api: KubeletApi, peers: Peers) -> None:
 
 
 class _Forwards(Response):
-    """Forwarded connections in the place of a response, which the router calls."""
+    """Forwarded connections in the place of a response: FastAPI calls it and does nothing else."""
 
     def __init__(self, request: Request, peers: Peers, place: ContainerPlace) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The routes of the kubelet API that are served, with the kubelet's texts.
+"""The routes of the kubelet API that are served, in FastAPI, with the kubelet's texts.
 
 Only what has passed the guard arrives here. Bodies of errors are plain text, as the kubelet's are:
 the API server hands the text of a 400 or 500 on to the user.
@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
 
 from contract.errors import CommandError, ContractError
 from contract.ids import NodeName
@@ -31,7 +32,6 @@ from log_server.health import serve_health
 from log_server.logstream import LogStream
 from log_server.podlist import pod_list
 from log_server.portforward import serve_port_forward
-from log_server.routing import KubeletApi
 from log_server.runcommand import serve_run
 from log_server.settings import LogServerSettings
 from log_server.statsroutes import serve_stats
@@ -46,7 +46,7 @@ type _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class _LogAnswer(Response):
-    """A log stream in the place of a response: the router calls it and does nothing else."""
+    """A log stream in the place of a response: FastAPI calls it and does nothing else."""
 
     def __init__(self, stream: LogStream) -> None:
         super().__init__()
@@ -56,11 +56,11 @@ class _LogAnswer(Response):
         await self._stream(scope, receive, send)
 
 
-def kubelet_api(peers: Peers, settings: LogServerSettings) -> KubeletApi:
+def kubelet_api(peers: Peers, settings: LogServerSettings) -> FastAPI:
     """Return the application behind the guards of all listeners."""
-    api = KubeletApi()
+    api = FastAPI(docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
 
-    @api.serves("/pods", "GET")
+    @api.get("/pods", response_model=None)
     async def pods(request: Request) -> Response:
         body = await pod_list(peers, _node(request))
         return StreamingResponse(body, media_type="application/json")
@@ -68,15 +68,15 @@ def kubelet_api(peers: Peers, settings: LogServerSettings) -> KubeletApi:
     serve_health(api, peers)
     serve_stats(api, peers)
     if settings.enable_debugging_handlers:
-        _serve_debuggable(api, peers, settings)
+        _serve_what_debugging_allows(api, peers, settings)
     else:
         serve_debugging_disabled(api)
     _explain_errors(api)
     return api
 
 
-def _serve_debuggable(api: KubeletApi, peers: Peers, settings: LogServerSettings) -> None:
-    @api.serves("/containerLogs/{rest:path}", "GET")
+def _serve_what_debugging_allows(api: FastAPI, peers: Peers, settings: LogServerSettings) -> None:
+    @api.get("/containerLogs/{rest:path}", response_model=None)
     async def container_logs(request: Request, rest: str) -> Response:
         return await _logs(peers, request, rest)
 
@@ -112,9 +112,10 @@ def _node(request: Request) -> NodeName:
     return node
 
 
-def _explain_errors(api: KubeletApi) -> None:
+def _explain_errors(api: FastAPI) -> None:
     handlers: dict[type[Exception], _Handler] = {
         HTTPException: _plain,
+        RequestValidationError: _invalid,
         LogQueryError: _bad_query,
         CommandError: _refused,
         ContractError: _broken,
@@ -128,6 +129,10 @@ async def _plain(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     text = _NOT_FOUND if error.status_code == 404 else f"{error.status_code}: {error.detail}"  # noqa: PLR2004 - the code's own name
     return PlainTextResponse(text, error.status_code, headers=error.headers)
+
+
+async def _invalid(_request: Request, _error: Exception) -> Response:
+    return PlainTextResponse(str(InvalidOptionsError()), 422)
 
 
 async def _bad_query(_request: Request, error: Exception) -> Response:

@@ -6,8 +6,8 @@ a client that goes takes its command with it.
 
 from typing import Final
 
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from contract.errors import ContractError
 from contract.ids import NodeName
@@ -16,17 +16,16 @@ from log_server.bus import Peers
 from log_server.domain.remotecommand import container_place
 from log_server.errors import PeerAwayError
 from log_server.remote import RemoteStream
-from log_server.routing import KubeletApi
 from log_server.session import race
 
 OUTPUT_BYTES: Final = 16 * 1024 * 1024
 """What is said beyond it, on each of the two streams, is dropped, as containerd does."""
 
 
-def serve_run(api: KubeletApi, peers: Peers) -> None:
+def serve_run(api: FastAPI, peers: Peers) -> None:
     """Add the route. Who is not authorized never gets here."""
 
-    @api.serves("/run/{rest:path}", "POST")
+    @api.post("/run/{rest:path}", response_model=None)
     async def run(request: Request, rest: str) -> Response:
         place = container_place(rest)
         if place is None:

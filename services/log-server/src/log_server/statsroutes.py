@@ -1,12 +1,12 @@
 """The routes of stats and metrics: one question to the executor each, rendered here."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 import msgspec
 import structlog
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from fastapi import FastAPI, Request
+from fastapi.responses import PlainTextResponse, Response
 
 from contract.errors import ContractError
 from contract.ids import NodeName
@@ -19,7 +19,6 @@ from log_server.domain.probemetrics import probe_metrics
 from log_server.domain.resourcemetrics import resource_metrics
 from log_server.domain.summary import summary
 from log_server.errors import PeerAwayError
-from log_server.routing import KubeletApi
 from log_server.usage import node_usage
 
 log = structlog.get_logger()
@@ -28,14 +27,14 @@ ANY: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 """The kubelet registers its metrics for every method."""
 
 
-def serve_stats(api: KubeletApi, peers: Peers) -> None:
+def serve_stats(api: FastAPI, peers: Peers) -> None:
     """Add the routes. Who is not authorized never gets here."""
 
-    @api.serves("/stats/summary", "GET", "POST")
+    @api.api_route("/stats/summary", methods=["GET", "POST"], response_model=None)
     async def stats_summary(request: Request) -> Response:
         return await _summary(peers, request)
 
-    @api.serves("/metrics/resource", *ANY)
+    @api.api_route("/metrics/resource", methods=ANY, response_model=None)
     async def resource(request: Request) -> Response:
         return _text(resource_metrics(await _usage_if_there(peers, _node(request))))
 
@@ -45,12 +44,13 @@ def serve_stats(api: KubeletApi, peers: Peers) -> None:
 
 
 def _serve(
-    api: KubeletApi, path: str, peers: Peers, render: Callable[[NodeUsage], list[Family]]
+    api: FastAPI, path: str, peers: Peers, render: Callable[[NodeUsage], list[Family]]
 ) -> None:
     async def metrics(request: Request) -> Response:
         return _text(render(await node_usage(peers, _node(request))))
 
-    api.serve(path, ANY, metrics)
+    answer: Callable[[Request], Awaitable[Response]] = metrics
+    api.add_api_route(path, answer, methods=ANY, response_model=None)
 
 
 def _probes(node: NodeUsage) -> list[Family]:
