@@ -76,7 +76,7 @@ import os
 from wasm_executor.runtimes.registry import load_runtimes
 print(sorted(load_runtimes()), len(os.listdir("/proc/self/task")))
 """
-    assert python(program) == "['wasi'] 1\n"
+    assert python(program) == "['wasi', 'wasi-http'] 1\n"
 
 
 def test_reading_entry_points_leaves_nothing_in_the_zygote() -> None:

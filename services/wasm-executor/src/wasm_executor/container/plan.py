@@ -19,11 +19,17 @@ class ArtifactKind(StrEnum):
     COMPONENT = "component"
 
 
+HTTP_WORLD: Final = "http"
+"""The world of a component that exports `wasi:http/incoming-handler`."""
+
+
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """Code compiled ahead of time by `new_engine()`."""
 
     path: str
     kind: ArtifactKind
+    world: str = ""
+    """What it exports, as the compiler saw it: `command`, `http` or nothing known."""
 
 
 class Preopen(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,6 +41,26 @@ class Preopen(msgspec.Struct, frozen=True, kw_only=True):
     beneath: tuple[str, ...] = ()
     """Paths from there on that guests can change: each must not lead out of the one before, which
     only whoever opens the folder can see to; see `open_beneath`."""
+
+
+class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """How requests are served, and what handlers may ask of others."""
+
+    workers: int = 1
+    """Processes on the same listening sockets."""
+    reuse: int = 1
+    """Requests that one instance handles, one after another."""
+    concurrency: int = 64
+    """Requests under way at once in one worker; one more is answered with 503."""
+    timeout_s: float = 60.0
+    """From a request's head to the last byte of its answer."""
+    idle_timeout_s: float = 75.0
+    """How long a connection may be without a request."""
+    head_timeout_s: float = 10.0
+    """How long a request's head may take to come."""
+    access_log: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    """Where handlers' own requests may go; see `wasihttp.policy`."""
 
 
 class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +75,10 @@ class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
     preopens: tuple[Preopen, ...] = ()
     network: bool = False
     """Whether the guest may open sockets: it then has this process's network, all of it."""
+    http: HttpPlan | None = None
+    """For a guest that handles requests; None for one that runs and ends."""
+    listeners: tuple[int, ...] = ()
+    """Listening sockets: descriptors of whoever has this plan. They travel beside it."""
 
 
 class StartFailureReason(StrEnum):

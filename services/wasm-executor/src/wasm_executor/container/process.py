@@ -24,7 +24,7 @@ from wasm_executor.container.plan import (
     plan_encoder,
     read_plan,
 )
-from wasm_executor.keeper.descriptors import close_all_but
+from wasm_executor.keeper.descriptors import close_all_but, receive
 from wasm_executor.keeper.linux import die_with_parent, name_process
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
 from wasm_executor.runtimes.interface import Runtime
@@ -35,6 +35,7 @@ TRAP_CODE: Final = 134
 BROKEN_CODE: Final = 70
 """sysexits' EX_SOFTWARE: this program is wrong, not the guest."""
 NUL: Final = "\0"
+MOST_LISTENERS: Final = 64
 MAX_TEXT: Final = 4096
 """What a termination message may hold."""
 
@@ -112,11 +113,18 @@ def live(plan_fd: int, outcome: int, runtimes: Mapping[str, Runtime]) -> int:
 
 
 def _plan(supervisor: socket.socket) -> ProcessPlan:
-    plan = read_plan(supervisor.recv)
+    listeners: list[int] = []
+
+    def take(size: int) -> bytes:
+        data, fds = receive(supervisor, size, MOST_LISTENERS)
+        listeners.extend(fds)
+        return data
+
+    plan = read_plan(take)
     if plan is None:
         raise GuestNotStartedError(StartFailureReason.PLAN_LOST, "the plan did not come whole")
     _require_whole_strings(plan)
-    return plan
+    return msgspec.structs.replace(plan, listeners=tuple(listeners)) if listeners else plan
 
 
 def _require_whole_strings(plan: ProcessPlan) -> None:
@@ -129,10 +137,16 @@ def _require_whole_strings(plan: ProcessPlan) -> None:
 
 
 def _runtime_of(plan: ProcessPlan, runtimes: Mapping[str, Runtime]) -> Runtime:
-    runtime = runtimes.get(plan.runtime)
+    """Return the one that is named, else the first that takes the artifact."""
+    if plan.runtime:
+        runtime = runtimes.get(plan.runtime)
+    else:
+        accepting = (each for _, each in sorted(runtimes.items()) if each.accepts(plan.artifact))
+        runtime = next(accepting, None)
     if runtime is None:
         known = ", ".join(sorted(runtimes))
-        message = f"there is no runtime {plan.runtime!r} here; there is {known}"
+        wanted = repr(plan.runtime) if plan.runtime else "that takes this artifact"
+        message = f"there is no runtime {wanted} here; there is {known}"
         raise GuestNotStartedError(StartFailureReason.INVALID_PLAN, message)
     return runtime
 

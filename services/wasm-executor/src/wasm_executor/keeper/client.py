@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime
 from typing import Any, Final, Self
 
@@ -112,12 +112,14 @@ class KeeperClient:
         plan: ProcessPlan,
         on_spawned: Callable[[Spawned], Awaitable[None]] | None = None,
         stdio: tuple[int, int, int] | None = None,
+        listeners: Collection[int] = (),
     ) -> Spawned:
         """Start a container, or an exec on `stdio`; returns when its guest runs, or has ended.
 
         `StartFailedError`: the guest cannot run. `SpawnFailedError`: nothing of it has run, retry.
         After either the key is free. Cancelled, it may still start: look it up in `containers()`,
-        or kill and forget. `on_spawned` hears of the process before its guest runs.
+        or kill and forget. `on_spawned` hears of the process before its guest runs. `listeners` go
+        with the plan, past the keeper; they stay the caller's to close.
         """
         if spec.key in self._starting:
             raise ContainerInUseError(spec.key)
@@ -126,7 +128,7 @@ class KeeperClient:
         try:
             with ours:
                 ours.setblocking(False)
-                rest = send_what_fits(ours, framed(plan))
+                rest = send_what_fits(ours, framed(plan), listeners)
                 with theirs:
                     spawned = await self._ask_to_spawn(spec, (theirs.fileno(), *(stdio or ())))
                 if on_spawned is not None:

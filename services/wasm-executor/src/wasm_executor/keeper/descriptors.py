@@ -7,7 +7,7 @@ inherited by every child: a zygote would hold sockets that carry plans.
 import array
 import os
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 FIRST_AFTER_STDIO = 3
 LAST = 2**31 - 1
@@ -26,10 +26,10 @@ def receive(
     return data, list(fds)
 
 
-def send_what_fits(connection: socket.socket, data: bytes) -> bytes:
-    """Send what the socket takes at once; return the rest."""
+def send_what_fits(connection: socket.socket, data: bytes, fds: Collection[int] = ()) -> bytes:
+    """Send what the socket takes at once, descriptors first; return the rest."""
     try:
-        return data[connection.send(data) :]
+        return data[socket.send_fds(connection, [data], list(fds)) :]
     except BlockingIOError:
         return data
 

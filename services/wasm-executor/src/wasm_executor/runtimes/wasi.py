@@ -28,6 +28,7 @@ from wasmtime import component as components
 
 from wasm_executor.container.beneath import open_beneath, openable
 from wasm_executor.container.plan import (
+    HTTP_WORLD,
     Artifact,
     ArtifactKind,
     Preopen,
@@ -36,23 +37,15 @@ from wasm_executor.container.plan import (
 )
 from wasm_executor.runtimes.engine import new_engine
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
+from wasm_executor.runtimes.limits import limit_store, memory_ceiling
 from wasm_executor.runtimes.network import allow_network
+from wasm_executor.runtimes.startfailures import NO_INSTANCES, no_entry, not_linked, unusable
 
 ENTRY_FUNCTION: Final = "_start"
 RUN_INTERFACE: Final = "wasi:cli/run@0.2.0"
 """wasmtime finds a later 0.2.x by it."""
 WASI_01_MODULES: Final = ("wasi_snapshot_preview1", "wasi_unstable")
-ENGINE_LIMIT_FACTOR: Final = 1.25
-"""Above the container's limit: whoever watches memory kills first and says OOMKilled."""
-MAX_MEMORIES: Final = 32
-MAX_TABLES: Final = 128
-MAX_INSTANCES: Final = 512
-MAX_TABLE_ELEMENTS: Final = 10_000_000
-"""What browsers allow."""
-TABLE_ELEMENT_BYTES: Final = 8
 PAGE_BYTES: Final = 64 * 1024
-NO_INSTANCES: Final = "instance count too high"
-"""What wasmtime says where everything is linked and the first instance would be made."""
 
 
 class _GuestLeftError(Exception):
@@ -75,7 +68,7 @@ class WasiRuntime:
         self._components.add_wasip2()
 
     def accepts(self, artifact: Artifact) -> bool:
-        return artifact.kind in ArtifactKind
+        return artifact.world != HTTP_WORLD
 
     def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
         store = _new_store(self._engine, plan)
@@ -91,14 +84,14 @@ class WasiRuntime:
         try:
             module = Module.deserialize_file(self._engine, plan.artifact.path)
         except WasmtimeError as error:
-            raise _unusable(error) from error
+            raise unusable(error) from error
         try:
             linked = self._modules.instantiate_pre(module)
         except WasmtimeError as error:
-            raise _not_linked(error, self._missing_imports(store, module)) from error
+            raise not_linked(error, self._missing_imports(store, module)) from error
         exports = {each.name: each.type for each in module.exports}
         _require_start_function(exports)
-        _require_room(exports, _memory_ceiling(plan))
+        _require_room(exports, memory_ceiling(plan))
 
         def command() -> int:
             start = linked.instantiate(store).exports(store)[ENTRY_FUNCTION]
@@ -112,11 +105,11 @@ class WasiRuntime:
         try:
             component = components.Component.deserialize_file(self._engine, path)
         except WasmtimeError as error:
-            raise _unusable(error) from error
+            raise unusable(error) from error
         interface = component.get_export_index(RUN_INTERFACE)
         function = interface and component.get_export_index("run", interface)
         if function is None:
-            raise _no_entry("the component does not export `wasi:cli/run`: it is not a command")
+            raise no_entry("the component does not export `wasi:cli/run`: it is not a command")
         self._require_imports(component)
 
         def command() -> int:
@@ -135,7 +128,7 @@ class WasiRuntime:
             self._components.instantiate(nowhere, component)
         except WasmtimeError as error:
             if NO_INSTANCES not in str(error):
-                raise _not_linked(error, ()) from error
+                raise not_linked(error, ()) from error
 
     def _missing_imports(self, store: Store, module: Module) -> tuple[str, ...]:
         names = []
@@ -160,24 +153,8 @@ def _new_store(engine: Engine, plan: ProcessPlan) -> Store:
         allow_network(wasi)
     store = Store(engine)
     store.set_wasi(wasi)
-    ceiling = _memory_ceiling(plan)
-    elements = MAX_TABLE_ELEMENTS
-    if ceiling is not None:
-        elements = min(elements, ceiling // TABLE_ELEMENT_BYTES)
-    store.set_limits(
-        memory_size=-1 if ceiling is None else ceiling,
-        table_elements=elements,
-        instances=MAX_INSTANCES,
-        tables=MAX_TABLES,
-        memories=MAX_MEMORIES,
-    )
+    limit_store(store, memory_ceiling(plan))
     return store
-
-
-def _memory_ceiling(plan: ProcessPlan) -> int | None:
-    """Return what one memory may have; the sum of several is the memory watch's to see."""
-    limit = plan.memory_limit_bytes
-    return None if limit is None else int(limit * ENGINE_LIMIT_FACTOR)
 
 
 def _leave(code: int) -> NoReturn:
@@ -220,9 +197,9 @@ def _opened(folder: Preopen) -> Iterator[str]:
 def _require_start_function(exports: Mapping[str, object]) -> None:
     start = exports.get(ENTRY_FUNCTION)
     if not isinstance(start, FuncType):
-        raise _no_entry(f"the module exports no function `{ENTRY_FUNCTION}`: it is no WASI command")
+        raise no_entry(f"the module exports no function `{ENTRY_FUNCTION}`: it is no WASI command")
     if start.params:
-        raise _no_entry(f"the module's `{ENTRY_FUNCTION}` has parameters: it is no WASI command")
+        raise no_entry(f"the module's `{ENTRY_FUNCTION}` has parameters: it is no WASI command")
 
 
 def _require_room(exports: Mapping[str, object], ceiling: int | None) -> None:
@@ -233,18 +210,3 @@ def _require_room(exports: Mapping[str, object], ceiling: int | None) -> None:
         if isinstance(memory, MemoryType) and memory.limits.min * PAGE_BYTES > ceiling:
             message = f"memory minimum size of {memory.limits.min} pages exceeds memory limits"
             raise GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, message)
-
-
-def _unusable(error: WasmtimeError) -> GuestNotStartedError:
-    return GuestNotStartedError(StartFailureReason.ARTIFACT_UNUSABLE, str(error).rstrip())
-
-
-def _no_entry(message: str) -> GuestNotStartedError:
-    return GuestNotStartedError(StartFailureReason.NOT_A_COMMAND, message)
-
-
-def _not_linked(error: Exception, missing: tuple[str, ...]) -> GuestNotStartedError:
-    if missing:
-        message = "nothing provides what the module imports: " + ", ".join(missing)
-        return GuestNotStartedError(StartFailureReason.NOT_A_COMMAND, message)
-    return GuestNotStartedError(StartFailureReason.INSTANTIATION_FAILED, str(error).rstrip())

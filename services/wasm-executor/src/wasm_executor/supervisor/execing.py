@@ -190,6 +190,7 @@ class Execs:
             runtime=own.runtime if program.is_own else DEFAULT_RUNTIME,
             args=program.args,
             preopens=world.preopens,
+            http=None,  # it is no command of a handler's pod to serve, too
         )
         spec = SpawnSpec(key=f"{uid}/{name}{EXEC_SUFFIX}/{next(self._numbers)}")
         one = self._live[spec.key] = ExecProcess(self._node, spec, plan, stdio)

@@ -29,6 +29,7 @@ from wasm_executor.keeper.errors import (
 from wasm_executor.keeper.protocol import SpawnSpec
 from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.ports import PortNotBoundError, listening
 from wasm_executor.supervisor.runs import RunKey, log_path
 from wasm_executor.supervisor.work import misconfigured, not_created, process_plan
 from wasm_executor.volumes.errors import ContainerMountError, ImageMountError
@@ -85,7 +86,7 @@ class RunStart:
             return misconfigured(name, self._want.attempt, str(error))
         except StartFailedError as error:
             return await self._refused(error)
-        except KeeperError as error:
+        except (KeeperError, PortNotBoundError) as error:
             return not_created(name, self._want.attempt, str(error))
         finally:
             self._decided = True
@@ -118,7 +119,7 @@ class RunStart:
         for delay_s in RETRY_DELAYS_S:
             try:
                 return await self._spawn(process)
-            except SpawnFailedError as error:
+            except (SpawnFailedError, PortNotBoundError) as error:
                 if self._abandoned:
                     raise
                 reason = str(error)
@@ -129,7 +130,11 @@ class RunStart:
     async def _spawn(self, process: ProcessPlan) -> Spawned:
         if self._abandoned:
             raise SpawnFailedError("the pod ends")
-        return await self._node.keeper.spawn(self._spec, process, self._spawned)
+        keeper = self._node.keeper
+        if process.http is None:
+            return await keeper.spawn(self._spec, process, self._spawned)
+        with listening(self._container.ports, self._plan.pod_ip) as listeners:
+            return await keeper.spawn(self._spec, process, self._spawned, listeners=listeners)
 
     async def _spawned(self, spawned: Spawned) -> None:
         self._on_pid(spawned.pid)

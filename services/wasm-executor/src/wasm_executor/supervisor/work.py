@@ -23,8 +23,9 @@ from wasm_executor.images.errors import ImageError, ImagePullError
 from wasm_executor.images.keyring import Keyring
 from wasm_executor.images.localfile import PREFIX
 from wasm_executor.images.policy import ImageEvent, back_off_message
-from wasm_executor.images.records import Overrides, PreparedImage
+from wasm_executor.images.records import Overrides, PreparedImage, World
 from wasm_executor.images.rootmodule import command_line, working_folder
+from wasm_executor.supervisor.httpplans import http_plan
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.volumes.errors import MountError
@@ -117,12 +118,17 @@ def process_plan(
 ) -> ProcessPlan:
     """Return what the container's process is told; its folders are the caller's to add."""
     return ProcessPlan(
-        runtime=plan.runtime_handler or DEFAULT_RUNTIME,
-        artifact=Artifact(path=str(image.aot_path), kind=ArtifactKind(image.facts.kind)),
+        runtime=plan.runtime_handler,
+        artifact=Artifact(
+            path=str(image.aot_path),
+            kind=ArtifactKind(image.facts.kind),
+            world=image.facts.world,
+        ),
         args=_argv(container, image),
         env=_environment(container, image),
         memory_limit_bytes=container.memory_limit_bytes,
         network=sockets,
+        http=http_plan(plan, container) if image.facts.world is World.HTTP else None,
     )
 
 

@@ -1,0 +1,1 @@
+"""The `wasi-http` runtime: serves components that export `wasi:http/incoming-handler`."""

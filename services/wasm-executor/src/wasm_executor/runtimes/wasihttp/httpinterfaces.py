@@ -1,0 +1,384 @@
+"""`wasi:http/types`: requests, responses, bodies and header fields of a guest."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from wasm_executor.runtimes.wasihttp.errors import HttpFailedError
+from wasm_executor.runtimes.wasihttp.fields import Fields, FieldsError
+from wasm_executor.runtimes.wasihttp.instance import Instance
+from wasm_executor.runtimes.wasihttp.iointerfaces import ERROR, INPUT, OUTPUT, POLLABLE
+from wasm_executor.runtimes.wasihttp.linking import Function, Interface, Resource
+from wasm_executor.runtimes.wasihttp.messages import (
+    Answer,
+    OutgoingBody,
+    OutgoingRequest,
+    OutgoingResponse,
+    RequestOptions,
+    TakenBody,
+)
+from wasm_executor.runtimes.wasihttp.values import (
+    BOOL,
+    BYTES,
+    STRING,
+    U8,
+    U16,
+    U32,
+    U64,
+    Case,
+    Err,
+    Ok,
+    Type,
+    list_of,
+    option_of,
+    record_of,
+    result_of,
+    tuple_of,
+    variant_of,
+)
+
+FIELDS: Final = Resource()
+INCOMING_REQUEST: Final = Resource()
+OUTGOING_REQUEST: Final = Resource()
+REQUEST_OPTIONS: Final = Resource()
+RESPONSE_OUTPARAM: Final = Resource()
+INCOMING_RESPONSE: Final = Resource()
+INCOMING_BODY: Final = Resource()
+FUTURE_TRAILERS: Final = Resource()
+OUTGOING_RESPONSE: Final = Resource()
+OUTGOING_BODY: Final = Resource(lambda body: body.drop())
+FUTURE_INCOMING_RESPONSE: Final = Resource(lambda future: future.drop())
+
+LEAST_STATUS: Final = 200
+"""Below are answers that another one follows."""
+MOST_STATUS: Final = 599
+_FIELD_SIZE: Final = record_of(field_name=option_of(STRING), field_size=option_of(U32))
+ERROR_CODE: Final = variant_of(
+    DNS_timeout=None,
+    DNS_error=record_of(rcode=option_of(STRING), info_code=option_of(U16)),
+    destination_not_found=None,
+    destination_unavailable=None,
+    destination_IP_prohibited=None,
+    destination_IP_unroutable=None,
+    connection_refused=None,
+    connection_terminated=None,
+    connection_timeout=None,
+    connection_read_timeout=None,
+    connection_write_timeout=None,
+    connection_limit_reached=None,
+    TLS_protocol_error=None,
+    TLS_certificate_error=None,
+    TLS_alert_received=record_of(alert_id=option_of(U8), alert_message=option_of(STRING)),
+    HTTP_request_denied=None,
+    HTTP_request_length_required=None,
+    HTTP_request_body_size=option_of(U64),
+    HTTP_request_method_invalid=None,
+    HTTP_request_URI_invalid=None,
+    HTTP_request_URI_too_long=None,
+    HTTP_request_header_section_size=option_of(U32),
+    HTTP_request_header_size=option_of(_FIELD_SIZE),
+    HTTP_request_trailer_section_size=option_of(U32),
+    HTTP_request_trailer_size=_FIELD_SIZE,
+    HTTP_response_incomplete=None,
+    HTTP_response_header_section_size=option_of(U32),
+    HTTP_response_header_size=_FIELD_SIZE,
+    HTTP_response_body_size=option_of(U64),
+    HTTP_response_trailer_section_size=option_of(U32),
+    HTTP_response_trailer_size=_FIELD_SIZE,
+    HTTP_response_transfer_coding=option_of(STRING),
+    HTTP_response_content_coding=option_of(STRING),
+    HTTP_response_timeout=None,
+    HTTP_upgrade_failed=None,
+    HTTP_protocol_error=None,
+    loop_detected=None,
+    configuration_error=None,
+    internal_error=option_of(STRING),
+)
+_METHODS: Final = dict.fromkeys(
+    ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch")
+)
+_METHOD: Final = variant_of(**_METHODS, other=STRING)
+_SCHEME: Final = variant_of(HTTP=None, HTTPS=None, other=STRING)
+_HEADER_ERROR: Final = variant_of(invalid_syntax=None, forbidden=None, immutable=None)
+
+
+def _method_case(name: str) -> Case:
+    return (
+        Case(name.lower()) if name.isupper() and name.lower() in _METHODS else Case("other", name)
+    )
+
+
+def _changing(operation: Callable[..., None]) -> Callable[..., Ok | Err]:
+    def attempt(_instance: Instance, *arguments: Any) -> Ok | Err:
+        try:
+            operation(*arguments)
+        except FieldsError as error:
+            return Err(Case(error.tag))
+        return Ok()
+
+    return attempt
+
+
+def _from_list(_instance: Instance, entries: list[tuple[str, bytes]]) -> Ok | Err:
+    fields = Fields()
+    try:
+        for name, value in entries:
+            fields.append(name, value)
+    except FieldsError as error:
+        return Err(Case(error.tag))
+    return Ok(fields)
+
+
+def _change(operation: Callable[..., None], *types: Type) -> Function:
+    return Function(_changing(operation), types, result_of(None, _HEADER_ERROR))
+
+
+def _once(taken: object | None) -> Ok | Err:
+    return Err() if taken is None else Ok(taken)
+
+
+def _taking(operation: Callable[[Any], object | None], of: Type, gives: Type) -> Function:
+    """Return a method whose result can be had once."""
+    return Function(lambda _, thing: _once(operation(thing)), (of,), result_of(gives))
+
+
+def _set_outparam(_instance: Instance, answer: Answer, given: Ok | Err) -> None:
+    if isinstance(given, Ok):
+        response: OutgoingResponse = given.value
+        answer.respond(response)
+    else:
+        answer.fail(HttpFailedError(given.value.tag, given.value.value))
+
+
+def _set_status(_instance: Instance, response: OutgoingResponse, status: int) -> Ok | Err:
+    if not LEAST_STATUS <= status <= MOST_STATUS:
+        return Err()
+    response.status = status
+    return Ok()
+
+
+def _finish(_instance: Instance, body: OutgoingBody, trailers: Fields | None) -> Ok | Err:
+    try:
+        body.finish(trailers)
+    except HttpFailedError as error:
+        return Err(Case(error.code, error.payload))
+    return Ok()
+
+
+class _Trailers:
+    """`future-trailers`: what follows a body, once all of that has been read."""
+
+    def __init__(self, taken: TakenBody) -> None:
+        self._body = taken.body
+        self._got = False
+
+    def ready(self) -> bool:
+        return self._body.complete or self._body.ready()
+
+    def awaited(self) -> tuple[int, int] | float | None:
+        return self._body.awaited()
+
+    def get(self) -> Ok | Err | None:
+        if self._got:
+            return Err()
+        if not self._body.complete:
+            return None
+        self._got = True
+        return Ok(Ok(self._body.trailers))
+
+
+def _set_method(_instance: Instance, request: OutgoingRequest, method: Case) -> Ok | Err:
+    request.method = method.value if method.tag == "other" else method.tag.upper()
+    return Ok() if request.method.isascii() and request.method.isalpha() else Err()
+
+
+def _setting(name: str) -> Callable[..., Ok]:
+    def change(_instance: Instance, thing: object, value: Any) -> Ok:
+        setattr(thing, name, value)
+        return Ok()
+
+    return change
+
+
+def _scheme(name: str | None) -> Case | None:
+    return (
+        None if name is None else Case(name) if name in ("HTTP", "HTTPS") else Case("other", name)
+    )
+
+
+def _set_scheme(_instance: Instance, request: OutgoingRequest, scheme: Case | None) -> Ok:
+    request.scheme = None if scheme is None else scheme.value or scheme.tag
+    return Ok()
+
+
+def _time(name: str, attribute: str) -> dict[str, Function]:
+    of = REQUEST_OPTIONS.borrow
+    return {
+        f"[method]request-options.{name}": Function(
+            lambda _, options: getattr(options, attribute), (of,), option_of(U64)
+        ),
+        f"[method]request-options.set-{name}": Function(
+            _setting(attribute), (of, option_of(U64)), result_of()
+        ),
+    }
+
+
+def _error_code(_instance: Instance, error: Exception) -> Case | None:
+    return Case(error.code, error.payload) if isinstance(error, HttpFailedError) else None
+
+
+_FIELDS: Final[dict[str, Function | Resource]] = {
+    "fields": FIELDS,
+    "[constructor]fields": Function(lambda _: Fields(), (), FIELDS.own),
+    "[static]fields.from-list": Function(
+        _from_list, (list_of(tuple_of(STRING, BYTES)),), result_of(FIELDS.own, _HEADER_ERROR)
+    ),
+    "[method]fields.get": Function(
+        lambda _, fields, name: fields.get(name), (FIELDS.borrow, STRING), list_of(BYTES)
+    ),
+    "[method]fields.has": Function(
+        lambda _, fields, name: fields.has(name), (FIELDS.borrow, STRING), BOOL
+    ),
+    "[method]fields.set": _change(Fields.set, FIELDS.borrow, STRING, list_of(BYTES)),
+    "[method]fields.delete": _change(Fields.delete, FIELDS.borrow, STRING),
+    "[method]fields.append": _change(Fields.append, FIELDS.borrow, STRING, BYTES),
+    "[method]fields.entries": Function(
+        lambda _, fields: fields.entries, (FIELDS.borrow,), list_of(tuple_of(STRING, BYTES))
+    ),
+    "[method]fields.clone": Function(
+        lambda _, fields: fields.clone(), (FIELDS.borrow,), FIELDS.own
+    ),
+}
+
+_INCOMING: Final[dict[str, Function | Resource]] = {
+    "incoming-request": INCOMING_REQUEST,
+    "[method]incoming-request.method": Function(
+        lambda _, request: _method_case(request.method), (INCOMING_REQUEST.borrow,), _METHOD
+    ),
+    "[method]incoming-request.path-with-query": Function(
+        lambda _, request: request.target, (INCOMING_REQUEST.borrow,), option_of(STRING)
+    ),
+    "[method]incoming-request.scheme": Function(
+        lambda _, _request: Case("HTTP"), (INCOMING_REQUEST.borrow,), option_of(_SCHEME)
+    ),
+    "[method]incoming-request.authority": Function(
+        lambda _, request: request.authority, (INCOMING_REQUEST.borrow,), option_of(STRING)
+    ),
+    "[method]incoming-request.headers": Function(
+        lambda _, request: request.fields, (INCOMING_REQUEST.borrow,), FIELDS.own
+    ),
+    "[method]incoming-request.consume": _taking(
+        lambda request: request.consume(), INCOMING_REQUEST.borrow, INCOMING_BODY.own
+    ),
+    "incoming-response": INCOMING_RESPONSE,
+    "[method]incoming-response.status": Function(
+        lambda _, response: response.status, (INCOMING_RESPONSE.borrow,), U16
+    ),
+    "[method]incoming-response.headers": Function(
+        lambda _, response: response.fields, (INCOMING_RESPONSE.borrow,), FIELDS.own
+    ),
+    "[method]incoming-response.consume": _taking(
+        lambda response: response.consume(), INCOMING_RESPONSE.borrow, INCOMING_BODY.own
+    ),
+    "incoming-body": INCOMING_BODY,
+    "[method]incoming-body.stream": _taking(
+        lambda body: body.stream(), INCOMING_BODY.borrow, INPUT.own
+    ),
+    "[static]incoming-body.finish": Function(
+        lambda _, body: _Trailers(body), (INCOMING_BODY.own,), FUTURE_TRAILERS.own
+    ),
+    "future-trailers": FUTURE_TRAILERS,
+    "[method]future-trailers.subscribe": Function(
+        lambda _, trailers: trailers, (FUTURE_TRAILERS.borrow,), POLLABLE.own
+    ),
+    "[method]future-trailers.get": Function(
+        lambda _, trailers: trailers.get(),
+        (FUTURE_TRAILERS.borrow,),
+        option_of(result_of(result_of(option_of(FIELDS.own), ERROR_CODE))),
+    ),
+}
+
+_OUTGOING: Final[dict[str, Function | Resource]] = {
+    "response-outparam": RESPONSE_OUTPARAM,
+    "[static]response-outparam.set": Function(
+        _set_outparam, (RESPONSE_OUTPARAM.own, result_of(OUTGOING_RESPONSE.own, ERROR_CODE))
+    ),
+    "outgoing-response": OUTGOING_RESPONSE,
+    "[constructor]outgoing-response": Function(
+        lambda _, fields: OutgoingResponse(fields.frozen()), (FIELDS.own,), OUTGOING_RESPONSE.own
+    ),
+    "[method]outgoing-response.status-code": Function(
+        lambda _, response: response.status, (OUTGOING_RESPONSE.borrow,), U16
+    ),
+    "[method]outgoing-response.set-status-code": Function(
+        _set_status, (OUTGOING_RESPONSE.borrow, U16), result_of()
+    ),
+    "[method]outgoing-response.headers": Function(
+        lambda _, response: response.fields, (OUTGOING_RESPONSE.borrow,), FIELDS.own
+    ),
+    "[method]outgoing-response.body": _taking(
+        lambda response: response.take_body(), OUTGOING_RESPONSE.borrow, OUTGOING_BODY.own
+    ),
+    "outgoing-body": OUTGOING_BODY,
+    "[method]outgoing-body.write": _taking(
+        lambda body: body.stream(), OUTGOING_BODY.borrow, OUTPUT.own
+    ),
+    "[static]outgoing-body.finish": Function(
+        _finish, (OUTGOING_BODY.own, option_of(FIELDS.own)), result_of(None, ERROR_CODE)
+    ),
+}
+
+_ASKING: Final[dict[str, Function | Resource]] = {
+    "outgoing-request": OUTGOING_REQUEST,
+    "[constructor]outgoing-request": Function(
+        lambda _, fields: OutgoingRequest(fields.frozen()), (FIELDS.own,), OUTGOING_REQUEST.own
+    ),
+    "[method]outgoing-request.body": _taking(
+        lambda request: request.take_body(), OUTGOING_REQUEST.borrow, OUTGOING_BODY.own
+    ),
+    "[method]outgoing-request.method": Function(
+        lambda _, request: _method_case(request.method), (OUTGOING_REQUEST.borrow,), _METHOD
+    ),
+    "[method]outgoing-request.set-method": Function(
+        _set_method, (OUTGOING_REQUEST.borrow, _METHOD), result_of()
+    ),
+    "[method]outgoing-request.path-with-query": Function(
+        lambda _, request: request.target, (OUTGOING_REQUEST.borrow,), option_of(STRING)
+    ),
+    "[method]outgoing-request.set-path-with-query": Function(
+        _setting("target"), (OUTGOING_REQUEST.borrow, option_of(STRING)), result_of()
+    ),
+    "[method]outgoing-request.scheme": Function(
+        lambda _, request: _scheme(request.scheme), (OUTGOING_REQUEST.borrow,), option_of(_SCHEME)
+    ),
+    "[method]outgoing-request.set-scheme": Function(
+        _set_scheme, (OUTGOING_REQUEST.borrow, option_of(_SCHEME)), result_of()
+    ),
+    "[method]outgoing-request.authority": Function(
+        lambda _, request: request.authority, (OUTGOING_REQUEST.borrow,), option_of(STRING)
+    ),
+    "[method]outgoing-request.set-authority": Function(
+        _setting("authority"), (OUTGOING_REQUEST.borrow, option_of(STRING)), result_of()
+    ),
+    "[method]outgoing-request.headers": Function(
+        lambda _, request: request.fields, (OUTGOING_REQUEST.borrow,), FIELDS.own
+    ),
+    "request-options": REQUEST_OPTIONS,
+    "[constructor]request-options": Function(lambda _: RequestOptions(), (), REQUEST_OPTIONS.own),
+    **_time("connect-timeout", "connect_ns"),
+    **_time("first-byte-timeout", "first_byte_ns"),
+    **_time("between-bytes-timeout", "between_bytes_ns"),
+    "future-incoming-response": FUTURE_INCOMING_RESPONSE,
+    "[method]future-incoming-response.subscribe": Function(
+        lambda _, future: future, (FUTURE_INCOMING_RESPONSE.borrow,), POLLABLE.own
+    ),
+    "[method]future-incoming-response.get": Function(
+        lambda _, future: future.get(),
+        (FUTURE_INCOMING_RESPONSE.borrow,),
+        option_of(result_of(result_of(INCOMING_RESPONSE.own, ERROR_CODE))),
+    ),
+    "http-error-code": Function(_error_code, (ERROR.borrow,), option_of(ERROR_CODE)),
+}
+
+INTERFACES: Final[dict[str, Interface]] = {
+    "wasi:http/types": {**_FIELDS, **_INCOMING, **_OUTGOING, **_ASKING}
+}

@@ -1,0 +1,90 @@
+"""The `wasi-http` runtime itself: from a plan to workers that serve its ports."""
+
+from collections.abc import Callable
+from typing import Any, Final, NoReturn
+
+from wasmtime import Store, WasmtimeError
+from wasmtime.component import Component
+
+from wasm_executor.container.needs import Need
+from wasm_executor.container.plan import HTTP_WORLD, Artifact, ProcessPlan
+from wasm_executor.runtimes.engine import new_engine
+from wasm_executor.runtimes.limits import memory_ceiling
+from wasm_executor.runtimes.startfailures import (
+    NO_INSTANCES,
+    no_entry,
+    not_linked,
+    unusable,
+)
+from wasm_executor.runtimes.wasihttp.absent import define_absent
+from wasm_executor.runtimes.wasihttp.guests import HANDLER, Handlers, World, new_linker
+from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
+from wasm_executor.runtimes.wasihttp.serving import Worker
+from wasm_executor.runtimes.wasihttp.workers import Workers
+
+HANDLE: Final = "handle"
+_WORLD: Final = tuple(
+    f"wasi:{package}/"
+    for package in ("cli", "clocks", "filesystem", "http", "io", "random", "sockets")
+)
+"""What a handler may import. What of it there is not traps where it is called."""
+
+
+class WasiHttpRuntime:
+    """Serves components that export `wasi:http/incoming-handler`."""
+
+    needs = frozenset({Need.SERVE, Need.WORKERS, Need.CONNECT})
+    """What a container of it may do, beside what all may."""
+
+    def prepare(self) -> None:
+        self._engine = new_engine()
+        self._linker, self._imports = new_linker(self._engine)
+
+    def accepts(self, artifact: Artifact) -> bool:
+        return artifact.world == HTTP_WORLD
+
+    def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
+        http = plan.http
+        if http is None:
+            raise no_entry("the component handles HTTP requests: it is no command")
+        if not plan.listeners:
+            raise no_entry("the container declares no TCP containerPort to be served on")
+        component = self._loaded(plan.artifact.path)
+        function = _handler_of(component)
+        self._require_imports(component)
+        world = World(list(plan.args), list(plan.env), Outgoing(), memory_ceiling(plan))
+
+        def serve(control: int) -> NoReturn:
+            handlers = Handlers(self._engine, self._linker, component, function, world)
+            Worker(handlers, http, plan.listeners, control).run()
+
+        return Workers(http.workers, plan.listeners, serve).run(on_started)
+
+    def _loaded(self, path: str) -> Component:
+        try:
+            return Component.deserialize_file(self._engine, path)
+        except WasmtimeError as error:
+            raise unusable(error) from error
+
+    def _require_imports(self, component: Component) -> None:
+        """Link it in a store that may hold no instance: none of its code can run there."""
+        imports = component.type.imports(self._engine)
+        missing = tuple(name for name in imports if not name.startswith(_WORLD))
+        if missing:
+            raise no_entry(f"nothing provides what the component imports: {', '.join(missing)}")
+        define_absent(self._imports, component, self._engine)
+        nowhere = Store(self._engine)
+        nowhere.set_limits(instances=0)
+        try:
+            self._linker.instantiate(nowhere, component)
+        except WasmtimeError as error:
+            if NO_INSTANCES not in str(error):
+                raise not_linked(error, ()) from error
+
+
+def _handler_of(component: Component) -> Any:
+    interface = component.get_export_index(HANDLER)
+    function = interface and component.get_export_index(HANDLE, interface)
+    if function is None:
+        raise no_entry("the component does not export `wasi:http/incoming-handler`")
+    return function

@@ -1,0 +1,36 @@
+"""The `wasi-http` runtime: what a client of it sees."""
+
+from http_rig import serving
+from keeper_rig import KeeperProcess
+
+
+async def test_requests_on_one_connection_are_answered_in_their_order(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor, serving(supervisor) as served:
+        with served.client() as client:
+            client.send("GET /hello HTTP/1.1\r\nHost: a\r\n\r\n" * 2)
+            client.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nfour")
+            client.send("HEAD /hello HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.send("GET /count HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert [client.answer().body for _ in range(3)] == [b"hello\n", b"hello\n", b"four"]
+            assert client.answer(to_head=True).status == 200
+            assert client.answer().body == b"1\n"
+
+
+async def test_a_failed_handler_is_a_status_and_a_line_in_the_log(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor, serving(supervisor) as served:
+        statuses = {path: served.get(path).status for path in ("/trap", "/nothing", "/fail")}
+        assert statuses == {"/trap": 500, "/nothing": 500, "/fail": 502}
+        assert served.get("/write").body == b"hello\n"
+        with served.client() as client:
+            client.send("GET /late HTTP/1.1\r\nHost: a\r\n\r\n")
+            assert client.line().split()[1] == "200"
+            while not client.line().startswith("hello"):
+                pass
+            assert client.line() == "\r\n"
+            assert client.ended()  # without its last chunk: nobody takes it for the whole
+        said = served.container.content("stderr")
+        assert "GET /trap: " in said
+        assert "unreachable" in said
+        assert "a line on stderr\n" in said

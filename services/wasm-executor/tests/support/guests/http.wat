@@ -1,0 +1,276 @@
+;; A handler of HTTP requests whose path's first letter says what it does:
+;;   /hello   answers `hello`              /echo    sends the body back as it comes
+;;   /trap    traps, nothing was said      /late    says half of an answer, then traps
+;;   /loop    computes for ever            /sleep   waits for 0.3 s, then answers `hello`
+;;   /nothing returns without an answer    /count   answers how many requests this instance had
+;;   /fail    answers with an error-code   /write   writes a line to stderr and answers `hello`
+;; Of the body's trailers /echo sends back what it gets.
+(component
+  (import "wasi:io/error@0.2.0" (instance $error
+    (export "error" (type (sub resource)))))
+  (alias export $error "error" (type $io-error))
+  (import "wasi:io/poll@0.2.0" (instance $poll
+    (export "pollable" (type $pollable (sub resource)))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+  (alias export $poll "pollable" (type $pollable))
+  (import "wasi:io/streams@0.2.0" (instance $streams
+    (alias outer 1 $io-error (type $io-error))
+    (export "input-stream" (type $input (sub resource)))
+    (export "output-stream" (type $output (sub resource)))
+    (type $failure (variant (case "last-operation-failed" (own $io-error)) (case "closed")))
+    (export "stream-error" (type $stream-error (eq $failure)))
+    (export "[method]input-stream.blocking-read"
+      (func (param "self" (borrow $input)) (param "len" u64)
+        (result (result (list u8) (error $stream-error)))))
+    (export "[method]output-stream.blocking-write-and-flush"
+      (func (param "self" (borrow $output)) (param "contents" (list u8))
+        (result (result (error $stream-error)))))))
+  (alias export $streams "input-stream" (type $input))
+  (alias export $streams "output-stream" (type $output))
+  (import "wasi:cli/stderr@0.2.0" (instance $stderr
+    (alias outer 1 $output (type $output))
+    (export "get-stderr" (func (result (own $output))))))
+  (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
+    (alias outer 1 $pollable (type $pollable))
+    (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
+  (import "wasi:http/types@0.2.3" (instance $http
+    (alias outer 1 $input (type $input))
+    (alias outer 1 $output (type $output))
+    (alias outer 1 $pollable (type $pollable))
+    (export "fields" (type $fields (sub resource)))
+    (export "incoming-request" (type $request (sub resource)))
+    (export "incoming-body" (type $incoming-body (sub resource)))
+    (export "future-trailers" (type $trailers (sub resource)))
+    (export "outgoing-response" (type $response (sub resource)))
+    (export "outgoing-body" (type $body (sub resource)))
+    (export "response-outparam" (type $outparam (sub resource)))
+    ;; A part of the real one: the host tells no other case here.
+    (type $codes (variant (case "configuration-error") (case "internal-error" (option string))))
+    (export "error-code" (type $error-code (eq $codes)))
+    (export "[method]incoming-request.path-with-query"
+      (func (param "self" (borrow $request)) (result (option string))))
+    (export "[method]incoming-request.consume"
+      (func (param "self" (borrow $request)) (result (result (own $incoming-body)))))
+    (export "[method]incoming-body.stream"
+      (func (param "self" (borrow $incoming-body)) (result (result (own $input)))))
+    (export "[static]incoming-body.finish"
+      (func (param "this" (own $incoming-body)) (result (own $trailers))))
+    (export "[method]future-trailers.subscribe"
+      (func (param "self" (borrow $trailers)) (result (own $pollable))))
+    (export "[method]future-trailers.get"
+      (func (param "self" (borrow $trailers))
+        (result (option (result (result (option (own $fields)) (error $error-code)))))))
+    (export "[constructor]fields" (func (result (own $fields))))
+    (export "[constructor]outgoing-response"
+      (func (param "headers" (own $fields)) (result (own $response))))
+    (export "[method]outgoing-response.body"
+      (func (param "self" (borrow $response)) (result (result (own $body)))))
+    (export "[method]outgoing-body.write"
+      (func (param "self" (borrow $body)) (result (result (own $output)))))
+    (export "[static]outgoing-body.finish"
+      (func (param "this" (own $body)) (param "trailers" (option (own $fields)))
+        (result (result (error $error-code)))))
+    (export "[static]response-outparam.set"
+      (func (param "param" (own $outparam))
+        (param "response" (result (own $response) (error $error-code)))))))
+  (alias export $http "incoming-request" (type $request))
+  (alias export $http "response-outparam" (type $outparam))
+  (alias export $http "fields" (type $fields))
+  (alias export $http "incoming-body" (type $incoming-body))
+  (alias export $http "future-trailers" (type $trailers))
+  (alias export $http "outgoing-response" (type $response))
+  (alias export $http "outgoing-body" (type $body))
+
+  ;; 0: results of calls; 1024: texts; from 4096 on what the host writes, over and over.
+  (core module $room
+    (memory (export "memory") 4)
+    (data (i32.const 1024) "hello\n")
+    (data (i32.const 1040) "a line on stderr\n")
+    (data (i32.const 1072) "0\n")
+    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
+  (core instance $room (instantiate $room))
+  (alias core export $room "memory" (core memory $memory))
+  (alias core export $room "realloc" (core func $realloc))
+
+  (core func $path (canon lower (func $http "[method]incoming-request.path-with-query")
+    (memory $memory) (realloc $realloc)))
+  (core func $consume (canon lower (func $http "[method]incoming-request.consume")
+    (memory $memory)))
+  (core func $stream (canon lower (func $http "[method]incoming-body.stream") (memory $memory)))
+  (core func $finish-in (canon lower (func $http "[static]incoming-body.finish")))
+  (core func $subscribe (canon lower (func $http "[method]future-trailers.subscribe")))
+  (core func $get (canon lower (func $http "[method]future-trailers.get")
+    (memory $memory) (realloc $realloc)))
+  (core func $fields (canon lower (func $http "[constructor]fields")))
+  (core func $response (canon lower (func $http "[constructor]outgoing-response")))
+  (core func $body (canon lower (func $http "[method]outgoing-response.body") (memory $memory)))
+  (core func $write (canon lower (func $http "[method]outgoing-body.write") (memory $memory)))
+  (core func $finish (canon lower (func $http "[static]outgoing-body.finish")
+    (memory $memory) (realloc $realloc)))
+  (core func $set (canon lower (func $http "[static]response-outparam.set") (memory $memory)))
+  (core func $read (canon lower (func $streams "[method]input-stream.blocking-read")
+    (memory $memory) (realloc $realloc)))
+  (core func $say (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
+    (memory $memory)))
+  (core func $stderr (canon lower (func $stderr "get-stderr")))
+  (core func $after (canon lower (func $clock "subscribe-duration")))
+  (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $drop-output (canon resource.drop $output))
+  (core func $drop-input (canon resource.drop $input))
+  (core func $drop-response (canon resource.drop $response))
+  (core func $drop-request (canon resource.drop $request))
+  (core func $drop-pollable (canon resource.drop $pollable))
+  (core func $drop-trailers (canon resource.drop $trailers))
+
+  (core module $guest
+    (import "host" "memory" (memory 1))
+    (import "host" "path" (func $path (param i32 i32)))
+    (import "host" "consume" (func $consume (param i32 i32)))
+    (import "host" "stream" (func $stream (param i32 i32)))
+    (import "host" "finish-in" (func $finish-in (param i32) (result i32)))
+    (import "host" "subscribe" (func $subscribe (param i32) (result i32)))
+    (import "host" "get" (func $get (param i32 i32)))
+    (import "host" "fields" (func $fields (result i32)))
+    (import "host" "response" (func $response (param i32) (result i32)))
+    (import "host" "body" (func $body (param i32 i32)))
+    (import "host" "write" (func $write (param i32 i32)))
+    (import "host" "finish" (func $finish (param i32 i32 i32 i32)))
+    (import "host" "set" (func $set (param i32 i32 i32 i32 i32 i32)))
+    (import "host" "read" (func $read (param i32 i64 i32)))
+    (import "host" "say" (func $say (param i32 i32 i32 i32)))
+    (import "host" "stderr" (func $stderr (result i32)))
+    (import "host" "after" (func $after (param i64) (result i32)))
+    (import "host" "block" (func $block (param i32)))
+    (import "host" "drop-output" (func $drop-output (param i32)))
+    (import "host" "drop-input" (func $drop-input (param i32)))
+    (import "host" "drop-request" (func $drop-request (param i32)))
+    (import "host" "drop-pollable" (func $drop-pollable (param i32)))
+    (import "host" "drop-trailers" (func $drop-trailers (param i32)))
+    (global $count (mut i32) (i32.const 0))
+    (global $body-handle (mut i32) (i32.const 0))
+
+    ;; Answer 200 and return the stream of the body.
+    (func $begin (param $outparam i32) (result i32) (local $response i32)
+      (local.set $response (call $response (call $fields)))
+      (call $body (local.get $response) (i32.const 0))
+      (global.set $body-handle (i32.load (i32.const 4)))
+      (call $set (local.get $outparam) (i32.const 0) (local.get $response)
+        (i32.const 0) (i32.const 0) (i32.const 0))
+      (call $write (global.get $body-handle) (i32.const 0))
+      (i32.load (i32.const 4)))
+
+    (func $end (param $output i32) (param $has-trailers i32) (param $trailers i32)
+      (call $drop-output (local.get $output))
+      (call $finish (global.get $body-handle)
+        (local.get $has-trailers) (local.get $trailers) (i32.const 0)))
+
+    (func $answer (param $outparam i32) (param $text i32) (param $length i32) (local $output i32)
+      (local.set $output (call $begin (local.get $outparam)))
+      (call $say (local.get $output) (local.get $text) (local.get $length) (i32.const 0))
+      (call $end (local.get $output) (i32.const 0) (i32.const 0)))
+
+    (func $echo (param $request i32) (param $outparam i32)
+      (local $body i32) (local $input i32) (local $output i32) (local $trailers i32)
+      (local $pollable i32)
+      (call $consume (local.get $request) (i32.const 0))
+      (local.set $body (i32.load (i32.const 4)))
+      (call $stream (local.get $body) (i32.const 0))
+      (local.set $input (i32.load (i32.const 4)))
+      (local.set $output (call $begin (local.get $outparam)))
+      (block $done
+        (loop $more
+          (call $read (local.get $input) (i64.const 65536) (i32.const 0))
+          (br_if $done (i32.load8_u (i32.const 0)))
+          (call $say (local.get $output) (i32.load (i32.const 4)) (i32.load (i32.const 8))
+            (i32.const 16))
+          (br_if $done (i32.load8_u (i32.const 16)))
+          (br $more)))
+      (call $drop-input (local.get $input))
+      (local.set $trailers (call $finish-in (local.get $body)))
+      (local.set $pollable (call $subscribe (local.get $trailers)))
+      (call $block (local.get $pollable))
+      (call $drop-pollable (local.get $pollable))
+      ;; some(ok(ok(option(fields)))): each tag is four bytes further
+      (call $get (local.get $trailers) (i32.const 32))
+      (call $drop-trailers (local.get $trailers))
+      (call $end (local.get $output) (i32.load8_u (i32.const 44)) (i32.load (i32.const 48))))
+
+    (func (export "handle") (param $request i32) (param $outparam i32) (local $letter i32)
+      (local $pollable i32) (local $output i32)
+      (global.set $count (i32.add (global.get $count) (i32.const 1)))
+      (call $path (local.get $request) (i32.const 0))
+      (local.set $letter (i32.load8_u (i32.add (i32.load (i32.const 4)) (i32.const 1))))
+      (if (i32.eq (local.get $letter) (i32.const 101))  ;; e
+        (then (call $echo (local.get $request) (local.get $outparam))))
+      (if (i32.eq (local.get $letter) (i32.const 104))  ;; h
+        (then (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
+      (if (i32.eq (local.get $letter) (i32.const 116)) (then unreachable))  ;; t
+      (if (i32.eq (local.get $letter) (i32.const 108))  ;; l: /late and /loop
+        (then
+          (if (i32.eq (i32.load8_u (i32.add (i32.load (i32.const 4)) (i32.const 2)))
+                (i32.const 97))
+            (then
+              (call $say (call $begin (local.get $outparam))
+                (i32.const 1024) (i32.const 6) (i32.const 0))
+              unreachable)
+            (else (loop $for-ever (br $for-ever))))))
+      (if (i32.eq (local.get $letter) (i32.const 115))  ;; s
+        (then
+          (local.set $pollable (call $after (i64.const 300000000)))
+          (call $block (local.get $pollable))
+          (call $drop-pollable (local.get $pollable))
+          (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
+      (if (i32.eq (local.get $letter) (i32.const 99))  ;; c
+        (then
+          (i32.store8 (i32.const 1072) (i32.add (i32.const 48) (global.get $count)))
+          (call $answer (local.get $outparam) (i32.const 1072) (i32.const 2))))
+      (if (i32.eq (local.get $letter) (i32.const 102))  ;; f
+        (then
+          (call $set (local.get $outparam) (i32.const 1) (i32.const 0)
+            (i32.const 0) (i32.const 0) (i32.const 0))))
+      (if (i32.eq (local.get $letter) (i32.const 119))  ;; w
+        (then
+          (local.set $output (call $stderr))
+          (call $say (local.get $output) (i32.const 1040) (i32.const 17) (i32.const 0))
+          (call $drop-output (local.get $output))
+          (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
+      (call $drop-request (local.get $request))))
+
+  (core instance $guest (instantiate $guest (with "host" (instance
+    (export "memory" (memory $memory))
+    (export "path" (func $path))
+    (export "consume" (func $consume))
+    (export "stream" (func $stream))
+    (export "finish-in" (func $finish-in))
+    (export "subscribe" (func $subscribe))
+    (export "get" (func $get))
+    (export "fields" (func $fields))
+    (export "response" (func $response))
+    (export "body" (func $body))
+    (export "write" (func $write))
+    (export "finish" (func $finish))
+    (export "set" (func $set))
+    (export "read" (func $read))
+    (export "say" (func $say))
+    (export "stderr" (func $stderr))
+    (export "after" (func $after))
+    (export "block" (func $block))
+    (export "drop-output" (func $drop-output))
+    (export "drop-input" (func $drop-input))
+    (export "drop-request" (func $drop-request))
+    (export "drop-pollable" (func $drop-pollable))
+    (export "drop-trailers" (func $drop-trailers))))))
+
+  (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
+    (canon lift (core func $guest "handle")))
+  (component $shim
+    (import "request" (type $request (sub resource)))
+    (import "outparam" (type $outparam (sub resource)))
+    (import "handle" (func $handle
+      (param "request" (own $request)) (param "response-out" (own $outparam))))
+    (export "handle" (func $handle)))
+  (instance $handler (instantiate $shim
+    (with "request" (type $request))
+    (with "outparam" (type $outparam))
+    (with "handle" (func $handle))))
+  (export "wasi:http/incoming-handler@0.2.3" (instance $handler)))
