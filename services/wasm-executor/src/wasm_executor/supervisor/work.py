@@ -64,7 +64,9 @@ async def prepare_image(
         images = await asyncio.shield(node.images)
         for volume, source in _images_mounted(plan, container):
             name = source.image
-            mounted = await images.mounted(name, source.pull_policy, on_event=on_event)
+            mounted = await images.mounted(
+                name, source.pull_policy, on_event=on_event, keyring=keyring_of(plan)
+            )
             node.volumes.image_folders.put(plan.uid, volume, str(mounted.folder))
         name = want.image
         return await images.ensure(
