@@ -5,14 +5,14 @@ The rules are in `worlds/*.yaml`, a pod each; all of the pods run at the same ti
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 import yaml
 from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
-from e2e.layered import DOCKER, push_image
+from e2e.layered import DOCKER, OCI, Files, push_image
 from e2e.pods import Pods
 from e2e.running_wasmlet import RunningWasmlet
 from e2e.world_guest import Told, tells_all, told
@@ -26,7 +26,7 @@ NAMESPACE = "worlds"
 FOLDER = Path(__file__).parent / "worlds"
 WORLDS = worlds(FOLDER)
 ALL_DONE_WITHIN_S = 50.0
-LAYERS = (
+LAYERS: tuple[Files, ...] = (
     {"srv/data/kept": b"1", "srv/data/hidden": b"2", "srv/data/changed": b"old"},
     {
         "app/tells.wasm": tells_all(),
@@ -36,7 +36,7 @@ LAYERS = (
     },
 )
 """Of the images whose files hold the module."""
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "Entrypoint": ["/app/tells.wasm"],
     "Cmd": ["--ignored"],
     "Env": ["FROM=image", "SIDE=a=b"],
@@ -118,7 +118,7 @@ def ran(namespace: Pods, images: Images, api: Api, folder: Path) -> Ran:
     given = {
         "folder": str(folder),
         "writer": images.push(writes_file(), "writer"),
-        "oci": push_image(images, "oci", LAYERS, **SETTINGS),
+        "oci": push_image(images, "oci", LAYERS, OCI, **SETTINGS),
         "docker": push_image(images, "docker", LAYERS, DOCKER, **SETTINGS),
     }
     for world in WORLDS:

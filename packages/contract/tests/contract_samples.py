@@ -17,6 +17,7 @@ from contract.messages.node import (
     NodeFacts,
     NodeGrant,
     NodeGranted,
+    NodeImage,
     NodePing,
     NodePong,
     NodeRegister,
@@ -73,6 +74,7 @@ LIFE = Incarnation(executor_id="3f2a", start_count=7)
 TERM = Term(created_at=AT, uid="lease-uid", transitions=3)
 DIGEST = "a" * 64
 FACTS = NodeFacts(
+    images=(NodeImage(names=("registry/app@sha256:1f", "registry/app:1"), size_bytes=2048),),
     cpu_millis=2000,
     memory_bytes=8 << 30,
     ephemeral_storage_bytes=50 << 30,

@@ -13,6 +13,7 @@ from servicekit.settings import Seconds, ServiceSettings
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
+Percent = Annotated[int, msgspec.Meta(ge=0, le=100)]
 
 
 class VerificationPolicy(StrEnum):
@@ -72,6 +73,17 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     compile_jobs: Count = 2
     pull_stall_timeout_s: Seconds = 30.0
     pull_timeout_s: Seconds = 600.0
+
+    rootfs_max_bytes: Size = 4 * 1024 * 1024 * 1024
+    """What the layers of one image may hold, unpacked."""
+    rootfs_max_entries: Count = 200_000
+    image_gc_high_percent: Percent = 85
+    """From where on of the data directory's disk images that no pod uses are removed."""
+    image_gc_low_percent: Percent = 80
+    """Until where."""
+    image_gc_min_age_s: Seconds = 120.0
+    """How long an image is kept in any case."""
+    image_gc_interval_s: Seconds = 300.0
 
     restart_delay_s: Seconds = 10.0
     """The crash back-off after the first immediate restart; it doubles."""

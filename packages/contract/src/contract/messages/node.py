@@ -8,6 +8,14 @@ from contract.ids import NodeName
 from contract.messages.form import Command, Done, Event, Incarnation, Message
 
 
+class NodeImage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An image that a node has, for `status.images`."""
+
+    names: tuple[str, ...]
+    """Those with a digest first."""
+    size_bytes: int
+
+
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an executor knows of its machine. Sizes in bytes, CPU in thousandths of a core."""
 
@@ -28,6 +36,8 @@ class NodeFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The executor's own version."""
     runtimes: tuple[str, ...] = ()
     """Names of the runtimes that it has, for `status.runtimeHandlers`."""
+    images: tuple[NodeImage, ...] = ()
+    """The largest first; no more than a Node shows."""
 
 
 class NodeGrant(Message, frozen=True, kw_only=True, omit_defaults=True, tag="node_grant"):

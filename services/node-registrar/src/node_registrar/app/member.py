@@ -7,6 +7,7 @@ notes what arrived and wakes the tasks that act on it.
 import asyncio
 from typing import Final
 
+import msgspec
 import structlog
 
 from contract.ids import NodeName
@@ -116,10 +117,12 @@ class Member:
         """Return what the other services hear of this node, None while nobody holds it."""
         if not self.grant.in_force or self.grant.holder is None:
             return None
+        # Nobody who hears of grants asks for the images, and this is said every few seconds.
+        facts = self.facts and msgspec.structs.replace(self.facts, images=())
         return NodeGranted(
             node=self.name,
             holder=self.grant.holder,
             host_ip=self.host_ip,
             node_uid=self.node_uid,
-            facts=self.facts,
+            facts=facts,
         )

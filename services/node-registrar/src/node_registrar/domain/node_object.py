@@ -58,6 +58,10 @@ class NodeTemplate(msgspec.Struct, frozen=True, kw_only=True):
     max_pods: int
 
 
+MOST_IMAGES: Final = 50
+"""The kubelet's `nodeStatusMaxImages`."""
+
+
 def template_of(settings: RegistrarSettings) -> NodeTemplate:
     """Return the template that these settings describe."""
     return NodeTemplate(
@@ -161,6 +165,10 @@ def facts_status(facts: NodeFacts, template: NodeTemplate) -> dict[str, Any]:
         "nodeInfo": _node_info(facts, template),
         "runtimeHandlers": [{"name": name} for name in ("", *sorted(set(facts.runtimes) - {""}))],
         "declaredFeatures": list(DECLARED_FEATURES),
+        "images": [
+            {"names": list(each.names), "sizeBytes": each.size_bytes}
+            for each in facts.images[:MOST_IMAGES]
+        ],
     }
 
 

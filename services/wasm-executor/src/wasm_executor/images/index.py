@@ -52,6 +52,29 @@ class ImageIndex:
     def add_object(self, compiled: CompiledObject) -> None:
         self._objects[compiled.digest] = compiled
 
+    def images(self) -> list[ImageRecord]:
+        return list(self._images.values())
+
+    def names_of(self, manifest_digest: str) -> list[str]:
+        """Return the full names that lead to an image, those with its digest first."""
+        names = [
+            each.name for each in self._names.values() if each.manifest_digest == manifest_digest
+        ]
+        return sorted(names, key=lambda name: ("@" not in name, name))
+
+    def forget_image(self, image: ImageRecord) -> list[str]:
+        """Drop an image, and return the names that led to nothing else."""
+        self._images.pop((image.manifest_digest, image.mount), None)
+        if (image.manifest_digest, not image.mount) in self._images:
+            return []
+        names = self.names_of(image.manifest_digest)
+        for name in names:
+            del self._names[name]
+        return names
+
+    def objects(self) -> list[CompiledObject]:
+        return list(self._objects.values())
+
     def forget_object(self, digest: str) -> CompiledObject | None:
         return self._objects.pop(digest, None)
 

@@ -6,12 +6,15 @@ costs a look into memory and a stat. Nothing that pulls or compiles is imported 
 """
 
 import asyncio
+from collections.abc import Callable, Collection
 from typing import Final, Self
 
 import structlog
 
+from contract.messages.node import NodeImage
 from contract.messages.pull import PullPolicy
 from wasm_executor.images.access import Accesses
+from wasm_executor.images.collecting import Collector
 from wasm_executor.images.compiling import Compiler, engine_of_this_machine
 from wasm_executor.images.errors import ImageError, ImageNeverPullError, InvalidImageNameError
 from wasm_executor.images.foundfile import FoundFiles
@@ -35,6 +38,9 @@ from wasm_executor.images.store import ContentStore
 log = structlog.get_logger(__name__)
 
 _NO_OVERRIDES: Final = Overrides()
+_MOST_LISTED: Final = 50
+_MOST_NAMES: Final = 5
+"""Both are a kubelet's."""
 
 
 def ignore(_event: ImageEvent) -> None:
@@ -73,6 +79,22 @@ class ImageService:
         accesses = Accesses(store, settings.verification, settings.unverified_images)
         await asyncio.to_thread(accesses.load, index.manifests())
         return cls(settings, tasks, store=store, index=index, accesses=accesses)
+
+    def collector(self, in_use: Callable[[], Collection[str]]) -> Collector:
+        """Return what makes room; `in_use` names images that pods have, or may start from."""
+        return Collector(self._settings, self._store, self._index, in_use)
+
+    def listed(self) -> tuple[NodeImage, ...]:
+        """Return what a Node shows of the images that are here, the largest first."""
+        sizes: dict[str, int] = {}
+        for image in self._index.images():
+            sizes.setdefault(image.manifest_digest, image.size_bytes)
+        largest = sorted(sizes.items(), key=lambda each: (-each[1], each[0]))
+        return tuple(
+            NodeImage(names=tuple(names[:_MOST_NAMES]), size_bytes=size)
+            for digest, size in largest[:_MOST_LISTED]
+            if (names := self._index.names_of(digest))
+        )
 
     async def ensure(
         self,

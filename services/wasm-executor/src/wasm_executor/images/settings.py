@@ -29,5 +29,9 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     compile_jobs: int = 2
     broken_for_s: float = 300.0
     """How long the verdict on an artifact that cannot be compiled is repeated, not renewed."""
+    gc_high_percent: int = 85
+    """Of the disk: from where on images that nobody uses are removed, until `gc_low_percent`."""
+    gc_low_percent: int = 80
+    gc_min_age_s: float = 120.0
     pull_limits: PullLimits = PullLimits()
     compile_limits: CompileLimits = CompileLimits()

@@ -22,7 +22,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -110,6 +110,19 @@ class ContentStore:
     def remove_blob(self, digest: str) -> None:
         self.blob_path(digest).unlink(missing_ok=True)
 
+    def remove_image(self, image: ImageRecord) -> None:
+        self._image_path(image.manifest_digest, mount=image.mount).unlink(missing_ok=True)
+
+    def remove_name(self, name: str) -> None:
+        self._name_path(name).unlink(missing_ok=True)
+
+    def remove_rootfs(self, name: str) -> None:
+        """Take its name away first: what is half removed must not be found."""
+        doomed = self._partial / f"{os.getpid()}-{secrets.token_hex(8)}"
+        with suppress(FileNotFoundError):
+            self.rootfs_path(name).rename(doomed)
+            _remove(doomed)
+
     def write_image(self, image: ImageRecord) -> None:
         self._write_record(self._image_path(image.manifest_digest, mount=image.mount), image)
 
@@ -149,8 +162,7 @@ class ContentStore:
         return _read_all(self.root / "objects" / engine, CompiledObject)
 
     def _name_path(self, name: str) -> Path:
-        hashed = hashlib.sha256(name.encode()).hexdigest()
-        return self.root / "names" / f"{hashed}.json"
+        return self.root / "names" / f"{hashlib.sha256(name.encode()).hexdigest()}.json"
 
     def _image_path(self, manifest_digest: str, *, mount: bool) -> Path:
         kind = ".mount" if mount else ""

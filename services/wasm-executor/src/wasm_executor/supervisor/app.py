@@ -32,6 +32,7 @@ from wasm_executor.supervisor.facts import node_facts
 from wasm_executor.supervisor.granting import Grant
 from wasm_executor.supervisor.health import answer_health
 from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.imagegarbage import collect_images
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.plans import require_memory
 from wasm_executor.supervisor.reporting import Reporter
@@ -109,6 +110,8 @@ class Supervisor:
         self._tasks.create_task(audit, name="audit")
         eviction = evict_regularly(self._roster, node.volumes, settings.eviction_interval_s)
         self._tasks.create_task(eviction, name="eviction")
+        garbage = collect_images(node, self._roster)
+        self._tasks.create_task(garbage, name="image-garbage")
         self._tasks.create_task(self._live_on_the_bus(), name="bus")
         self._tasks.create_task(serve_admin(settings, self._unready), name="admin")
         health_folder = settings.health_folder or settings.run_dir
@@ -140,9 +143,14 @@ class Supervisor:
                 local_folders=() if root is None else (root,),
                 pulls_per_registry=settings.pulls_per_registry,
                 compile_jobs=settings.compile_jobs,
+                gc_high_percent=settings.image_gc_high_percent,
+                gc_low_percent=settings.image_gc_low_percent,
+                gc_min_age_s=settings.image_gc_min_age_s,
                 pull_limits=PullLimits(
                     stall_timeout_s=settings.pull_stall_timeout_s,
                     total_timeout_s=settings.pull_timeout_s,
+                    max_rootfs_bytes=settings.rootfs_max_bytes,
+                    max_rootfs_entries=settings.rootfs_max_entries,
                 ),
             ),
             self._tasks,

@@ -101,8 +101,9 @@ class Grant:
             await self._lose(holder)
 
     async def _ask(self) -> Incarnation | None:
+        facts = msgspec.structs.replace(self._facts, images=self._node.listed_images())
         register = NodeRegister(
-            node=self._name, incarnation=self._node.identity.incarnation, facts=self._facts
+            node=self._name, incarnation=self._node.identity.incarnation, facts=facts
         )
         timeout_s = self._node.settings.register_retry_s
         try:

@@ -5,6 +5,7 @@ import os
 
 import structlog
 
+from contract.messages.node import NodeImage
 from servicekit.bus import Bus
 from wasm_executor.checking.sockets import SocketHolders
 from wasm_executor.domain.backoff import BackOffRules
@@ -88,6 +89,11 @@ class Node:
             self.plans.save_standing(standing)
         except PlanNotStoredError as error:
             log.warning("standing.write_failed", reason=error.reason)
+
+    def listed_images(self) -> tuple[NodeImage, ...]:
+        """Return what there is to show of the image store; nothing before it is open."""
+        opened = self.images.done() and not self.images.cancelled()
+        return self.images.result().listed() if opened else ()
 
     def drop_stored_plans(self) -> None:
         """Another runs these pods now: no supervisor after this one goes on with them."""
