@@ -127,7 +127,8 @@ image-%:
 		--tag "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)" --build-arg "BASE=$(BASE)" \
 		--build-arg "UV_VERSION=$(UV_VERSION)" \
 		--build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)" . >/dev/null
-	@$(BUILDER) images --format '{{.Repository}}:{{.Tag}} {{.Size}}' "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
+	@$(BUILDER) images --format '{{.$(if $(findstring buildah,$(BUILDER)),Name,Repository)}}:{{.Tag}} {{.Size}}' \
+		"$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)"
 
 .PHONY: compose
 compose: images image-compose-jobs ## Run a whole cluster in containers: docs/compose.md; COMPOSE='docker compose'

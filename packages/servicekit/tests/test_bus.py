@@ -169,6 +169,7 @@ def test_a_bus_closes_on_the_services_loop_although_its_server_was_killed(
                     await asyncio.sleep(0.01)
             with suppress(BusUnavailableError):
                 await bus.request(NODE, NodePing(node=NODE), timeout_s=0.1)
+        assert bus._control.client.is_closed
 
     uvloop.run(life())
 
