@@ -66,6 +66,9 @@ def test_one_command_makes_a_cluster_that_runs_the_example(up: Up) -> None:
     up.up()
     assert set(eventually(lambda: node_names(up), 60)) == {"wasm-1"}
     assert up.kubeconfig.stat().st_uid == os.getuid()
+    first = "print(open('/proc/1/comm').read(), end='')"
+    ask = ("exec", f"{PROJECT}-wasm-executor-1", "/opt/wasmlet/bin/python", "-c", first)
+    assert up.engine.docker(*ask) == "wasmlet-keeper\n"
     up.kubectl("apply", "-f", "compose/example.yaml")
     up.kubectl("wait", "pod/hello", "--for=jsonpath={.status.phase}=Succeeded", "--timeout=60s")
     assert up.kubectl("logs", "hello") == "Hello from WebAssembly, run by wasmlet\n"
