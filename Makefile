@@ -22,6 +22,10 @@ IMAGE_ARGS ?=
 COMPOSE ?= docker compose
 BUILDER ?= $(shell docker info >/dev/null 2>&1 && echo docker || echo buildah)
 IMAGES := node-registrar pod-reconciler wasm-executor log-server
+EXECUTOR := services/wasm-executor
+# End-to-end tests that share no node with others: a control plane of their own costs them little.
+FAULTS := $(wildcard tests/e2e/test_faults_*.py) tests/e2e/nodes tests/e2e/test_node_drain.py \
+	tests/e2e/test_static_pods.py tests/e2e/test_admission_restart.py
 PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
 # The executor's tests have a conftest per topic, so each topic is a folder of its own for mypy.
 FOLDERS := $(wildcard packages/* services/[!w]*) services/wasm-executor/src \
@@ -70,18 +74,29 @@ join: setup ## Join that cluster as a node; REGISTRY=host:port (plain HTTP), NOD
 .PHONY: test
 test: setup ## All tests: units, services, and end to end on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
-	@# Both halves mostly wait, so they run side by side; each shows its report when it is over.
-	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-parts test-cluster
+	@# All four mostly wait, so they run side by side; each shows its report when it is over.
+	@$(MAKE) --no-print-directory --jobs=4 --keep-going --output-sync=target \
+		test-cluster test-faults test-executor test-parts
 
 .PHONY: test-parts
-test-parts: setup ## One half of `make test`: packages and services, each by itself
+test-parts: setup ## A part of `make test`: packages and services, each by itself, but the executor
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" packages services tests/model tests/compose tests/images
+	@$(PYTEST) -m "not slow" packages services tests/model tests/compose tests/images \
+		--ignore=$(EXECUTOR)
+
+.PHONY: test-executor
+test-executor: setup ## A part of `make test`: the executor by itself
+	@$(PYTEST) -m "not slow" $(EXECUTOR)
 
 .PHONY: test-cluster
-test-cluster: setup ## The other half of `make test`: end to end on a real control plane
+test-cluster: setup ## A part of `make test`: end to end on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" tests/e2e tests/chart
+	@$(PYTEST) -m "not slow" tests/e2e tests/chart $(FAULTS:%=--ignore=%)
+
+.PHONY: test-faults
+test-faults: setup ## A part of `make test`: end to end, where nodes and their parts die
+	@$(PYTHON) -m controlplane build >/dev/null
+	@$(PYTEST) -m "not slow" $(FAULTS)
 
 .PHONY: test-slow
 test-slow: setup ## What takes long by nature; DEADLINE=epoch seconds stops starting new ones
