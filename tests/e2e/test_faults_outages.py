@@ -6,8 +6,10 @@ Conditions may flip meanwhile and must come back. What happened during the outag
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 from e2e.anatomy import Part
+from e2e.api import Api
 from e2e.counting import ALWAYS, NEVER, Name, assert_consecutive, counting_pod
 from e2e.expectations import eventually, steadily
 from e2e.faults import ELECTION, SHORT, Baseline, Scene, is_ready, scene
@@ -23,6 +25,7 @@ NODE = "outages"
 PODS = 6
 GRACE_S = 4.0
 AWAY_S = 2 * GRACE_S
+SILENT = {"apiVersion": "v1", "kind": "Node", "metadata": {"name": "silent"}}
 
 
 @pytest.fixture(scope="module")
@@ -125,7 +128,7 @@ def test_pods_outlive_an_absence_of_the_bus(nats: EmbeddedNats, outages: Scene) 
 def test_pods_outlive_an_absence_of_the_api_server(plane: ControlPlane, outages: Scene) -> None:
     """Services that start meanwhile know nothing, so they end nothing.
 
-    Runs last: the scheduler may take half a minute more to come back.
+    What runs after it needs no scheduler: that may take half a minute more to come back.
     """
     before, victims = Baseline(outages), Victims(outages)
     until = time.monotonic() + AWAY_S
@@ -139,3 +142,54 @@ def test_pods_outlive_an_absence_of_the_api_server(plane: ControlPlane, outages:
     victims.await_told()
     # The node controller may have found the Node silent when it came back.
     await_caught_up(outages, before, conditions=False)
+
+
+# What all of this relies on: a control plane that is away, back with its data, frozen, tuned.
+
+
+def test_an_api_server_that_was_away_comes_back_with_its_objects(plane: ControlPlane) -> None:
+    with Api(plane) as api:
+        api.create("/api/v1/namespaces", {"metadata": {"name": "kept"}})
+        plane.api_server.kill()
+        with pytest.raises(httpx.ConnectError):
+            api.get("/api/v1/namespaces/kept")
+        plane.api_server.start()
+        plane.api_server.wait_ready()
+        assert api.find("/api/v1/namespaces/kept")
+
+
+def test_a_killed_etcd_comes_back_with_its_objects(plane: ControlPlane) -> None:
+    with Api(plane) as api:
+        api.create("/api/v1/namespaces", {"metadata": {"name": "kept-too"}})
+        plane.etcd.kill()
+        plane.etcd.start()
+        plane.etcd.wait_ready()
+        plane.api_server.wait_ready()
+        assert api.find("/api/v1/namespaces/kept-too")
+
+
+def test_a_frozen_api_server_answers_later(plane: ControlPlane) -> None:
+    plane.api_server.pause()
+    try:
+        asked = plane.kubectl("get", "nodes", "--request-timeout=1s", check=False)
+        assert asked.returncode != 0
+    finally:
+        plane.api_server.resume()
+    plane.api_server.wait_ready()
+    plane.kubectl("get", "nodes")
+
+
+def test_a_silent_node_is_missed_after_the_tuned_grace_period(plane: ControlPlane) -> None:
+    with Api(plane) as api:
+        api.create("/api/v1/nodes", SILENT)
+        ready = {"type": "Ready", "status": "True", "reason": "KubeletReady"}
+        api.patch("/api/v1/nodes/silent/status", {"status": {"conditions": [ready]}})
+
+        def reason() -> bool:
+            conditions = api.get("/api/v1/nodes/silent")["status"]["conditions"]
+            found = [each["reason"] for each in conditions if each["type"] == "Ready"]
+            assert found == ["NodeStatusUnknown"]
+            return True
+
+        eventually(reason, within_s=15)
+        api.delete("/api/v1/nodes/silent")
