@@ -6,11 +6,14 @@ namespace which enforces pod security *restricted*: the chart's own configuratio
 
 import json
 import os
+import signal
 import socket
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 from chart.helm import CHART, NAMESPACE, RELEASE, Helm
@@ -84,10 +87,15 @@ def helm(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Hel
 @pytest.fixture(scope="module")
 def own_values(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What differs on a machine that all pods share: ports, and the registry in plain HTTP."""
-    ports = free_ports(7)
+    ports = free_ports(8)
     admin = ("nodeRegistrar", "podReconciler", "wasmExecutor", "logServer")
     values = {
-        "nats": {"port": ports[0], "monitorPort": ports[1]},
+        "nats": {
+            "replicas": 3,
+            "port": ports[0],
+            "monitorPort": ports[1],
+            "routePort": ports[7],
+        },
         "adminPorts": dict(zip(admin, ports[2:6], strict=True)),
         "nodePool": {"kubeletPort": {"port": ports[6]}},
         "wasmExecutor": {"settings": {"INSECURE_REGISTRIES": images.registry.host}},
@@ -108,6 +116,17 @@ def installed(helm: Helm, machine: Machine, own_values: Path) -> Helm:
 
 def options(values: Path) -> list[str]:
     return [f"--namespace={NAMESPACE}", "-f", str(values), "--wait", "--timeout=180s"]
+
+
+@contextmanager
+def the_users_pods(cluster: ControlPlane, api: Api) -> Iterator[Pods]:
+    """Pods in a namespace that is not the chart's."""
+    if api.find("/api/v1/namespaces/users") is None:
+        api.create("/api/v1/namespaces", {"metadata": {"name": "users"}})
+    eventually(lambda: api.find("/api/v1/namespaces/users/serviceaccounts/default"))
+    pods = Pods(cluster, api, "users")
+    yield pods
+    pods.remove_all()
 
 
 def names(api: Api, kind: str) -> set[str]:
@@ -141,8 +160,8 @@ def test_an_installation_makes_a_node_beside_the_machines_own(api: Api, machine:
     node = api.get(f"/api/v1/nodes/{NODE}")
     addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
     assert addresses["InternalIP"] == machine.address
-    assert set(restarts(api).values()) == {0}
-    assert len(names(api, "pods")) == 6  # two of each control service, NATS, the node's
+    assert set(restarts(api).values()) == {0}, restarts(api)
+    assert len(names(api, "pods")) == 8  # two of each control service, three of NATS, the node's
 
 
 def test_helm_test_runs_a_module(installed: Helm) -> None:
@@ -182,26 +201,64 @@ def test_the_api_server_treats_our_leases_as_a_kubelets(cluster: ControlPlane) -
 def test_an_upgrade_of_the_control_services_touches_no_pod(
     installed: Helm, cluster: ControlPlane, api: Api, images: Images, own_values: Path
 ) -> None:
-    api.create("/api/v1/namespaces", {"metadata": {"name": "users"}})
-    eventually(lambda: api.find("/api/v1/namespaces/users/serviceaccounts/default"))
-    pods = Pods(cluster, api, "users")
-    pods.create(pod("long", images.push(guests.sleeps(), "sleeps")))
-    before = pods.await_phase("long", "Running")
-    known = passwords(api)
-    of_node = {name for name in names(api, "pods") if name.startswith(("wasm-node", "nats"))}
+    with the_users_pods(cluster, api) as pods:
+        pods.create(pod("long", images.push(guests.sleeps(), "sleeps")))
+        before = pods.await_phase("long", "Running")
+        known = passwords(api)
+        of_node = {name for name in names(api, "pods") if name.startswith(("wasm-node", "nats"))}
 
-    more = ["--set", "nodeRegistrar.settings.STATUS_INTERVAL_S=11"]
-    more += ["--set", "podReconciler.settings.CREATING_DELAY_S=0.3"]
-    installed("upgrade", RELEASE, str(CHART), *options(own_values), *more)
+        more = ["--set", "nodeRegistrar.settings.STATUS_INTERVAL_S=11"]
+        more += ["--set", "podReconciler.settings.CREATING_DELAY_S=0.3"]
+        installed("upgrade", RELEASE, str(CHART), *options(own_values), *more)
 
-    assert passwords(api) == known
-    assert of_node <= names(api, "pods")
-    after = api.get("/api/v1/namespaces/users/pods/long")
-    assert started(after) == started(before)
-    eventually(lambda: is_ready(api))
-    pods.create(pod("new", images.push(guests.prints("begun after it"), "prints")))
-    pods.await_phase("new", "Succeeded")
-    pods.remove_all()
+        assert passwords(api) == known
+        assert of_node <= names(api, "pods")
+        assert started(pods.get("long")) == started(before)
+        eventually(lambda: is_ready(api))
+        pods.create(pod("new", images.push(guests.prints("begun after it"), "prints")))
+        pods.await_phase("new", "Succeeded")
+
+
+@pytest.mark.usefixtures("installed")
+def test_three_servers_make_one_bus(machine: Machine) -> None:
+    eventually(lambda: sorted(routes(machine).values()) == [2, 2, 2])
+
+
+def routes(machine: Machine) -> dict[str, int]:
+    """Per server of the bus, how many others it is connected with."""
+    found = {}
+    for each in tuple(machine.pods.values()):
+        if each.metadata["name"].startswith("nats"):
+            (container,) = each.containers
+            (port,) = (
+                p["containerPort"] for p in container.spec["ports"] if p["name"] == "monitor"
+            )
+            with suppress(httpx.TransportError):
+                answer = httpx.get(f"http://{each.around.address}:{port}/routez", trust_env=False)
+                remote = {route["remote_id"] for route in answer.json()["routes"]}
+                found[each.metadata["name"]] = len(remote)
+    return found
+
+
+@pytest.mark.usefixtures("installed")
+def test_a_lost_server_of_the_bus_is_no_loss(
+    cluster: ControlPlane, api: Api, images: Images, machine: Machine
+) -> None:
+    with the_users_pods(cluster, api) as pods:
+        pods.create(pod("long", images.push(guests.sleeps(), "sleeps")))
+        before = pods.await_phase("long", "Running")
+        server = f"/api/v1/namespaces/{NAMESPACE}/pods/nats-1"
+        lost = api.get(server)["metadata"]["uid"]
+        for each in machine.pods[lost].containers:
+            each.signal(signal.SIGKILL)
+        api.delete(server, gracePeriodSeconds=1)
+        pods.create(pod("meanwhile", images.push(guests.prints("begun without it"), "prints")))
+        pods.await_phase("meanwhile", "Succeeded")
+        assert started(pods.get("long")) == started(before)
+        eventually(
+            lambda: (api.find(server) or {"metadata": {"uid": lost}})["metadata"]["uid"] != lost
+        )
+        assert is_ready(api)
 
 
 def started(pod: dict[str, Any]) -> tuple[int, str]:

@@ -1,8 +1,8 @@
 {{- define "wasmlet.natsConfig" -}}
 {{- $nats := .root.Values.nats }}
 {{- $config := dict
-  "listen" (printf "0.0.0.0:%d" (int $nats.port))
-  "http" (printf "0.0.0.0:%d" (int $nats.monitorPort))
+  "port" (int $nats.port)
+  "http_port" (int $nats.monitorPort)
   "max_payload" 1048576
   "authorization" (dict "users" .users)
 }}
@@ -19,7 +19,7 @@
 {{- end }}
 {{- $cluster := dict
   "name" "wasmlet"
-  "listen" (printf "0.0.0.0:%d" (int $nats.routePort))
+  "port" (int $nats.routePort)
   "authorization" (dict "user" "route" "password" .route)
   "routes" $routes
   "no_advertise" true

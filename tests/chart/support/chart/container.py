@@ -8,7 +8,6 @@ this machine. Needs root, as whoever starts containers does.
 
 import ctypes
 import os
-import shutil
 import signal
 import sys
 from collections.abc import Iterable
@@ -52,7 +51,6 @@ def main() -> int:
     os.unshare(os.CLONE_NEWNS | os.CLONE_NEWPID)
     child = os.fork()
     if child == 0:
-        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         become(container)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda caught, _frame: os.kill(child, caught))
@@ -114,6 +112,9 @@ def _drop(container: Container) -> None:
     os.setgroups([container.group])
     os.setgid(container.group)
     os.setuid(container.user)
+    # With its first process, everything in the process namespace dies. A change of user forgets
+    # what was asked here before it.
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
@@ -125,11 +126,6 @@ def bound_for(python: str, folders: Iterable[Path]) -> list[str]:
 
 def _is_system(path: Path) -> bool:
     return path.parts[1] in _SYSTEM
-
-
-def remove(folder: Path) -> None:
-    """Take away what a container wrote."""
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 if __name__ == "__main__":

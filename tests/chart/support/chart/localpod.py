@@ -75,14 +75,16 @@ class LocalContainer:
         if probe not in self.spec:
             return True
         get = self.spec[probe]["httpGet"]
-        port = next(
-            each["containerPort"] for each in self.spec["ports"] if each["name"] == get["port"]
-        )
         try:
-            url = f"http://{self._pod.around.address}:{port}{get['path']}"
+            url = self.url(get["port"], get["path"])
             return httpx.get(url, timeout=ANSWER_WITHIN_S, trust_env=False).is_success
         except httpx.TransportError:
             return False
+
+    def url(self, port: str, path: str) -> str:
+        """What is asked at a port of this name."""
+        number = next(each["containerPort"] for each in self.spec["ports"] if each["name"] == port)
+        return f"http://{self._pod.around.address}:{number}{path}"
 
     def _plan(self) -> Container:
         image = image_named(self.spec["image"])
@@ -90,9 +92,10 @@ class LocalContainer:
         context = self._pod.spec.get("securityContext", {}) | self.spec["securityContext"]
         root = self._pod.folder / f"{self.spec['name']}.root"
         root.mkdir(exist_ok=True)
+        arguments = [expanded(each, env) for each in self.spec.get("args", [])]
         mounts = [self._mount(each, env) for each in self.spec["volumeMounts"]]
         return Container(
-            command=self.spec.get("command") or image.entrypoint,
+            command=[*(self.spec.get("command") or image.entrypoint), *arguments],
             env=image.env | {"PATH": f"{ENVIRONMENT}/bin:/usr/bin:/bin", "HOME": "/"} | env,
             mounts=[*mounts, Mount(source=str(VENV), path=ENVIRONMENT, read_only=True)],
             root=str(root),
