@@ -7,6 +7,8 @@ from contract.messages.form import Message
 from contract.messages.pod import ContainerRole
 from contract.messages.usage import (
     ContainerUsage,
+    Counted,
+    CountedSample,
     FileSystem,
     FileUsage,
     PodUsage,
@@ -56,7 +58,7 @@ POD = PodUsage(
     volumes=(VolumeUsage(name="v", in_memory=True, files=FILES),),
 )
 USAGE_SAMPLES: tuple[Message, ...] = (
-    UsageRead(node=NodeName("n1"), files=True, after="u-1"),
+    UsageRead(node=NodeName("n1"), files=True, after="u-1", counted=True),
     UsageShown(
         node=USAGE,
         services=USAGE,
@@ -68,5 +70,19 @@ USAGE_SAMPLES: tuple[Message, ...] = (
         images=FILES,
         pods=(POD,),
         after="u-2",
+        counted=(
+            Counted(
+                name="kubelet_runtime_operations_total",
+                help="Operations.",
+                kind="counter",
+                samples=(
+                    CountedSample(
+                        name="kubelet_runtime_operations_total",
+                        labels={"operation_type": "exec"},
+                        value=2.0,
+                    ),
+                ),
+            ),
+        ),
     ),
 )

@@ -14,6 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from contract.ids import ContainerName, PodUid
 from contract.messages.usage import (
     ContainerUsage,
+    Counted,
+    CountedSample,
     FileSystem,
     FileUsage,
     PodUsage,
@@ -203,6 +205,17 @@ def test_running_pods_and_containers_are_counted_by_their_state() -> None:
     for state, number in (("created", 1), ("exited", 1), ("running", 2)):
         line = f'kubelet_running_containers{{container_state="{state}"}} {number}\n'
         assert line in text
+
+
+def test_what_the_executor_counts_is_shown_as_it_is() -> None:
+    name = "kubelet_runtime_operations_duration_seconds"
+    bucket = CountedSample(name=f"{name}_bucket", labels={"le": "+Inf"}, value=2)
+    family = Counted(name=name, help="h", kind="histogram", samples=(bucket,))
+    unknown = Counted(name="later", help="h", kind="info", samples=(bucket,))
+    shown = msgspec.structs.replace(WHOLE.shown, counted=(family, unknown))
+    text = exposed(kubelet_metrics(WHOLE._replace(shown=shown)))
+    assert f'# TYPE {name} histogram\n{name}_bucket{{le="+Inf"}} 2\n' in text
+    assert "later" not in text
 
 
 def test_no_label_breaks_its_line() -> None:

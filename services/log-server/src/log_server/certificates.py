@@ -33,6 +33,7 @@ class ServingCertificate(msgspec.Struct, frozen=True, kw_only=True):
     """Of the DER form, in hexadecimal."""
     renew_at: float
     """Seconds since the epoch."""
+    expires_at: float
 
     def __repr__(self) -> str:
         # The key must not reach a log or a traceback by way of repr.
@@ -79,6 +80,7 @@ def _known(pem: bytes, certificate: x509.Certificate) -> ServingCertificate:
         pem=pem,
         sha256=hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
         renew_at=(start + (end - start) * RENEW_AT).timestamp(),
+        expires_at=end.timestamp(),
     )
 
 

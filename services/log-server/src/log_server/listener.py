@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.protocols.http.h11_impl import RequestResponseCycle
 
 from log_server.errors import ListenError
-from log_server.guard import Application
+from log_server.guard import Application, Receive, Scope, Send
 from log_server.protocol import KubeletProtocol, Limits, Places
 from log_server.tls import ListenerTls
 from servicekit.admin import QuietServer
@@ -63,10 +63,12 @@ class Listener:
         self, application: Application, tls: ListenerTls, host: str, port: int, limits: Limits
     ) -> None:
         self.tls = tls
+        self._application = application
         self._socket = _opened(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
-            application,
+            self._serve_request,
+            interface="asgi3",
             ws="none",
             lifespan="off",
             ssl_context_factory=lambda _config, _default: tls.context,
@@ -80,6 +82,10 @@ class Listener:
             backlog=_BACKLOG,
         )
         self._server = _LimitedServer(config, limits)
+
+    async def _serve_request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["certificate"] = self.tls.certificate
+        await self._application(scope, receive, send)
 
     @property
     def serving(self) -> bool:

@@ -1,5 +1,6 @@
 """The routes of stats and metrics: one question to the executor each, rendered here."""
 
+import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -11,9 +12,10 @@ from fastapi.responses import PlainTextResponse, Response
 from contract.errors import ContractError
 from contract.ids import NodeName
 from log_server.bus import Peers
+from log_server.certificates import ServingCertificate
 from log_server.domain.cadvisormetrics import cadvisor_metrics
 from log_server.domain.exposition import CONTENT_TYPE, Family, exposed
-from log_server.domain.kubeletmetrics import kubelet_metrics, start_time
+from log_server.domain.kubeletmetrics import kubelet_metrics, serving_certificate, start_time
 from log_server.domain.nodeusage import NodeUsage
 from log_server.domain.probemetrics import probe_metrics
 from log_server.domain.resourcemetrics import resource_metrics
@@ -38,7 +40,13 @@ def serve_stats(api: FastAPI, peers: Peers) -> None:
     async def resource(request: Request) -> Response:
         return _text(resource_metrics(await _usage_if_there(peers, _node(request))))
 
-    _serve(api, "/metrics", peers, kubelet_metrics)
+    @api.api_route("/metrics", methods=ANY, response_model=None)
+    async def metrics(request: Request) -> Response:
+        certificate: ServingCertificate = request.state.certificate
+        usage = await node_usage(peers, _node(request), counted=True)
+        own = serving_certificate(certificate.expires_at - time.time())
+        return _text([*kubelet_metrics(usage), *own])
+
     _serve(api, "/metrics/cadvisor", peers, cadvisor_metrics)
     _serve(api, "/metrics/probes", peers, _probes)
 

@@ -99,6 +99,24 @@ class PodUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     volumes: tuple[VolumeUsage, ...] = ()
 
 
+class CountedSample(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One value. The name is the family's with what a histogram's part adds."""
+
+    name: str
+    labels: dict[str, str] = {}
+    value: float
+
+
+class Counted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A family of the kubelet's own series, as Prometheus calls it."""
+
+    name: str
+    help: str
+    kind: str
+    """`counter`, `gauge` or `histogram`."""
+    samples: tuple[CountedSample, ...] = ()
+
+
 class UsageShown(Message, frozen=True, kw_only=True, omit_defaults=True, tag="usage_shown"):
     """A page of the measurement. `after` is empty on the last one; the node is on every one.
 
@@ -114,13 +132,19 @@ class UsageShown(Message, frozen=True, kw_only=True, omit_defaults=True, tag="us
     images: FileUsage | None = None
     pods: tuple[PodUsage, ...] = ()
     after: str = ""
+    counted: tuple[Counted, ...] = ()
+    """Where they were asked for, on the last page."""
 
 
 class UsageRead(
     Command[UsageShown], frozen=True, kw_only=True, omit_defaults=True, tag="usage_read"
 ):
-    """Measure, unless that was done a moment ago. `files`: volumes and logs too."""
+    """Measure, unless that was done a moment ago.
+
+    `files`: volumes and logs too. `counted`: what the executor counts as a kubelet does.
+    """
 
     node: NodeName
     files: bool = False
     after: str = ""
+    counted: bool = False

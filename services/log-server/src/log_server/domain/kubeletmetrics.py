@@ -1,11 +1,14 @@
 """`/metrics`: the kubelet's own series, as far as the executor can tell them."""
 
 from collections import Counter
+from typing import Final
 
-from contract.messages.usage import Usage
+from contract.messages.usage import Counted, Usage
 from log_server.domain.exposition import Family, Kind, Sample
 from log_server.domain.nodeusage import NodeUsage
 from log_server.domain.resourcemetrics import NANO
+
+_KINDS: Final = frozenset(Kind)
 
 
 def kubelet_metrics(node: NodeUsage) -> list[Family]:
@@ -32,7 +35,35 @@ def kubelet_metrics(node: NodeUsage) -> list[Family]:
             [Sample(states[state], {"container_state": state}) for state in sorted(states)],
         ),
         *_process(node.shown.services),
+        *(_counted(each) for each in node.shown.counted if each.kind in _KINDS),
     ]
+
+
+def serving_certificate(ttl_s: float) -> list[Family]:
+    """Return what the kubelet tells of its serving certificate; a failure ends this process."""
+    return [
+        Family(
+            "kubelet_certificate_manager_server_ttl_seconds",
+            "[ALPHA] Gauge of the shortest TTL (time-to-live) of the Kubelet's serving certificate."
+            " The value is in seconds until certificate expiry (negative if already expired).",
+            Kind.GAUGE,
+            [Sample(ttl_s)],
+        ),
+        Family(
+            "kubelet_server_expiration_renew_errors",
+            "[ALPHA] Counter of certificate renewal errors.",
+            Kind.COUNTER,
+            [Sample(0)],
+        ),
+    ]
+
+
+def _counted(family: Counted) -> Family:
+    samples = [
+        Sample(each.value, each.labels, suffix=each.name.removeprefix(family.name))
+        for each in family.samples
+    ]
+    return Family(family.name, family.help, Kind(family.kind), samples)
 
 
 def _process(usage: Usage) -> list[Family]:

@@ -6,6 +6,7 @@ wrong in it.
 
 import asyncio
 import signal
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 
@@ -30,11 +31,19 @@ from wasm_executor.domain.effects import (
     SignalRun,
     StartRun,
 )
-from wasm_executor.domain.inputs import ImagePrepared, Input, MemoryExceeded, RunEnded, RunStarted
+from wasm_executor.domain.inputs import (
+    ImagePrepared,
+    Input,
+    MemoryExceeded,
+    RunEnded,
+    RunStarted,
+    VolumesPrepared,
+)
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.verdicts import KILLED_CODE
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerError
+from wasm_executor.supervisor import kubeletseries
 from wasm_executor.supervisor.checks import Checks
 from wasm_executor.supervisor.execing import Execs
 from wasm_executor.supervisor.logfiles import drop_runs_before
@@ -127,8 +136,9 @@ class Hands:
         self._put(outcome)
 
     async def _prepare(self, want: PrepareImage) -> Input:
-        container = self._plan_of(want.container)
-        outcome = await prepare_image(self._node, self._pod.plan, container, want, self._tell)
+        container, pull = self._plan_of(want.container), kubeletseries.Pull(self._tell)
+        outcome = await prepare_image(self._node, self._pod.plan, container, want, pull.tell)
+        pull.end(failed=not isinstance(outcome, PreparedImage))
         if not isinstance(outcome, PreparedImage):
             return outcome
         self._images[want.container] = outcome
@@ -150,7 +160,10 @@ class Hands:
 
     async def _start(self, want: StartRun, start: RunStart) -> Input:
         """The process is watched from its first moment on: no code of a guest goes unseen."""
-        outcome = await start.outcome()
+        with kubeletseries.operation("start_container") as failed:
+            outcome = await start.outcome()
+            if not isinstance(outcome, RunStarted):
+                failed()
         for warning in start.warnings:
             self._tell(dns_warning(warning))
         if isinstance(outcome, RunStarted):
@@ -192,7 +205,8 @@ class Hands:
         with suppress(UnknownContainerError):
             match effect:
                 case SignalRun():
-                    await keeper.signal(key, effect.signum)
+                    with kubeletseries.operation("stop_container"):
+                        await keeper.signal(key, effect.signum)
                 case CloseStdin():
                     await keeper.close_stdin(key)
                 case PlaceDrainFile():
@@ -202,7 +216,8 @@ class Hands:
                         await keeper.signal(key, signal.SIGTERM)
                 case ForgetRun():
                     self._let_go(effect, key)
-                    await keeper.forget(key)
+                    with kubeletseries.operation("remove_container"):
+                        await keeper.forget(key)
 
     def _let_go(self, effect: ForgetRun, key: str) -> None:
         """Hold nothing of a run that is over; what it said last is told by now."""
@@ -225,7 +240,11 @@ class Hands:
         self._mounting = [*self._mounting[-1:], task]
 
     async def _have_volumes(self, want: PrepareVolumes) -> None:
-        self._put(await have_volumes(self._node.volumes, self._pod.plan, want))
+        plan, began = self._pod.plan, time.monotonic()
+        outcome = await have_volumes(self._node.volumes, plan, want)
+        failed = not isinstance(outcome, VolumesPrepared)
+        kubeletseries.mounted(plan.volumes, time.monotonic() - began, failed=failed)
+        self._put(outcome)
 
     def _drop_volumes(self) -> None:
         """It takes its turn behind what still makes volumes, and before whoever buries the pod."""

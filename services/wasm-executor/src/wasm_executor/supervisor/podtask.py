@@ -23,7 +23,7 @@ from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.probecounts import ProbeCounts
 from wasm_executor.domain.publication import Content, Publication
 from wasm_executor.domain.states import Phase
-from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor import kubeletseries, metrics
 from wasm_executor.supervisor.execing import Execs
 from wasm_executor.supervisor.hands import Hands
 from wasm_executor.supervisor.moments import now
@@ -74,6 +74,7 @@ class PodTask:
         self.ended = asyncio.Event()
         """Nothing of this pod runs, and its task is over."""
         self.probes = ProbeCounts()
+        self._turns = kubeletseries.PodTurns(pod)
         self._node = node
         self._voice = Voice(node.reporter, started_at)
         self._publication = Publication()
@@ -163,6 +164,10 @@ class PodTask:
         self._arm()
 
     async def _handle(self, news: Input) -> None:
+        with self._turns.one(self.pod):
+            await self._turn(news)
+
+    async def _turn(self, news: Input) -> None:
         present = now()
         before = [each.phase for each in self.pod.containers]
         effects = self.pod.handle(news, present)

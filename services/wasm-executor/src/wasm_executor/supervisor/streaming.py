@@ -38,6 +38,7 @@ from wasm_executor.supervisor.execing import ExecTarget
 from wasm_executor.supervisor.execprocess import ExecOutcome, Stdio
 from wasm_executor.supervisor.forwarding import connected_to
 from wasm_executor.supervisor.heldstdin import HeldStdin
+from wasm_executor.supervisor.kubeletseries import operation
 from wasm_executor.supervisor.logs import Logs
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.piping import Keyboard, Sink, Sources
@@ -149,7 +150,8 @@ class Streams:
             plan, run = task.pod.plan, container.history.run
             target = ExecTarget(plan, container.plan, run, image)
             running = self._roster.execs.run(target, command.command, ends.stdio, None)
-            outcome = await _unless_interrupted(running, ends.sink)
+            with operation("exec"):
+                outcome = await _unless_interrupted(running, ends.sink)
         except ImageError as error:
             return StreamEnd(failure=error.message)
         except Exception as error:  # the edge of this program: an exec's failure is its own

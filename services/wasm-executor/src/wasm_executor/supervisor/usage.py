@@ -15,6 +15,7 @@ from contract.messages.usage import (
 )
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.states import ALIVE, Phase
+from wasm_executor.supervisor.kubeletseries import counted
 from wasm_executor.supervisor.measuring import Measured, Meter, Running
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.podtask import PodTask
@@ -51,6 +52,7 @@ class UsageDesk:
             images=None if spaces is None else spaces.images,
             pods=tuple(self._pod(task, measured, spaces) for task in page),
             after=after,
+            counted=counted() if command.counted and not after else (),
         )
 
     def _known(self) -> set[PodUid]:
