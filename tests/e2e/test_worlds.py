@@ -99,6 +99,7 @@ def node(
     given = {
         "wasm-executor:RESOLV_CONF": resolver,
         "wasm-executor:HOST_PATH_PREFIXES": folder,
+        "wasm-executor:REGISTER_INTERVAL_S": "1",
         "pod-reconciler:CLUSTER_DNS": "10.96.0.10",
         "pod-reconciler:CLUSTER_DOMAIN": "c.test",
     }
@@ -166,6 +167,24 @@ def test_name_servers_that_are_left_out_are_told_by_an_event(ran: Ran) -> None:
         ),
     )
     assert expected in eventually(lambda: ran.pods.events("too-many-servers"))
+
+
+@pytest.mark.usefixtures("ran")
+def test_the_node_shows_the_images_of_its_pods_with_their_digests(
+    api: Api, images: Images, registry: Registry
+) -> None:
+    def shown() -> dict[str, int]:
+        listed = api.get(f"/api/v1/nodes/{NODE}")["status"].get("images", [])
+        sizes = {each["names"][1]: each["sizeBytes"] for each in listed}
+        assert {f"{registry.host}/{name}:v1" for name in ("oci", "docker", "worlds")} <= set(sizes)
+        by_name = {each["names"][1]: each["names"][0] for each in listed}
+        digest = images.manifest_digest("worlds")
+        assert by_name[f"{registry.host}/worlds:v1"] == f"{registry.host}/worlds@{digest}"
+        return sizes
+
+    sizes = eventually(shown)
+    assert sizes[f"{registry.host}/worlds:v1"] == len(tells_all())
+    assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
 
 
 def test_a_megabyte_of_variables_reaches_the_guest(ran: Ran, images: Images, api: Api) -> None:
