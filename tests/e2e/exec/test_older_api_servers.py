@@ -1,56 +1,61 @@
-"""An API server without `ExtendWebSocketsToKubelet` speaks SPDY to every kubelet."""
+"""An API server without `ExtendWebSocketsToKubelet` speaks SPDY to every kubelet.
+
+It stands beside the control plane's own one, on the same etcd, as in a cluster that is upgraded.
+"""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from e2e import guests
-from e2e.api import Api
-from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods
-from e2e.running_wasmlet import RunningWasmlet
 
-from controlplane import ControlPlane
-from controlplane.tuning import Tuning
+from controlplane import Component, ControlPlane
+from controlplane.ports import free_ports
+from controlplane.probing import answers_ok
 
 OFF = "--feature-gates=ExtendWebSocketsToKubelet=false"
 
-
-@pytest.fixture
-def older(tmp_path: Path) -> Iterator[ControlPlane]:
-    tuning = Tuning(extra_args={"kube-apiserver": [OFF]})
-    with ControlPlane(tmp_path / "older", tuning=tuning) as plane:
-        plane.deploy()
-        yield plane
+type Command = Callable[..., list[str]]
 
 
 @pytest.fixture
-def older_pods(older: ControlPlane, images: Images, tmp_path: Path) -> Iterator[Pods]:
-    """Pods of a node in that cluster."""
-    options = ["--insecure-registry", images.registry.host]
-    wasmlet = RunningWasmlet(older, tmp_path / "up", node_name="older", options=options)
-    with Api(older) as api:
-        wasmlet.start()
-        account = "/api/v1/namespaces/default/serviceaccounts/default"
-        eventually(lambda: api.find(account))
-        pods = Pods(older, api, "default")
-        yield pods
-        pods.remove_all()
-        wasmlet.stop()
+def older(control_plane: ControlPlane, pods: Pods, tmp_path: Path) -> Iterator[Command]:
+    """The command lines of a kubectl that asks the older API server."""
+    (port,) = free_ports(1)
+    changed = [f"--secure-port={port}", f"--cert-dir={tmp_path}", OFF]
+    older = Component(
+        "older kube-apiserver",
+        [*control_plane.api_server.command, *changed],
+        tmp_path / "kube-apiserver.log",
+        answers_ok(port, "/readyz", control_plane.authority, control_plane.admin),
+    )
+
+    def command(verb: str, *rest: str) -> list[str]:
+        where = (f"--server=https://127.0.0.1:{port}", f"--namespace={pods.namespace}")
+        return control_plane.kubectl.command(verb, *where, *rest)
+
+    older.start()
+    try:
+        older.wait_ready()
+        yield command
+    finally:
+        older.stop()
 
 
+@pytest.mark.usefixtures("wasmlet_up")
 def test_exec_and_attach_are_translated_to_spdy(
-    older: ControlPlane, older_pods: Pods, images: Images, commands_module: bytes
+    older: Command, pods: Pods, images: Images, commands_module: bytes
 ) -> None:
-    older_pods.run("commanded", images.push(commands_module, "commands"), command=["commands"])
-    older_pods.run("counts", images.push(guests.counts(20), "counts"))
-    older_pods.await_phase("commanded", "Running")
-    older_pods.await_phase("counts", "Running")
+    pods.run("commanded", images.push(commands_module, "commands"), command=["commands"])
+    pods.run("counts", images.push(guests.counts(20), "counts"))
+    pods.await_phase("commanded", "Running")
+    pods.await_phase("counts", "Running")
 
     def asked(*arguments: str, stdin: bytes = b"") -> tuple[int, bytes]:
-        command = older.kubectl.command("exec", *arguments)
+        command = older("exec", *arguments)
         done = subprocess.run(command, input=stdin, capture_output=True, timeout=40, check=False)
         return done.returncode, done.stdout
 
@@ -59,8 +64,7 @@ def test_exec_and_attach_are_translated_to_spdy(
     answer = asked("-i", "commanded", "--", "commands", "echo", stdin=content)
     whole = answer == (0, content)
     assert whole
-    attach = older.kubectl.command("attach", "counts")
-    with subprocess.Popen(attach, stdout=subprocess.PIPE, text=True) as attached:
+    with subprocess.Popen(older("attach", "counts"), stdout=subprocess.PIPE, text=True) as attached:
         assert attached.stdout is not None
         lines = [attached.stdout.readline() for _ in range(5)]
         attached.terminate()
