@@ -47,6 +47,7 @@ async def kubelet_port(
             "WASMLET_KUBECONFIG": str(account),
             "WASMLET_KUBELET_PORT": "0",
             "WASMLET_ANNOUNCE_INTERVAL_S": "0.1",
+            "WASMLET_DENY_CACHE_S": "0.1",
         }
         async with peers_on(nats, [NODE]) as peers:
             process = await asyncio.create_subprocess_exec(
@@ -177,7 +178,7 @@ async def test_tokens_open_what_their_roles_name_and_nothing_else(
             # The role may take a moment to be known.
             async with asyncio.timeout(60):
                 while await status("/metrics/resource", tokens["scraper"]) != 200:
-                    await asyncio.sleep(1)
+                    await asyncio.sleep(0.1)
             assert await status("/metrics/cadvisor", tokens["scraper"]) == 200
             assert await status(logs, tokens["scraper"]) == 403
             refusal = await client.get(
