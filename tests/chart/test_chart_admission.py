@@ -13,6 +13,12 @@ from controlplane import ControlPlane
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 HOSTS = "host-values.yaml"  # asks for what *restricted* does not allow
 OPERATORS_OWN = {"PodMonitor", "PrometheusRule"}  # no API server knows these by itself
+WASM = {  # of ci/minimal-values.yaml
+    "apiVersion": "node.k8s.io/v1",
+    "kind": "RuntimeClass",
+    "metadata": {"name": "wasm"},
+    "handler": "wasi",
+}
 NEEDED_FIRST = {"ServiceAccount", "PriorityClass", "RuntimeClass"}
 
 
@@ -25,7 +31,7 @@ def cluster(plane: ControlPlane, helm: Helm) -> ControlPlane:
         plane.kubectl("create", "namespace", confined)
     objects = helm.render("-f", str(CHART / "ci" / "observed-values.yaml"))
     first = [each for each in objects if each["kind"] in NEEDED_FIRST]
-    plane.kubectl.create(*first)
+    plane.kubectl.create(*first, WASM)
     return plane
 
 
