@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e.api import Api
 from registrar_peers import LogServer, joined
-from registrar_scene import LEASES, NODE, Scene
+from registrar_scene import COMPANION, LEASES, NODE, Scene
 
 from contract.subjects import Role
 from controlplane import ControlPlane
@@ -23,7 +23,7 @@ def kubeconfig(control_plane: ControlPlane) -> Path:
 
 @pytest.fixture
 def nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
-    with EmbeddedNats(tmp_path / "nats", [NODE]) as server:
+    with EmbeddedNats(tmp_path / "nats", [NODE, COMPANION]) as server:
         yield server
 
 
@@ -33,10 +33,13 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     scene = Scene(api, kubeconfig, nats, tmp_path)
     async with AsyncExitStack() as stack:
-        stack.callback(api.delete, f"{LEASES}/{NODE}")
-        stack.callback(api.delete, f"/api/v1/nodes/{NODE}")
+        for node in (NODE, COMPANION):
+            stack.callback(api.delete, f"{LEASES}/{node}")
+            stack.callback(api.delete, f"/api/v1/nodes/{node}")
         stack.callback(scene.kill_registrars)
         scene.executor_bus = await stack.enter_async_context(joined(nats, Role.WASM_EXECUTOR, NODE))
+        companion = joined(nats, Role.WASM_EXECUTOR, COMPANION)
+        scene.companion_bus = await stack.enter_async_context(companion)
         bus = await stack.enter_async_context(joined(nats, Role.LOG_SERVER))
         scene.server = await LogServer(bus).listen(stack, tmp_path)
         async with asyncio.TaskGroup() as tasks:

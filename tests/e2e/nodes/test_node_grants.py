@@ -1,6 +1,5 @@
 """Who holds a Node's name in a real cluster, across restarts, clones and leaders."""
 
-import asyncio
 import signal
 from collections.abc import Awaitable
 
@@ -8,6 +7,7 @@ import pytest
 from registrar_peers import eventually, life
 from registrar_process import Registrar
 from registrar_scene import (
+    COMPANION,
     NODE,
     Scene,
     conditions,
@@ -47,10 +47,13 @@ async def test_a_node_of_a_living_kubelet_is_left_alone(scene: Scene) -> None:
 
 async def test_a_released_node_that_is_deleted_stays_deleted(scene: Scene) -> None:
     executor = await scene.ready()
+    await scene.keep_companion()
     await executor.release()
     await scene.await_node(lambda each: not is_ready(each))
     scene.api.delete(scene.path)
-    await asyncio.sleep(1.5)  # three turns of the status task
+    await scene.companion_comes_back()
+    for _ in range(3):
+        await scene.await_renewal(COMPANION)
     assert scene.api.find(scene.path) is None
 
 

