@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 from e2e.expectations import eventually
 
 from controlplane import ControlPlane
@@ -49,9 +48,8 @@ def programs_in(folder: Path) -> list[str]:
     return sorted(found)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
-    control_plane: ControlPlane, tmp_path: Path, number: signal.Signals
+    control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a checkout"
     with cluster(folder) as process:
@@ -79,11 +77,21 @@ def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
         assert ".dev/kubeconfig belongs to a cluster that is running" in refusal
         assert "--kubeconfig FILE" in refusal
         assert kubeconfig.read_text() == written
-        process.send_signal(number)
+        process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
         assert programs_in(folder) == []
         assert not kubeconfig.exists()
         assert list(folder.iterdir()) == [kubeconfig.parent]
+
+
+def test_a_cluster_that_is_stopped_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "starting"
+    with cluster(folder) as process:
+        eventually(lambda: "kube-apiserver" in programs_in(folder))
+        process.terminate()
+        assert process.wait(20) == 0
+        assert programs_in(folder) == []
+        assert list(folder.iterdir()) == []
 
 
 def test_a_killed_cluster_leaves_no_process(tmp_path: Path) -> None:
