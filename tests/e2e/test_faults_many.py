@@ -97,7 +97,7 @@ def test_random_deaths_cost_nothing(many: Scene, counting: CountingPods) -> None
             if victim is not None and victim.lives:
                 victim.kill()
                 kills += 1
-        time.sleep(CHANCE.uniform(0, 3))
+        time.sleep(CHANCE.uniform(0, 3))  # no wait: when to strike again
     assert kills >= 100
     many.assert_recovered()
     jobs.assert_each_ran_once()
@@ -122,7 +122,7 @@ def test_leaders_frozen_at_any_moment_harm_nobody(
             leader = leading(many, second)
             for _ in range(10):
                 jobs.start_one()
-            time.sleep(CHANCE.uniform(0, 0.3))
+            time.sleep(CHANCE.uniform(0, 0.3))  # no wait: how far the leader has come
             with frozen(leader):
                 await_another_leader(many, second, leader)
                 jobs.start_one()
