@@ -73,7 +73,8 @@ class Engine:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        self._unmount()
+        shutil.rmtree(self.folder)
 
     def docker(self, *arguments: str) -> str:
         """What `docker ARGUMENTS` prints; it has to succeed."""
@@ -86,9 +87,20 @@ class Engine:
             f"--exec-root={self.folder / 'exec'}",
             f"--pidfile={self.folder / 'docker.pid'}",
             f"--host=unix://{self.folder / 'docker.sock'}",
+            # This machine's rules stay as they are: containers reach one another, and are reached
+            # from loopback by a proxy; what they may not do is to reach out.
+            "--iptables=false",
+            "--ip-forward=false",
+            "--ip-masq=false",
             "--bridge=none",  # another engine here may have the usual one
             "--default-address-pool=base=172.31.224.0/20,size=24",
         ]
+
+    def _unmount(self) -> None:
+        """The engine leaves its own network namespace mounted."""
+        mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+        for mount in reversed([each for each in mounts if each.startswith(f"{self.folder}/")]):
+            run(["umount", mount], self.environ)
 
     def _await_answer(self) -> None:
         deadline = time.monotonic() + READY_WITHIN_S
