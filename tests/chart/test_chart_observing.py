@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +78,12 @@ def test_a_scrape_reaches_every_admin_port(helm: Helm) -> None:
     ports = [port["name"] for each in services(objects) for port in each.get("ports", [])]
     assert sorted(scraped) == sorted(port for port in ports if port.endswith("admin"))
     assert len(scraped) == 4
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Debian's package prometheus")
+def test_alerts_fire_at_the_numbers_that_they_are_for(tmp_path: Path) -> None:
+    for file in (CHART / "files" / "alerts.yaml", Path(__file__).with_name("alerts_tests.yaml")):
+        shutil.copy(file, tmp_path)
+    command = ["promtool", "test", "rules", "alerts_tests.yaml"]
+    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
