@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from wasmlet import push
+from wasmlet import inspect, push
 from wasmlet.check import arguments as check
 from wasmlet.errors import CommandLineError
 from wasmlet.node import arguments as node
@@ -21,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (up, "run a node of this machine"),
         (node, "act on a node of this machine"),
         (push, "put a module in a registry"),
+        (inspect, "say what a module or an image is, and what runs it"),
         (check, "say what manifests would meet here"),
     )
     for command, text in known:

@@ -1,4 +1,7 @@
-"""A WebAssembly file as a CNCF Wasm OCI artifact: one layer, one config, one manifest.
+"""A WebAssembly file as an OCI artifact: one layer, one config, one manifest.
+
+The form is the CNCF's, with what the file is, wants and gives in its config; or the older one of
+Krustlet's time.
 
 Equal files give equal artifacts: the time of creation is the file's own, so that pushing again
 changes nothing in the registry.
@@ -14,9 +17,8 @@ from typing import Final
 import msgspec
 
 from wasmlet.errors import CommandLineError, UsageError
+from wasmlet.wasmnames import names_of_component
 
-CONFIG_TYPE: Final = "application/vnd.wasm.config.v0+json"
-LAYER_TYPE: Final = "application/wasm"
 TITLE: Final = "org.opencontainers.image.title"
 
 _MAGIC: Final = b"\0asm"
@@ -37,6 +39,23 @@ class Kind(StrEnum):
 
 
 _KINDS: Final = {b"\x01\x00\x00\x00": Kind.MODULE, b"\x0d\x00\x01\x00": Kind.COMPONENT}
+
+
+class Format(StrEnum):
+    """Which media types a push writes."""
+
+    CNCF = "cncf"
+    KRUSTLET = "krustlet"
+
+
+_TYPES: Final = {
+    Format.CNCF: ("application/vnd.wasm.config.v0+json", "application/wasm"),
+    Format.KRUSTLET: (
+        "application/vnd.wasm.config.v1+json",
+        "application/vnd.wasm.content.layer.v1+wasm",
+    ),
+}
+"""Of the config, and of the layer."""
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,30 +119,41 @@ def _is_registry(text: str) -> bool:
     return named and _HOST.fullmatch(text) is not None
 
 
-def read_artifact(path: Path) -> Artifact:
+def read_artifact(path: Path, form: Format = Format.CNCF) -> Artifact:
     """Read the file, say what it is, and make the blobs around it."""
-    try:
-        content = path.read_bytes()
-        created = datetime.fromtimestamp(int(path.stat().st_mtime), tz=UTC)
-    except OSError as error:
-        raise CommandLineError(f"cannot read {path}: {error.strerror}") from error
-    kind = _kind_of(path, content)
-    layer = Blob(media_type=LAYER_TYPE, content=content)
-    config = {
-        "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "architecture": "wasm",
-        "os": kind.value,
-        "layerDigests": [layer.digest],
-    }
+    content, created = read_file(path)
+    kind = kind_of(str(path), content)
+    config_type, layer_type = _TYPES[form]
+    layer = Blob(media_type=layer_type, content=content)
+    config: dict[str, object] = {}
+    if form is Format.CNCF:
+        config = {
+            "created": created.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "architecture": "wasm",
+            "os": kind.value,
+            "layerDigests": [layer.digest],
+        }
+    if form is Format.CNCF and kind is Kind.COMPONENT:
+        names = names_of_component(content)
+        config["component"] = {"exports": names.exports, "imports": names.imports}
     return Artifact(
         kind=kind,
         layer=layer,
-        config=Blob(media_type=CONFIG_TYPE, content=msgspec.json.encode(config)),
+        config=Blob(media_type=config_type, content=msgspec.json.encode(config)),
         title=path.name,
     )
 
 
-def _kind_of(path: Path, content: bytes) -> Kind:
+def read_file(path: Path) -> tuple[bytes, datetime]:
+    """Return a file's content and when it was written."""
+    try:
+        return path.read_bytes(), datetime.fromtimestamp(int(path.stat().st_mtime), tz=UTC)
+    except OSError as error:
+        raise CommandLineError(f"cannot read {path}: {error.strerror}") from error
+
+
+def kind_of(path: str, content: bytes) -> Kind:
+    """Say what the content is; `path` is its name in what is said where it is neither."""
     if not content:
         raise CommandLineError(f"{path} is empty")
     if not content.startswith(_MAGIC):

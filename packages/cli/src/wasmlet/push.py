@@ -1,4 +1,4 @@
-"""Put a WebAssembly file into a registry as a CNCF Wasm OCI artifact.
+"""Put a WebAssembly file into a registry as an OCI artifact.
 
 The last line on stdout is the reference by digest: what a manifest should name.
 """
@@ -7,12 +7,23 @@ import argparse
 import sys
 from pathlib import Path
 
-from wasmlet.artifact import Kind, parse_target, read_artifact
+from wasmlet.artifact import Format, Kind, parse_target, read_artifact
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", metavar="FILE.wasm", type=Path, help="a module or a component")
     parser.add_argument("reference", metavar="REF", help="HOST[:PORT]/NAME[:TAG]")
+    parser.add_argument(
+        "--format",
+        choices=[each.value for each in Format],
+        default=Format.CNCF.value,
+        help="the media types: those of the CNCF's Wasm OCI artifact, or of Krustlet",
+    )
+    add_registry_arguments(parser)
+
+
+def add_registry_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add how a registry is reached."""
     parser.add_argument("--insecure", action="store_true", help="speak plain HTTP to the registry")
     parser.add_argument(
         "--ca-file", metavar="F", type=Path, help="trust these certificates, too (PEM)"
@@ -22,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Push, and return 0; everything that can go wrong is a `CommandLineError`."""
     target = parse_target(args.reference)
-    artifact = read_artifact(args.file)
+    artifact = read_artifact(args.file, Format(args.format))
     what = "module" if artifact.kind is Kind.MODULE else "component"
     sys.stderr.write(f"{args.file} is a WebAssembly {what}\n")
     from wasmlet.uploading import PushRegistry  # half a second that `wasmlet up` need not wait

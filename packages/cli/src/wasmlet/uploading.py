@@ -4,6 +4,7 @@ oras finds the addresses and the credentials (those of `docker login`, too). Its
 for ever and sleep two minutes over a refused connection, and its uploads tell no progress.
 """
 
+import hashlib
 import ssl
 from typing import Any, Final, TextIO
 from urllib.parse import urljoin, urlsplit
@@ -20,6 +21,13 @@ from wasmlet.artifact import TITLE, Artifact, Blob, Target
 from wasmlet.errors import CommandLineError
 from wasmlet.progress import Progress, ReportedBody
 
+_MANIFESTS: Final = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.oci.image.index.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+)
+_MOST_BYTES: Final = 256 << 20
 _TIMEOUT_S: Final = (10.0, 60.0)
 _UNAUTHORIZED: Final = 401
 _DENIED: Final = frozenset({401, 403})
@@ -54,10 +62,13 @@ class _Adapter(HTTPAdapter):
 
 
 class PushRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships no types
-    """A client for one push to one repository."""
+    """A client for one push to one repository, or for one look at it."""
 
-    def __init__(self, target: Target, *, insecure: bool, ca_file: str | None) -> None:
+    def __init__(
+        self, target: Target, *, insecure: bool, ca_file: str | None, doing: str = "push"
+    ) -> None:
         self._target = target
+        self._doing = doing
         self._host = _DOCKER_HUB.get(target.registry, target.registry)
         super().__init__(hostname=self._host, insecure=insecure)
         try:
@@ -97,6 +108,30 @@ class PushRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships 
         except requests.exceptions.RequestException as error:
             raise self._error(_reason(error, insecure=self.prefix == "http")) from error
         return manifest.digest
+
+    def manifest(self, digest: str | None = None) -> bytes:
+        """Fetch the manifest or index that the target names, or another one of its repository."""
+        url = f"{self.prefix}://{self._container.manifest_url(digest)}"
+        return self._fetched(url, {"Accept": ", ".join(_MANIFESTS)}, digest)
+
+    def blob(self, digest: str) -> bytes:
+        """Fetch a blob, whole."""
+        url = f"{self.prefix}://{self._container.get_blob_url(digest)}"
+        return self._fetched(url, {}, digest)
+
+    def _fetched(self, url: str, headers: dict[str, str], digest: str | None) -> bytes:
+        """No more than a limit, and only what has the digest that was asked for."""
+        try:
+            with self._checked(self.do_request(url, headers=headers, stream=True)) as response:
+                content = response.raw.read(_MOST_BYTES + 1, decode_content=False)
+        except requests.exceptions.RequestException as error:
+            raise self._error(_reason(error, insecure=self.prefix == "http")) from error
+        if len(content) > _MOST_BYTES:
+            raise self._error(f"{digest or url} has more than {_MOST_BYTES} bytes")
+        algorithm = (digest or "").partition(":")[0]
+        if digest and f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}" != digest:
+            raise self._error(f"{digest} has another content than its digest says")
+        return bytes(content)
 
     def do_request(self, url: str, method: str = "GET", **request: Any) -> requests.Response:
         """Answer one challenge, and only the registry's own."""
@@ -151,12 +186,13 @@ class PushRegistry(oras.provider.Registry):  # type: ignore[misc]  # oras ships 
         if response.status_code in _DENIED:
             raise self._error(
                 f"access denied ({response.status_code}): "
-                f"log in with `docker login {self._target.registry}`, or ask for the right to push"
+                f"log in with `docker login {self._target.registry}`, "
+                f"or ask for the right to {self._doing}"
             )
         raise self._error(f"{response.status_code} {response.reason}: {_messages(response)}")
 
     def _error(self, reason: str) -> PushError:
-        return PushError(f"cannot push {self._target}: {reason}")
+        return PushError(f"cannot {self._doing} {self._target}: {reason}")
 
 
 def _manifest(artifact: Artifact) -> Blob:

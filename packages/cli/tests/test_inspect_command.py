@@ -1,0 +1,207 @@
+"""`wasmlet inspect`, and what `wasmlet push` writes for others to inspect."""
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from backports import zstd
+from wasmtime import wat2wasm
+
+from controlplane.registry import Registry
+from wasmlet.__main__ import main
+
+MODULE = bytes(
+    wat2wasm(
+        """(module (import "wasi_snapshot_preview1" "sock_accept" (func (param i32)))
+          (import "env" "table" (table 1 externref)) (import "env" "memory" (memory 1 2))
+          (import "env" "global" (global (mut i32))) (func (export "_start")))"""
+    )
+)
+HANDLER = bytes(
+    wat2wasm(
+        """(component (import "wasi:http/types@0.2.0" (instance $i (export "f" (func))))
+          (import "other:thing/x@1.0.0" (instance)) (import "t" (type (sub resource)))
+          (export "wasi:http/incoming-handler@0.2.0" (instance $i)))"""
+    )
+)
+INDEX = "application/vnd.oci.image.index.v1+json"
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+DOCKER = "application/vnd.docker.distribution.manifest.v2+json"
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "app.wasm"
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, list[list[str]]]:
+    """Run the command; return its code and its lines, each split into title and text."""
+    capsys.readouterr()
+    code = main([str(each) for each in arguments])
+    return code, [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_module_is_told_with_what_it_wants(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(MODULE)
+    assert told(capsys, "inspect", file) == (
+        0,
+        [
+            ["kind", "module (WASI 0.1)"],
+            ["runtime", "wasi"],
+            ["imports", "wasi_snapshot_preview1::sock_accept"],
+            ["imports", "env::table"],
+            ["imports", "env::memory"],
+            ["imports", "env::global"],
+            ["exports", "_start"],
+            ["remark", "nothing provides the import env::table"],
+            ["remark", "nothing provides the import env::memory"],
+            ["remark", "nothing provides the import env::global"],
+            ["remark", "sockets are denied, but on a node with WASMLET_GUEST_SOCKETS"],
+        ],
+    )
+
+
+def test_a_handler_is_for_the_http_runtime(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file.write_bytes(HANDLER)
+    code, lines = told(capsys, "inspect", file)
+    assert code == 0
+    assert ["runtime", "wasi-http"] in lines
+    assert [text for title, text in lines if title == "remark"] == [
+        "nothing provides the import other:thing/x@1.0.0",
+        "nothing provides the import t",
+    ]
+
+
+def test_what_no_runtime_takes_ends_with_one(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(b"\0asm\x0d\0\x01\0")
+    code, lines = told(capsys, "inspect", file)
+    assert (code, lines[1]) == (1, ["runtime", "none"])
+    file.write_bytes(MODULE[:40])
+    assert main(["inspect", str(file)]) == 1
+    assert "it cannot be read as WebAssembly: the file ends too early" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["cncf", "krustlet"])
+def test_what_was_pushed_is_recognised_and_says_what_it_is(
+    form: str, registry: Registry, file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_bytes(HANDLER)
+    reference = f"{registry.host}/{form}:v1"
+    assert main(["push", str(file), reference, "--insecure", "--format", form]) == 0
+    by_digest = capsys.readouterr().out.strip()
+    code, lines = told(capsys, "inspect", by_digest, "--insecure")
+    layer = {"cncf": "application/wasm", "krustlet": "application/vnd.wasm.content.layer.v1+wasm"}
+    assert code == 0
+    assert lines[0] == ["form", f"artifact, layer {layer[form]}"]
+    manifest = httpx.get(
+        f"{registry.url}/v2/{form}/manifests/v1", headers={"Accept": MANIFEST}
+    ).json()
+    config = httpx.get(f"{registry.url}/v2/{form}/blobs/{manifest['config']['digest']}").json()
+    if form == "krustlet":
+        assert manifest["config"]["mediaType"] == "application/vnd.wasm.config.v1+json"
+        return
+    assert config["os"] == "wasip2"
+    assert config["component"] == {
+        "exports": ["wasi:http/incoming-handler@0.2.0"],
+        "imports": ["wasi:http/types@0.2.0", "other:thing/x@1.0.0", "t"],
+    }
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bytes])
+def test_the_module_of_an_ordinary_image_is_found_in_its_layers(
+    pack: Any, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(registry, f"image-{pack.__name__}")
+    settings = {"Entrypoint": ["app.wasm", "-v"], "WorkingDir": "/srv", "Env": ["TOKEN=secret"]}
+    config = json.dumps({"os": "wasi", "architecture": "wasm", "config": settings}).encode()
+    document = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER,
+        "config": shelf.blob(config, "application/vnd.docker.container.image.v1+json"),
+        "layers": [shelf.blob(pack(tar("srv/app.wasm", MODULE)), "application/x.layer")],
+    }
+    entry = shelf.manifest(document, DOCKER, "image")
+    platform = {"os": "wasi", "architecture": "wasm"}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**entry, "platform": platform}]}
+    shelf.manifest(index, INDEX, "v1")
+    code, lines = told(capsys, "inspect", f"{shelf.name}:v1", "--insecure")
+    assert code == 0
+    assert lines[:7] == [
+        ["index", "wasi/wasm"],
+        ["form", "image of 1 layers of files"],
+        ["platform", "wasi/wasm"],
+        ["command", "app.wasm -v"],
+        ["variables", "TOKEN"],
+        ["directory", "/srv"],
+        ["kind", "module (WASI 0.1)"],
+    ]
+
+
+def test_an_index_without_webassembly_is_told(
+    registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(registry, "no-wasm")
+    empty = {"schemaVersion": 2, "mediaType": MANIFEST, "config": shelf.blob(b"{}", "x/y")}
+    entry = shelf.manifest({**empty, "layers": []}, MANIFEST, "amd64")
+    platform = {"os": "linux", "architecture": "amd64"}
+    index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**entry, "platform": platform}]}
+    shelf.manifest(index, INDEX, "v1")
+    code, lines = told(capsys, "inspect", f"{shelf.name}:v1", "--insecure")
+    assert code == 1
+    assert lines[0] == ["index", "linux/amd64"]
+    assert main(["inspect", f"{shelf.name}:gone", "--insecure"]) == 1
+    assert f"cannot inspect {shelf.name}:gone: 404" in capsys.readouterr().err
+
+
+class Shelf:
+    """Puts into the registry what `wasmlet push` would not make."""
+
+    def __init__(self, registry: Registry, name: str) -> None:
+        self.name = f"{registry.host}/{name}"
+        self._base = f"{registry.url}/v2/{name}"
+
+    def blob(self, content: bytes, media_type: str) -> dict[str, Any]:
+        begun = httpx.post(f"{self._base}/blobs/uploads/").raise_for_status()
+        place = httpx.URL(begun.headers["Location"])
+        described = descriptor(content, media_type)
+        place = place.copy_merge_params({"digest": described["digest"]})
+        httpx.put(place, content=content).raise_for_status()
+        return described
+
+    def manifest(self, document: dict[str, Any], media_type: str, tag: str) -> dict[str, Any]:
+        content = json.dumps(document).encode()
+        headers = {"Content-Type": media_type}
+        url = f"{self._base}/manifests/{tag}"
+        httpx.put(url, content=content, headers=headers).raise_for_status()
+        return descriptor(content, media_type)
+
+
+def descriptor(content: bytes, media_type: str) -> dict[str, Any]:
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    return {"mediaType": media_type, "digest": digest, "size": len(content)}
+
+
+def tar(path: str, content: bytes) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        head = tarfile.TarInfo(path)
+        head.size = len(content)
+        archive.addfile(head, io.BytesIO(content))
+    return made.getvalue()
