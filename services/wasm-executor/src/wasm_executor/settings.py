@@ -109,6 +109,9 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     guest_sockets: bool = False
     """Whether guests may open sockets (`wasi:sockets`): to listen, and to connect to wherever this
     machine can. No policy holds them then."""
+    outgoing_hosts: tuple[str, ...] = ("*",)
+    """The hosts that pods may let their HTTP handlers ask: `HOST`, `HOST:PORT`, `*.SUFFIX` or `*`.
+    Loopback and link-local addresses are open only to entries that name them."""
     stream_lease_s: Seconds = 30.0
     """How long an exec or a forwarded connection may be missed by whoever opened it."""
     memory_check_interval_s: Seconds = 0.1

@@ -108,9 +108,9 @@ async def serving(
         artifact=msgspec.structs.replace(own.artifact, world="http"),
         http=http or HttpPlan(),
     )
-    spec = supervisor.spec(f"{guest}-{id(plan)}")
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
+        spec = supervisor.spec(f"{guest}-{address[1]}")
         spawned = await supervisor.client.spawn(spec, plan, listeners=(listener.fileno(),))
     container = Container(spec.key, spawned.pid, spawned.started_at, Path(spec.log_path or ""))
     yield Served(container, supervisor, address)

@@ -26,6 +26,8 @@ RESOLVER_FILES: Final = (
     "/etc/gai.conf",
 )
 """What the C library reads to find a name's address: each as it is at the start."""
+CERTIFICATES: Final = ("/etc/ssl", "/usr/lib/ssl", "/usr/share/ca-certificates", "/etc/pki")
+"""Whom a handler's own requests trust: as OpenSSL's builds have it."""
 
 
 def confine(plan: ProcessPlan, needs: Needs = NOTHING) -> None:
@@ -76,7 +78,10 @@ def _tcp_rights(needs: Needs) -> TcpRight:
 
 
 def _also_read(plan: ProcessPlan) -> list[str]:
-    return list(_there((plan.artifact.path, *(RESOLVER_FILES if plan.network else ()))))
+    asks = plan.http is not None and bool(plan.http.allowed_hosts)
+    named = RESOLVER_FILES if plan.network or asks else ()
+    trusted = CERTIFICATES if asks else ()
+    return list(_there((plan.artifact.path, *named, *trusted)))
 
 
 def _there(paths: Iterable[str]) -> Iterable[str]:

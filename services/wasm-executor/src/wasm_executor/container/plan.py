@@ -61,6 +61,8 @@ class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
     access_log: bool = False
     allowed_hosts: tuple[str, ...] = ()
     """Where handlers' own requests may go; see `wasihttp.policy`."""
+    node_hosts: tuple[str, ...] = ()
+    """The same, by the node: both have to allow it."""
 
 
 class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):

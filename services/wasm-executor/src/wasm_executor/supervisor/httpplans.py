@@ -3,6 +3,8 @@
 import math
 from typing import Final
 
+import msgspec
+
 from contract.messages.pod import ContainerPlan, HttpRules, PodPlan
 from wasm_executor.container.plan import HttpPlan
 
@@ -28,3 +30,8 @@ def http_plan(plan: PodPlan, container: ContainerPlan) -> HttpPlan:
         access_log=rules.access_log,
         allowed_hosts=rules.allowed_hosts,
     )
+
+
+def with_node_hosts(plan: HttpPlan | None, hosts: tuple[str, ...]) -> HttpPlan | None:
+    """Add what this node lets handlers ask."""
+    return None if plan is None else msgspec.structs.replace(plan, node_hosts=hosts)

@@ -28,6 +28,7 @@ from wasm_executor.keeper.errors import (
 )
 from wasm_executor.keeper.protocol import SpawnSpec
 from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor.httpplans import with_node_hosts
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.ports import PortNotBoundError, listening
 from wasm_executor.supervisor.runs import RunKey, log_path
@@ -109,7 +110,8 @@ class RunStart:
         self.warnings = world.warnings
         sockets = self._node.settings.guest_sockets
         process = process_plan(self._plan, world.container, self._image, sockets=sockets)
-        return msgspec.structs.replace(process, preopens=world.preopens)
+        http = with_node_hosts(process.http, self._node.settings.outgoing_hosts)
+        return msgspec.structs.replace(process, preopens=world.preopens, http=http)
 
     async def _kill(self) -> None:
         with suppress(UnknownContainerError):

@@ -4,6 +4,7 @@
 ;;   /loop    computes for ever            /sleep   waits for 0.3 s, then answers `hello`
 ;;   /nothing returns without an answer    /count   answers how many requests this instance had
 ;;   /fail    answers with an error-code   /write   writes a line to stderr and answers `hello`
+;;   /ask/HOST:PORT asks that server for /hello and sends on what it answers, or why it does not
 ;; Of the body's trailers /echo sends back what it gets.
 (component
   (import "wasi:io/error@0.2.0" (instance $error
@@ -44,8 +45,17 @@
     (export "outgoing-response" (type $response (sub resource)))
     (export "outgoing-body" (type $body (sub resource)))
     (export "response-outparam" (type $outparam (sub resource)))
+    (export "outgoing-request" (type $outgoing (sub resource)))
+    (export "request-options" (type $options (sub resource)))
+    (export "incoming-response" (type $answer (sub resource)))
+    (export "future-incoming-response" (type $future (sub resource)))
+    (type $schemes (variant (case "HTTP") (case "HTTPS") (case "other" string)))
+    (export "scheme" (type $scheme (eq $schemes)))
     ;; A part of the real one: the host tells no other case here.
-    (type $codes (variant (case "configuration-error") (case "internal-error" (option string))))
+    (type $codes (variant
+      (case "configuration-error") (case "internal-error" (option string))
+      (case "HTTP-request-denied") (case "destination-IP-prohibited")
+      (case "connection-refused")))
     (export "error-code" (type $error-code (eq $codes)))
     (export "[method]incoming-request.path-with-query"
       (func (param "self" (borrow $request)) (result (option string))))
@@ -60,6 +70,23 @@
     (export "[method]future-trailers.get"
       (func (param "self" (borrow $trailers))
         (result (option (result (result (option (own $fields)) (error $error-code)))))))
+    (export "[constructor]outgoing-request"
+      (func (param "headers" (own $fields)) (result (own $outgoing))))
+    (export "[method]outgoing-request.set-scheme"
+      (func (param "self" (borrow $outgoing)) (param "scheme" (option $scheme)) (result (result))))
+    (export "[method]outgoing-request.set-authority"
+      (func (param "self" (borrow $outgoing)) (param "authority" (option string))
+        (result (result))))
+    (export "[method]outgoing-request.set-path-with-query"
+      (func (param "self" (borrow $outgoing)) (param "path-with-query" (option string))
+        (result (result))))
+    (export "[method]future-incoming-response.subscribe"
+      (func (param "self" (borrow $future)) (result (own $pollable))))
+    (export "[method]future-incoming-response.get"
+      (func (param "self" (borrow $future))
+        (result (option (result (result (own $answer) (error $error-code)))))))
+    (export "[method]incoming-response.consume"
+      (func (param "self" (borrow $answer)) (result (result (own $incoming-body)))))
     (export "[constructor]fields" (func (result (own $fields))))
     (export "[constructor]outgoing-response"
       (func (param "headers" (own $fields)) (result (own $response))))
@@ -80,6 +107,18 @@
   (alias export $http "future-trailers" (type $trailers))
   (alias export $http "outgoing-response" (type $response))
   (alias export $http "outgoing-body" (type $body))
+  (alias export $http "outgoing-request" (type $outgoing))
+  (alias export $http "request-options" (type $options))
+  (alias export $http "future-incoming-response" (type $future))
+  (alias export $http "error-code" (type $error-code))
+  (import "wasi:http/outgoing-handler@0.2.3" (instance $asking
+    (alias outer 1 $outgoing (type $outgoing))
+    (alias outer 1 $options (type $options))
+    (alias outer 1 $future (type $future))
+    (alias outer 1 $error-code (type $error-code))
+    (export "handle"
+      (func (param "request" (own $outgoing)) (param "options" (option (own $options)))
+        (result (result (own $future) (error $error-code)))))))
 
   ;; 0: results of calls; 1024: texts; from 4096 on what the host writes, over and over.
   (core module $room
@@ -87,6 +126,7 @@
     (data (i32.const 1024) "hello\n")
     (data (i32.const 1040) "a line on stderr\n")
     (data (i32.const 1072) "0\n")
+    (data (i32.const 1088) "/hello")
     (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
   (core instance $room (instantiate $room))
   (alias core export $room "memory" (core memory $memory))
@@ -101,6 +141,19 @@
   (core func $subscribe (canon lower (func $http "[method]future-trailers.subscribe")))
   (core func $get (canon lower (func $http "[method]future-trailers.get")
     (memory $memory) (realloc $realloc)))
+  (core func $ask (canon lower (func $http "[constructor]outgoing-request")))
+  (core func $set-scheme (canon lower (func $http "[method]outgoing-request.set-scheme")
+    (memory $memory)))
+  (core func $set-authority (canon lower (func $http "[method]outgoing-request.set-authority")
+    (memory $memory)))
+  (core func $set-path (canon lower (func $http "[method]outgoing-request.set-path-with-query")
+    (memory $memory)))
+  (core func $send (canon lower (func $asking "handle") (memory $memory) (realloc $realloc)))
+  (core func $when (canon lower (func $http "[method]future-incoming-response.subscribe")))
+  (core func $got (canon lower (func $http "[method]future-incoming-response.get")
+    (memory $memory) (realloc $realloc)))
+  (core func $take (canon lower (func $http "[method]incoming-response.consume")
+    (memory $memory)))
   (core func $fields (canon lower (func $http "[constructor]fields")))
   (core func $response (canon lower (func $http "[constructor]outgoing-response")))
   (core func $body (canon lower (func $http "[method]outgoing-response.body") (memory $memory)))
@@ -130,6 +183,14 @@
     (import "host" "finish-in" (func $finish-in (param i32) (result i32)))
     (import "host" "subscribe" (func $subscribe (param i32) (result i32)))
     (import "host" "get" (func $get (param i32 i32)))
+    (import "host" "ask" (func $ask (param i32) (result i32)))
+    (import "host" "set-scheme" (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))
+    (import "host" "set-authority" (func $set-authority (param i32 i32 i32 i32) (result i32)))
+    (import "host" "set-path" (func $set-path (param i32 i32 i32 i32) (result i32)))
+    (import "host" "send" (func $send (param i32 i32 i32 i32)))
+    (import "host" "when" (func $when (param i32) (result i32)))
+    (import "host" "got" (func $got (param i32 i32)))
+    (import "host" "take" (func $take (param i32 i32)))
     (import "host" "fields" (func $fields (result i32)))
     (import "host" "response" (func $response (param i32) (result i32)))
     (import "host" "body" (func $body (param i32 i32)))
@@ -169,14 +230,7 @@
       (call $say (local.get $output) (local.get $text) (local.get $length) (i32.const 0))
       (call $end (local.get $output) (i32.const 0) (i32.const 0)))
 
-    (func $echo (param $request i32) (param $outparam i32)
-      (local $body i32) (local $input i32) (local $output i32) (local $trailers i32)
-      (local $pollable i32)
-      (call $consume (local.get $request) (i32.const 0))
-      (local.set $body (i32.load (i32.const 4)))
-      (call $stream (local.get $body) (i32.const 0))
-      (local.set $input (i32.load (i32.const 4)))
-      (local.set $output (call $begin (local.get $outparam)))
+    (func $pass (param $input i32) (param $output i32)
       (block $done
         (loop $more
           (call $read (local.get $input) (i64.const 65536) (i32.const 0))
@@ -185,7 +239,48 @@
             (i32.const 16))
           (br_if $done (i32.load8_u (i32.const 16)))
           (br $more)))
-      (call $drop-input (local.get $input))
+      (call $drop-input (local.get $input)))
+
+    (func $fail (param $outparam i32) (param $code i32)
+      (call $set (local.get $outparam) (i32.const 1) (local.get $code)
+        (i32.const 0) (i32.const 0) (i32.const 0)))
+
+    ;; The path is at $path: the authority is what follows `/ask/`.
+    (func $pass-on (param $path i32) (param $length i32) (param $outparam i32)
+      (local $request i32) (local $pollable i32) (local $future i32) (local $output i32)
+      (local.set $request (call $ask (call $fields)))
+      (drop (call $set-scheme (local.get $request) (i32.const 1) (i32.const 0)
+        (i32.const 0) (i32.const 0)))
+      (drop (call $set-authority (local.get $request) (i32.const 1)
+        (i32.add (local.get $path) (i32.const 5))
+        (i32.sub (local.get $length) (i32.const 5))))
+      (drop (call $set-path (local.get $request) (i32.const 1) (i32.const 1088) (i32.const 6)))
+      (call $send (local.get $request) (i32.const 0) (i32.const 0) (i32.const 0))
+      (if (i32.load8_u (i32.const 0))
+        (then (call $fail (local.get $outparam) (i32.load8_u (i32.const 4))) (return)))
+      (local.set $future (i32.load (i32.const 4)))
+      (local.set $pollable (call $when (local.get $future)))
+      (call $block (local.get $pollable))
+      (call $got (local.get $future) (i32.const 32))
+      ;; some(ok(ok(answer)))
+      (if (i32.load8_u (i32.const 40))
+        (then (call $fail (local.get $outparam) (i32.load8_u (i32.const 44))) (return)))
+      (call $take (i32.load (i32.const 44)) (i32.const 0))
+      (call $stream (i32.load (i32.const 4)) (i32.const 0))
+      (local.set $request (i32.load (i32.const 4)))
+      (local.set $output (call $begin (local.get $outparam)))
+      (call $pass (local.get $request) (local.get $output))
+      (call $end (local.get $output) (i32.const 0) (i32.const 0)))
+
+    (func $echo (param $request i32) (param $outparam i32)
+      (local $body i32) (local $input i32) (local $output i32) (local $trailers i32)
+      (local $pollable i32)
+      (call $consume (local.get $request) (i32.const 0))
+      (local.set $body (i32.load (i32.const 4)))
+      (call $stream (local.get $body) (i32.const 0))
+      (local.set $input (i32.load (i32.const 4)))
+      (local.set $output (call $begin (local.get $outparam)))
+      (call $pass (local.get $input) (local.get $output))
       (local.set $trailers (call $finish-in (local.get $body)))
       (local.set $pollable (call $subscribe (local.get $trailers)))
       (call $block (local.get $pollable))
@@ -225,9 +320,11 @@
           (i32.store8 (i32.const 1072) (i32.add (i32.const 48) (global.get $count)))
           (call $answer (local.get $outparam) (i32.const 1072) (i32.const 2))))
       (if (i32.eq (local.get $letter) (i32.const 102))  ;; f
+        (then (call $fail (local.get $outparam) (i32.const 0))))
+      (if (i32.eq (local.get $letter) (i32.const 97))  ;; a
         (then
-          (call $set (local.get $outparam) (i32.const 1) (i32.const 0)
-            (i32.const 0) (i32.const 0) (i32.const 0))))
+          (call $pass-on (i32.load (i32.const 4)) (i32.load (i32.const 8))
+            (local.get $outparam))))
       (if (i32.eq (local.get $letter) (i32.const 119))  ;; w
         (then
           (local.set $output (call $stderr))
@@ -244,6 +341,14 @@
     (export "finish-in" (func $finish-in))
     (export "subscribe" (func $subscribe))
     (export "get" (func $get))
+    (export "ask" (func $ask))
+    (export "set-scheme" (func $set-scheme))
+    (export "set-authority" (func $set-authority))
+    (export "set-path" (func $set-path))
+    (export "send" (func $send))
+    (export "when" (func $when))
+    (export "got" (func $got))
+    (export "take" (func $take))
     (export "fields" (func $fields))
     (export "response" (func $response))
     (export "body" (func $body))

@@ -14,7 +14,7 @@ import httptools
 
 from wasm_executor.runtimes.wasihttp.errors import StreamClosedError, StreamFailedError
 from wasm_executor.runtimes.wasihttp.fields import Fields
-from wasm_executor.runtimes.wasihttp.streams import READABLE
+from wasm_executor.runtimes.wasihttp.streams import READABLE, Awaited
 
 RECEIVED_AT_ONCE: Final = 64 * 1024
 MOST_HEAD: Final = 64 * 1024
@@ -71,7 +71,7 @@ class Request:
             self.connection.receive()
         return bool(self.chunks) or self.complete or self.connection.lost
 
-    def awaited(self) -> tuple[int, int] | float | None:
+    def awaited(self) -> Awaited:
         return (self.connection.fileno(), READABLE)
 
     def _ask_for_it(self) -> None:

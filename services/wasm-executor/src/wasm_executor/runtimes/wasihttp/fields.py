@@ -20,6 +20,11 @@ _NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _VALUE: Final = re.compile(rb"[^\0\r\n]*")
 
 
+def lines(entries: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return them as they are sent."""
+    return b"".join([b"%b: %b\r\n" % (name.encode(), value) for name, value in entries])
+
+
 class FieldsError(Exception):
     """Why a field is refused; `tag` is a case of `header-error`."""
 

@@ -57,7 +57,8 @@ class Instance:
             if awaited is None:
                 return
             if isinstance(awaited, tuple):
-                poll.register(*awaited)
+                poll.register(*awaited[:2])
+                until = min((until, *awaited[2:]))
             else:
                 until = min(until, awaited)
         self.on_wait()

@@ -4,7 +4,7 @@ from typing import Final, Protocol
 
 from wasm_executor.runtimes.wasihttp.errors import HttpFailedError, StreamClosedError
 from wasm_executor.runtimes.wasihttp.fields import Fields
-from wasm_executor.runtimes.wasihttp.streams import InputStream, Source
+from wasm_executor.runtimes.wasihttp.streams import Awaited, InputStream, Source
 
 HELD_BACK: Final = 64 * 1024
 """Of a body that nobody sends yet, or that the other side does not take."""
@@ -143,7 +143,7 @@ class OutgoingBody:
     def ready(self) -> bool:
         return self._sink.ready() if self._sink is not None else len(self._held) < HELD_BACK
 
-    def awaited(self) -> tuple[int, int] | float | None:
+    def awaited(self) -> Awaited:
         if self._sink is None:
             # Nobody sends it while the guest waits here: until its time is over.
             return None if self.ready() else float("inf")

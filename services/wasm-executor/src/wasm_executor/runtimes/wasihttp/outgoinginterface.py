@@ -2,9 +2,9 @@
 
 from typing import Final
 
+from wasm_executor.runtimes.wasihttp.errorcodes import ERROR_CODE
 from wasm_executor.runtimes.wasihttp.errors import HttpFailedError
 from wasm_executor.runtimes.wasihttp.httpinterfaces import (
-    ERROR_CODE,
     FUTURE_INCOMING_RESPONSE,
     OUTGOING_REQUEST,
     REQUEST_OPTIONS,
@@ -20,6 +20,7 @@ def _handle(
 ) -> Ok | Err:
     try:
         assert instance.outgoing is not None
+        instance.on_wait()  # for the name's lookup
         return Ok(instance.outgoing.send(request, options, instance.deadline))
     except HttpFailedError as error:
         return Err(Case(error.code, error.payload))

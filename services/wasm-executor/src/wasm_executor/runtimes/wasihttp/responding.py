@@ -11,9 +11,9 @@ from typing import Final
 
 from wasm_executor.runtimes.wasihttp.connection import Connection, Request
 from wasm_executor.runtimes.wasihttp.errors import HttpFailedError, StreamClosedError
-from wasm_executor.runtimes.wasihttp.fields import Fields
+from wasm_executor.runtimes.wasihttp.fields import Fields, lines
 from wasm_executor.runtimes.wasihttp.messages import HELD_BACK, OutgoingResponse
-from wasm_executor.runtimes.wasihttp.streams import WRITABLE
+from wasm_executor.runtimes.wasihttp.streams import WRITABLE, Awaited
 
 NO_BODY: Final = frozenset((204, 304))
 LAST_CHUNK: Final = b"0\r\n"
@@ -93,7 +93,7 @@ class Responder:
         except StreamClosedError:
             return True
 
-    def awaited(self) -> tuple[int, int] | float | None:
+    def awaited(self) -> Awaited:
         return (self._connection.fileno(), WRITABLE) if self._out else None
 
     def body(self, data: bytes) -> None:
@@ -134,7 +134,7 @@ class Responder:
             self._put(self._held)
             self._held.clear()
         if self._chunked:
-            self._out += LAST_CHUNK + _lines(trailers.entries if trailers else []) + b"\r\n"
+            self._out += LAST_CHUNK + lines(trailers.entries if trailers else []) + b"\r\n"
         self._push()
 
     def abort(self) -> None:
@@ -152,7 +152,7 @@ class Responder:
     def _begin(self, *, whole: bool) -> None:
         self._begun = True
         head = bytearray(_status_line(self.status))
-        head += _lines(self._fields)
+        head += lines(self._fields)
         if not any(name == "date" for name, _ in self._fields):
             head += b"date: " + _clock.now() + b"\r\n"
         head += self._framing(whole=whole)
@@ -189,21 +189,17 @@ class Responder:
 def whole(status: int, text: str, *, head: bool = False, close: bool = True) -> bytes:
     """Return an answer of this server's own."""
     body = f"{text}\n".encode()
-    lines = _status_line(status) + b"date: " + _clock.now() + b"\r\n"
-    lines += b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body)
+    text_head = _status_line(status) + b"date: " + _clock.now() + b"\r\n"
+    text_head += b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\n" % len(body)
     if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        lines += b"retry-after: 1\r\n"
+        text_head += b"retry-after: 1\r\n"
     if close:
-        lines += b"connection: close\r\n"
-    return lines + b"\r\n" + (b"" if head else body)
+        text_head += b"connection: close\r\n"
+    return text_head + b"\r\n" + (b"" if head else body)
 
 
 def _status_line(status: int) -> bytes:
     return f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode()
-
-
-def _lines(entries: list[tuple[str, bytes]]) -> bytes:
-    return b"".join([b"%b: %b\r\n" % (name.encode(), value) for name, value in entries])
 
 
 def _length(fields: list[tuple[str, bytes]]) -> int | None:

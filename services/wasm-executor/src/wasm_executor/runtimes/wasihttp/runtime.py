@@ -19,6 +19,7 @@ from wasm_executor.runtimes.startfailures import (
 from wasm_executor.runtimes.wasihttp.absent import define_absent
 from wasm_executor.runtimes.wasihttp.guests import HANDLER, Handlers, World, new_linker
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
+from wasm_executor.runtimes.wasihttp.policy import Policy
 from wasm_executor.runtimes.wasihttp.serving import Worker
 from wasm_executor.runtimes.wasihttp.workers import Workers
 
@@ -52,7 +53,12 @@ class WasiHttpRuntime:
         component = self._loaded(plan.artifact.path)
         function = _handler_of(component)
         self._require_imports(component)
-        world = World(list(plan.args), list(plan.env), Outgoing(), memory_ceiling(plan))
+        world = World(
+            list(plan.args),
+            list(plan.env),
+            Outgoing(Policy(http.allowed_hosts, http.node_hosts)),
+            memory_ceiling(plan),
+        )
 
         def serve(control: int) -> NoReturn:
             handlers = Handlers(self._engine, self._linker, component, function, world)

@@ -17,14 +17,18 @@ MOST_READ: Final = 64 * 1024
 """What one read returns at most, however much is asked for."""
 
 
+type Awaited = tuple[int, int] | tuple[int, int, float] | float | None
+"""A descriptor with events and perhaps until when, or a time alone; None if ready."""
+
+
 class Source(Protocol):
     """Something that becomes ready."""
 
     def ready(self) -> bool:
         """Whether a wait would be over; it may look at the socket."""
 
-    def awaited(self) -> tuple[int, int] | float | None:
-        """Name the descriptor and events to wait for, or the time; None if ready."""
+    def awaited(self) -> Awaited:
+        """Name what to wait for."""
 
 
 class InputStream(Source, Protocol):
@@ -59,7 +63,7 @@ class Always:
     def ready(self) -> bool:
         return True
 
-    def awaited(self) -> tuple[int, int] | float | None:
+    def awaited(self) -> Awaited:
         return None
 
 
@@ -72,7 +76,7 @@ class Instant:
     def ready(self) -> bool:
         return time.monotonic() >= self._at
 
-    def awaited(self) -> tuple[int, int] | float | None:
+    def awaited(self) -> Awaited:
         return self._at
 
 

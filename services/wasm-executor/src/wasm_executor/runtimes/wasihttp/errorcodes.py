@@ -1,0 +1,57 @@
+"""`wasi:http/types.error-code`: how an exchange may fail."""
+
+from typing import Final
+
+from wasm_executor.runtimes.wasihttp.values import (
+    STRING,
+    U8,
+    U16,
+    U32,
+    U64,
+    option_of,
+    record_of,
+    variant_of,
+)
+
+_FIELD_SIZE: Final = record_of(field_name=option_of(STRING), field_size=option_of(U32))
+ERROR_CODE: Final = variant_of(
+    DNS_timeout=None,
+    DNS_error=record_of(rcode=option_of(STRING), info_code=option_of(U16)),
+    destination_not_found=None,
+    destination_unavailable=None,
+    destination_IP_prohibited=None,
+    destination_IP_unroutable=None,
+    connection_refused=None,
+    connection_terminated=None,
+    connection_timeout=None,
+    connection_read_timeout=None,
+    connection_write_timeout=None,
+    connection_limit_reached=None,
+    TLS_protocol_error=None,
+    TLS_certificate_error=None,
+    TLS_alert_received=record_of(alert_id=option_of(U8), alert_message=option_of(STRING)),
+    HTTP_request_denied=None,
+    HTTP_request_length_required=None,
+    HTTP_request_body_size=option_of(U64),
+    HTTP_request_method_invalid=None,
+    HTTP_request_URI_invalid=None,
+    HTTP_request_URI_too_long=None,
+    HTTP_request_header_section_size=option_of(U32),
+    HTTP_request_header_size=option_of(_FIELD_SIZE),
+    HTTP_request_trailer_section_size=option_of(U32),
+    HTTP_request_trailer_size=_FIELD_SIZE,
+    HTTP_response_incomplete=None,
+    HTTP_response_header_section_size=option_of(U32),
+    HTTP_response_header_size=_FIELD_SIZE,
+    HTTP_response_body_size=option_of(U64),
+    HTTP_response_trailer_section_size=option_of(U32),
+    HTTP_response_trailer_size=_FIELD_SIZE,
+    HTTP_response_transfer_coding=option_of(STRING),
+    HTTP_response_content_coding=option_of(STRING),
+    HTTP_response_timeout=None,
+    HTTP_upgrade_failed=None,
+    HTTP_protocol_error=None,
+    loop_detected=None,
+    configuration_error=None,
+    internal_error=option_of(STRING),
+)

@@ -1,0 +1,80 @@
+"""Where handlers' own requests may go: nowhere, but for what the pod names and the node lets it.
+
+A rule is `HOST`, `HOST:PORT`, `*.SUFFIX`, `*` or an address; without a port it means 80 and 443. A
+name may stand for any address, so what it stands for is looked at too: this machine's loopback,
+link-local addresses (where clouds keep their metadata) and such are open only to a rule of both
+sides that names the very address.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+DEFAULT_PORTS: Final = (80, 443)
+ANY: Final = "*"
+
+type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+
+class Rule(NamedTuple):
+    """One entry of a list."""
+
+    host: str
+    ports: tuple[int, ...]
+
+    def covers(self, host: str, port: int) -> bool:
+        return port in self.ports and (
+            self.host in (ANY, host)
+            or (self.host.startswith("*.") and host.endswith(self.host[1:]))
+        )
+
+
+def rules_of(texts: Iterable[str]) -> tuple[Rule, ...]:
+    """Read a list; what is no rule allows nothing."""
+    return tuple(Rule(*_parts(text.strip().lower())) for text in texts)
+
+
+def _parts(text: str) -> tuple[str, tuple[int, ...]]:
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":")
+    elif text.count(":") == 1:
+        host, _, port = text.partition(":")
+    else:
+        host, port = text, ""
+    if not port:
+        return host, DEFAULT_PORTS
+    return host, (int(port),) if port.isascii() and port.isdigit() else ()
+
+
+class Policy:
+    """Both sides' rules: each has to allow a request."""
+
+    def __init__(self, pod: Iterable[str], node: Iterable[str]) -> None:
+        self._sides = (rules_of(pod), rules_of(node))
+
+    def permits(self, host: str, port: int) -> bool:
+        """Whether a request to this host may be made at all."""
+        return all(any(each.covers(host, port) for each in side) for side in self._sides)
+
+    def permits_address(self, text: str, port: int) -> bool:
+        """Whether a connection to this address may be made, whatever name led there."""
+        address = ipaddress.ip_address(text.partition("%")[0])
+        if not _is_special(address):
+            return True
+        return all(
+            any(each.host == str(address) and port in each.ports for each in side)
+            for side in self._sides
+        )
+
+
+def _is_special(address: Address) -> bool:
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    address = mapped or address
+    return (
+        address.is_loopback
+        or address.is_link_local
+        or address.is_multicast
+        or address.is_unspecified
+        or address.is_reserved
+    )

@@ -1,0 +1,60 @@
+"""Handlers' own requests: where they may go, and what comes back."""
+
+import pytest
+from http_rig import serving
+from keeper_rig import KeeperProcess
+
+from wasm_executor.container.plan import HttpPlan
+from wasm_executor.runtimes.wasihttp.policy import Policy
+
+
+@pytest.mark.parametrize(
+    ("pod", "node", "host", "port", "permitted"),
+    [
+        ((), ("*",), "api.example", 443, False),
+        (("api.example",), ("*",), "api.example", 443, True),
+        (("api.example",), ("*",), "api.example", 8443, False),
+        (("api.example:8443",), ("*",), "api.example", 8443, False),
+        (("api.example:8443",), ("*:8443",), "api.example", 8443, True),
+        (("*.example",), ("*",), "a.b.example", 80, True),
+        (("*.example",), ("*",), "example", 80, False),
+        (("*.example",), ("*",), "notexample", 80, False),
+        (("*",), ("api.example",), "other.example", 443, False),
+        (("[::1]:80",), ("::1",), "::1", 80, True),
+        (("api.example:x",), ("*",), "api.example", 80, False),
+    ],
+)
+def test_both_sides_have_to_allow_a_host(
+    pod: tuple[str, ...], node: tuple[str, ...], host: str, port: int, *, permitted: bool
+) -> None:
+    assert Policy(pod, node).permits(host, port) is permitted
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "::1", "169.254.169.254", "fe80::1%eth0", "::ffff:127.0.0.1", "::"],
+)
+def test_a_special_address_is_open_only_by_its_own_name(address: str) -> None:
+    plain = address.partition("%")[0]
+    assert not Policy(("*",), ("*",)).permits_address(address, 80)
+    assert not Policy((plain,), ("*",)).permits_address(address, 80)
+    assert Policy((plain,), (plain,)).permits_address(address, 80)
+    assert Policy((), ()).permits_address("192.0.2.1", 80)
+
+
+async def test_a_handler_asks_an_allowed_server_and_no_other(keeper: KeeperProcess) -> None:
+    async with keeper.supervise() as supervisor, serving(supervisor) as other:
+        allowed = "{}:{}".format(*other.address)
+        name = f"localhost:{other.address[1]}"
+        plan = HttpPlan(
+            allowed_hosts=(allowed, name, "127.0.0.1:1"), node_hosts=("127.0.0.1:1", allowed, name)
+        )
+        async with serving(supervisor, http=plan) as served:
+            assert served.get(f"/ask/{allowed}").body == b"hello\n"
+            assert served.get(f"/ask/{name}").body == b"hello\n"
+            assert served.get("/ask/127.0.0.1:1").status == 502
+            assert served.get("/ask/api.example:80").status == 403
+            said = served.container.content("stderr")
+            assert "the handler answered with connection-refused" in said
+            assert "the handler answered with HTTP-request-denied" in said
+        assert other.get(f"/ask/{allowed}").status == 403  # nothing is allowed there
