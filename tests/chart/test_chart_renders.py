@@ -121,6 +121,18 @@ def test_the_runtime_classes_are_those_of_deploy(default: list[dict[str, Any]]) 
     assert sorted(map(json.dumps, bare)) == sorted(map(json.dumps, wanted))
 
 
+def test_a_packaged_chart_renders_the_same(
+    helm: Helm, default: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    """The roles are a link out of the chart's folder: a package has to carry them."""
+    helm("package", str(CHART), f"--destination={tmp_path}")
+    (package,) = tmp_path.glob("wasmlet-*.tgz")
+    text = helm("template", "wasmlet", str(package), f"--namespace={NAMESPACE}", "-f", DEFAULT)
+    assert shown(list(yaml.safe_load_all(text))) == shown(default)
+    kinds = [each["kind"] for each in yaml.safe_load_all(text)]
+    assert sorted(kinds) == sorted(each["kind"] for each in default)
+
+
 def test_another_namespace_is_meant_everywhere(helm: Helm) -> None:
     text = helm("template", "other", str(CHART), "--namespace=elsewhere", "-f", DEFAULT)
     assert NAMESPACE not in text
