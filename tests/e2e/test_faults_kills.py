@@ -20,7 +20,7 @@ from e2e.running_wasmlet import RunningWasmlet
 from controlplane import ControlPlane
 
 NODE = "kills"
-PODS = 20
+PODS = 12
 TELLING = (Part.RECONCILER, Part.SUPERVISOR)
 """What the API server shows is their word."""
 

@@ -29,6 +29,7 @@ SHORT = (
     *("--set", "log-server:ANNOUNCE_INTERVAL_S=1"),
     *("--set", "wasm-executor:BEAT_INTERVAL_S=1"),
     *("--set", "wasm-executor:REGISTER_RETRY_S=0.5"),
+    *("--set", "wasm-executor:RESTART_DELAY_S=1"),
 )
 ELECTION = (
     *("--set", "pod-reconciler:ELECTION=on"),
