@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -83,8 +83,11 @@ def node(
 def run(node: RunningWasmlet, pods: Pods) -> Any:  # noqa: ARG001  # the node is to run
     """Create a pod on that Node, with these pull secrets."""
 
-    def create(name: str, image: str, *secrets: str, **container: Any) -> None:
+    def create(
+        name: str, image: str, *secrets: str, volumes: Sequence[Any] = (), **container: Any
+    ) -> None:
         manifest = pod(name, image, **container)
+        manifest["spec"]["volumes"] = list(volumes)
         manifest["spec"]["nodeSelector"] = {"kubernetes.io/hostname": NODE}
         manifest["spec"]["imagePullSecrets"] = [{"name": each} for each in secrets]
         pods.create(manifest)
@@ -117,7 +120,9 @@ def test_a_private_image_runs_for_those_who_have_its_secret_and_for_nobody_else(
 ) -> None:
     image = f"{private.host}/team/app:v1"
     put_secret(api, pods, "keys", docker_config(f"{private.host}/team", *login_of(private)))
-    run("has", image, "nowhere", "keys")
+    mounted = {"name": "v", "image": {"reference": image}}
+    mounts = [{"name": "v", "mountPath": "/v"}]
+    run("has", image, "nowhere", "keys", volumes=[mounted], volumeMounts=mounts)
     pods.await_phase("has", "Succeeded")
     assert pods.logs("has") == "team/app\n"
     eventually(lambda: ("FailedToRetrieveImagePullSecret", MISSING) in pods.events("has"))

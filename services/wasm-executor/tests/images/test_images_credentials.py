@@ -139,7 +139,9 @@ async def test_mirrors_are_asked_first_without_credentials_and_the_registry_wher
     assert isinstance(result, Pulled)
     assert peer.seen("/manifests/") == []
     assert peer.seen("/token") == [BASIC_ME]
-    assert {auth for each in (away, mirror) for _, _, auth in each.requests} == {None}
+    asked = [(path, auth) for each in (away, mirror) for _, path, auth in each.requests]
+    assert {auth for _, auth in asked} == {None}
+    assert all(path.endswith(f"?ns={peer.host.replace(':', '%3A')}") for path, _ in asked)
 
 
 async def test_a_cas_file_beside_a_registrys_name_is_trusted_for_it_alone(

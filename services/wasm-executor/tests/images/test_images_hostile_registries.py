@@ -103,6 +103,11 @@ CASES = {
         manifest=reply(401, WWW_Authenticate='Bearer realm="http://{host}/token"'),
         token=reply(200, b"<html>"),
     ),
+    "401-token-stalls": Case(
+        "/token broke off",
+        manifest=reply(401, WWW_Authenticate='Bearer realm="http://{host}/token"'),
+        token=stalled,
+    ),
     "token-realm-elsewhere": Case(
         'sends for its tokens to "{other}", which this node does not trust with credentials: '
         "add it to REGISTRY_TOKEN_HOSTS if it should",

@@ -12,6 +12,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 import requests
+import urllib3.exceptions
 
 from wasm_executor.images.challenge import Challenge, parse_challenges
 from wasm_executor.images.jobs import Credentials
@@ -103,7 +104,7 @@ class Authorizer:
                     f"{wanted.url}: {status} {response.reason}",
                     denied=status in _DENIED,
                 )
-            body = _read(response)
+            body = _read(response, prefix)
         try:
             answer = msgspec.json.decode(body, type=_Answer)
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -156,7 +157,10 @@ class Authorizer:
         return f"repository:{self._repository}:pull"
 
 
-def _read(response: requests.Response) -> bytes:
+def _read(response: requests.Response, prefix: str) -> bytes:
     """At most what a token may have; the time-outs of the connection hold."""
-    read: Any = response.raw.read(_LARGEST, decode_content=False)
+    try:
+        read: Any = response.raw.read(_LARGEST, decode_content=False)
+    except (urllib3.exceptions.HTTPError, OSError) as error:
+        raise AuthorizationError(f"{prefix}: {response.url.split('?')[0]} broke off") from error
     return bytes(read)

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import requests
 
@@ -70,7 +70,9 @@ class PullRegistry:
         return lambda host: host.resolves
 
     def _url(self, host: RegistryHost, what: str) -> str:
-        return f"{host.api}/{self._reference.repository}/{what}"
+        """A mirror may be one of several registries': containerd tells it so, too."""
+        asked = f"?ns={quote(self._reference.registry)}" if host.is_mirror else ""
+        return f"{host.api}/{self._reference.repository}/{what}{asked}"
 
     def _ask(
         self, method: str, what: str, headers: dict[str, str], may: Callable[[RegistryHost], bool]
