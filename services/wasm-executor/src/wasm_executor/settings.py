@@ -77,6 +77,7 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     rootfs_max_bytes: Size = 4 * 1024 * 1024 * 1024
     """What the layers of one image may hold, unpacked."""
     rootfs_max_entries: Count = 200_000
+    """How many files and folders."""
     image_gc_high_percent: Percent = 85
     """From where on of the data directory's disk images that no pod uses are removed."""
     image_gc_low_percent: Percent = 80
@@ -84,6 +85,7 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     image_gc_min_age_s: Seconds = 120.0
     """How long an image is kept in any case."""
     image_gc_interval_s: Seconds = 300.0
+    """How often the disk is looked at."""
 
     restart_delay_s: Seconds = 10.0
     """The crash back-off after the first immediate restart; it doubles."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
@@ -66,6 +67,22 @@ def store(tmp_path: Path) -> ContentStore:
     return made
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[ContentStore]:
+    """A store on a disk of 256 KiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        made = ContentStore(folder / "images")
+        made.prepare()
+        yield made
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
 type Pull = Callable[..., Any]
 
 
@@ -80,7 +97,7 @@ def pull(store: ContentStore) -> Pull:
     ) -> JobResult:
         job = PullJob(
             reference=reference,
-            store=str(store.root),
+            store=more.pop("store", str(store.root)),
             parent_pid=os.getpid(),
             insecure_registries=plain or (reference.split("/", 1)[0],),
             credentials=() if credentials is None else (credentials,),

@@ -4,10 +4,8 @@ The peer is a real HTTP server whose answers the test writes; the pull is the re
 """
 
 import os
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,22 +232,6 @@ async def test_a_registry_without_ranges_is_asked_for_the_whole_again(
         assert "206 Partial Content" in failure(result, peer.host)
     else:
         assert isinstance(result, Pulled)
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[ContentStore]:
-    """A store on a disk of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
-        made = ContentStore(folder / "images")
-        made.prepare()
-        yield made
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 async def test_a_full_disk_is_told_and_leaves_no_part_of_a_layer(

@@ -57,7 +57,8 @@ class Downloader:
         except BodyError as error:
             raise self._failed(str(error)) from error
         except OSError as error:
-            raise self._failed(_not_written(error)) from error
+            detail = f"failed to copy: write: {why_not_written(error)}"
+            raise self._failed(detail) from error
 
     def _receive_all(self, body: Body) -> None:
         tries = 0
@@ -111,8 +112,9 @@ def _goes_on(response: requests.Response, offset: int) -> bool:
     return bool(offset) and response.status_code == _PARTIAL and said.startswith(f"bytes {offset}-")
 
 
-def _not_written(error: OSError) -> str:
+def why_not_written(error: OSError) -> str:
+    """Say what the disk said, and what to do where that is plain."""
     reason = os.strerror(error.errno).lower() if error.errno else str(error)
     if error.errno in _NO_ROOM:
         reason += ": the disk of the node's data directory is full"
-    return f"failed to copy: write: {reason}"
+    return reason

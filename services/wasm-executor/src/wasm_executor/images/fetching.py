@@ -5,7 +5,6 @@ while it streams, its size is the one that the manifest declares, and a name is 
 after the content is complete on disk.
 """
 
-import os
 import time
 from collections.abc import Callable
 from typing import Final
@@ -14,7 +13,7 @@ import requests
 
 from wasm_executor.images import faults
 from wasm_executor.images.authorizing import AuthorizationError
-from wasm_executor.images.downloading import Downloader
+from wasm_executor.images.downloading import Downloader, why_not_written
 from wasm_executor.images.errors import ImageAccessError, ImagePullError
 from wasm_executor.images.gathering import Gathering
 from wasm_executor.images.jobs import Pulled, PullJob
@@ -57,7 +56,7 @@ class Pull:
                 image, downloaded_bytes = self._fetch_image()
             self._write_names(image.manifest_digest)
         except OSError as error:  # of this machine's disk: the network's are told apart before
-            raise self._failed(f"cannot be stored: {_reason(error)}") from error
+            raise self._failed(f"cannot be stored: {why_not_written(error)}") from error
         duration_s = time.monotonic() - started_at
         return Pulled(image=image, duration_s=duration_s, downloaded_bytes=downloaded_bytes)
 
@@ -161,10 +160,6 @@ class Pull:
 
     def _failed(self, detail: str) -> ImagePullError:
         return pull_failed(str(self._reference), detail)
-
-
-def _reason(error: OSError) -> str:
-    return os.strerror(error.errno).lower() if error.errno else str(error)
 
 
 def _is_digest(text: str) -> bool:
