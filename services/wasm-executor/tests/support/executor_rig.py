@@ -160,6 +160,8 @@ class Rig:
                 "env",
                 "command",
                 "memory_limit_bytes",
+                "cpu_limit_millis",
+                "ports",
                 "pull_policy",
                 "stdin",
                 "stdin_once",

@@ -183,12 +183,16 @@ class Hands:
 
     def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
         """Hold a container's process to its limit, if it has one."""
-        limit = self._plan_of(container).memory_limit_bytes
+        plan = self._plan_of(container)
+        limit = plan.memory_limit_bytes
         if limit is None:
             return
         exceeded = MemoryExceeded(container=container, run=run)
         key = self._key(container, run)
-        self._node.memory.watch(key, Watched(pid, limit, lambda: self._put(exceeded)))
+        # What is served on ports has workers; without one nothing forks.
+        forks = bool(plan.ports)
+        watched = Watched(pid, limit, lambda: self._put(exceeded), forks=forks)
+        self._node.memory.watch(key, watched)
 
     def _key(self, container: ContainerName, run: int) -> str:
         return str(RunKey(self._pod.plan.uid, container, run))

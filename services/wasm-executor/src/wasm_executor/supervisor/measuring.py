@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from contract.ids import PodUid
 from contract.messages.usage import Usage
-from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, inherited_bytes
+from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, children_of, inherited_bytes
 from wasm_executor.supervisor.processes import Process, Reading, read_process, read_tree
 from wasm_executor.supervisor.runs import RunKey
 
@@ -86,6 +86,7 @@ class Meter:
         inherited = inherited_bytes(self._keeper_pid)
         tree = read_tree(self._keeper_pid)
         guests = {each.pid for each in running.values()}
+        guests |= {worker for pid in guests for worker in children_of(pid)}
         services = [self._alone(pid, each) for pid, each in tree.items() if pid not in guests]
         containers = self._containers(running, inherited, before)
         self._ended = _with_ended(self._ended, before, containers, known)
@@ -106,15 +107,17 @@ class Meter:
     ) -> dict[RunKey, Usage]:
         usages: dict[RunKey, Usage] = {}
         for key, each in running.items():
-            reading = read_process(each.pid)
+            reading = _with_workers(each.pid, inherited)
             if reading is None:
                 continue
-            # None is without use: metrics-server drops the pod of such a container.
+            # None is without use: metrics-server drops the pod of such a container. A worker that
+            # is gone takes its time with it.
+            point = before.get(key)
             charged = reading._replace(
-                cpu_ns=max(1, reading.cpu_ns),
-                anonymous_bytes=max(PAGE_BYTES, reading.anonymous_bytes - inherited),
+                cpu_ns=max(1 if point is None else point.cpu_ns, reading.cpu_ns),
+                anonymous_bytes=max(PAGE_BYTES, reading.anonymous_bytes),
             )
-            usages[key] = self._usage(key, charged, each.started_at, before.get(key))
+            usages[key] = self._usage(key, charged, each.started_at, point)
         return usages
 
     def _total(self, name: str, reading: Reading, before: Mapping[Name, _Point]) -> Usage:
@@ -140,6 +143,19 @@ class Meter:
             major_page_faults=reading.major_page_faults,
             processes=reading.processes,
         )
+
+
+def _with_workers(pid: int, inherited: int) -> Reading | None:
+    """Return what a container uses, in all its processes; None when it is gone."""
+    own = read_process(pid)
+    if own is None:
+        return None
+    workers = (read_process(worker) for worker in children_of(pid))
+    readings = (own, *(each for each in workers if each is not None))
+    charged = (
+        each._replace(anonymous_bytes=max(0, each.anonymous_bytes - inherited)) for each in readings
+    )
+    return sum(charged, Reading())
 
 
 def _with_ended(

@@ -23,10 +23,19 @@ ZYGOTE: Final = "wasmlet-zygote"
 class Watched:
     """One process with a limit."""
 
-    def __init__(self, pid: int, limit_bytes: int, on_exceeded: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        pid: int,
+        limit_bytes: int,
+        on_exceeded: Callable[[], None],
+        *,
+        forks: bool = False,
+    ) -> None:
         self.pid = pid
         self.limit_bytes = limit_bytes
         self.on_exceeded = on_exceeded
+        self.forks = forks
+        """Its workers count with it: as long as it may have some, they are looked for."""
 
 
 class MemoryWatch:
@@ -49,10 +58,14 @@ class MemoryWatch:
     def look(self) -> None:
         """Find who is over his limit. Each is told once."""
         for key, each in list(self._watched.items()):
-            taken = anonymous_bytes(each.pid)
-            if taken is not None and taken - self._inherited_bytes > each.limit_bytes:
+            if self._taken(each) > each.limit_bytes:
                 del self._watched[key]
                 each.on_exceeded()
+
+    def _taken(self, each: Watched) -> int:
+        pids = (each.pid, *children_of(each.pid)) if each.forks else (each.pid,)
+        sizes = (anonymous_bytes(pid) or 0 for pid in pids)
+        return sum(max(0, size - self._inherited_bytes) for size in sizes)
 
     async def look_often(self, interval_s: float) -> NoReturn:
         while True:
@@ -73,6 +86,15 @@ def inherited_bytes(keeper_pid: int) -> int:
     except OSError as error:
         log.warning("zygote.not_measured", reason=str(error))
     return 0
+
+
+def children_of(pid: int) -> list[int]:
+    """Return what a process with one thread has forked; nothing if there is no such process."""
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:  # noqa: PTH123 - as below
+            return [int(child) for child in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
 
 
 def anonymous_bytes(pid: int) -> int | None:

@@ -10,8 +10,7 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import httptools
 
@@ -23,6 +22,7 @@ from wasm_executor.runtimes.wasihttp.errors import (
 from wasm_executor.runtimes.wasihttp.fields import Fields, lines
 from wasm_executor.runtimes.wasihttp.messages import HELD_BACK, IncomingResponse, OutgoingRequest
 from wasm_executor.runtimes.wasihttp.streams import Awaited
+from wasm_executor.runtimes.wasihttp.targets import Target
 from wasm_executor.runtimes.wasihttp.values import Case, Err, Ok
 
 MOST_HEAD: Final = 64 * 1024
@@ -38,18 +38,6 @@ _CODES: Final = (
 """What an error means to the guest; the first that fits."""
 _BODILESS: Final = (204, 304)
 _LEAST_FINAL: Final = 200
-
-
-type Address = tuple[socket.AddressFamily, str, int]
-
-
-class Target(NamedTuple):
-    """Where a request goes."""
-
-    addresses: Sequence[Address]
-    authority: str
-    host: str
-    tls: ssl.SSLContext | None
 
 
 class Ask:

@@ -13,7 +13,7 @@ from wasm_executor.runtimes.wasihttp import (
     iointerfaces,
     outgoinginterface,
 )
-from wasm_executor.runtimes.wasihttp.httpinterfaces import INCOMING_REQUEST, RESPONSE_OUTPARAM
+from wasm_executor.runtimes.wasihttp.httpresources import INCOMING_REQUEST, RESPONSE_OUTPARAM
 from wasm_executor.runtimes.wasihttp.instance import Instance, OnWait
 from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Imports, address_of, error_of
 from wasm_executor.runtimes.wasihttp.messages import Answer, IncomingRequest

@@ -3,18 +3,31 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from wasm_executor.runtimes.wasihttp.askinginterface import ASKING
 from wasm_executor.runtimes.wasihttp.errorcodes import ERROR_CODE
 from wasm_executor.runtimes.wasihttp.errors import HttpFailedError
 from wasm_executor.runtimes.wasihttp.fields import Fields, FieldsError
+from wasm_executor.runtimes.wasihttp.httpresources import (
+    FIELDS,
+    FUTURE_TRAILERS,
+    INCOMING_BODY,
+    INCOMING_REQUEST,
+    INCOMING_RESPONSE,
+    METHOD,
+    OUTGOING_BODY,
+    OUTGOING_RESPONSE,
+    RESPONSE_OUTPARAM,
+    SCHEME,
+    method_case,
+    taking,
+)
 from wasm_executor.runtimes.wasihttp.instance import Instance
-from wasm_executor.runtimes.wasihttp.iointerfaces import ERROR, INPUT, OUTPUT, POLLABLE
+from wasm_executor.runtimes.wasihttp.iointerfaces import INPUT, OUTPUT, POLLABLE
 from wasm_executor.runtimes.wasihttp.linking import Function, Interface, Resource
 from wasm_executor.runtimes.wasihttp.messages import (
     Answer,
     OutgoingBody,
-    OutgoingRequest,
     OutgoingResponse,
-    RequestOptions,
     TakenBody,
 )
 from wasm_executor.runtimes.wasihttp.streams import Awaited
@@ -23,7 +36,6 @@ from wasm_executor.runtimes.wasihttp.values import (
     BYTES,
     STRING,
     U16,
-    U64,
     Case,
     Err,
     Ok,
@@ -35,33 +47,10 @@ from wasm_executor.runtimes.wasihttp.values import (
     variant_of,
 )
 
-FIELDS: Final = Resource()
-INCOMING_REQUEST: Final = Resource()
-OUTGOING_REQUEST: Final = Resource()
-REQUEST_OPTIONS: Final = Resource()
-RESPONSE_OUTPARAM: Final = Resource()
-INCOMING_RESPONSE: Final = Resource()
-INCOMING_BODY: Final = Resource()
-FUTURE_TRAILERS: Final = Resource()
-OUTGOING_RESPONSE: Final = Resource()
-OUTGOING_BODY: Final = Resource(lambda body: body.drop())
-FUTURE_INCOMING_RESPONSE: Final = Resource(lambda future: future.drop())
-
 LEAST_STATUS: Final = 200
 """Below are answers that another one follows."""
 MOST_STATUS: Final = 599
-_METHODS: Final = dict.fromkeys(
-    ("get", "head", "post", "put", "delete", "connect", "options", "trace", "patch")
-)
-_METHOD: Final = variant_of(**_METHODS, other=STRING)
-_SCHEME: Final = variant_of(HTTP=None, HTTPS=None, other=STRING)
 _HEADER_ERROR: Final = variant_of(invalid_syntax=None, forbidden=None, immutable=None)
-
-
-def _method_case(name: str) -> Case:
-    return (
-        Case(name.lower()) if name.isupper() and name.lower() in _METHODS else Case("other", name)
-    )
 
 
 def _changing(operation: Callable[..., None]) -> Callable[..., Ok | Err]:
@@ -87,15 +76,6 @@ def _from_list(_instance: Instance, entries: list[tuple[str, bytes]]) -> Ok | Er
 
 def _change(operation: Callable[..., None], *types: Type) -> Function:
     return Function(_changing(operation), types, result_of(None, _HEADER_ERROR))
-
-
-def _once(taken: object | None) -> Ok | Err:
-    return Err() if taken is None else Ok(taken)
-
-
-def _taking(operation: Callable[[Any], object | None], of: Type, gives: Type) -> Function:
-    """Return a method whose result can be had once."""
-    return Function(lambda _, thing: _once(operation(thing)), (of,), result_of(gives))
 
 
 def _set_outparam(_instance: Instance, answer: Answer, given: Ok | Err) -> None:
@@ -143,46 +123,6 @@ class _Trailers:
         return Ok(Ok(self._body.trailers))
 
 
-def _set_method(_instance: Instance, request: OutgoingRequest, method: Case) -> Ok | Err:
-    request.method = method.value if method.tag == "other" else method.tag.upper()
-    return Ok() if request.method.isascii() and request.method.isalpha() else Err()
-
-
-def _setting(name: str) -> Callable[..., Ok]:
-    def change(_instance: Instance, thing: object, value: Any) -> Ok:
-        setattr(thing, name, value)
-        return Ok()
-
-    return change
-
-
-def _scheme(name: str | None) -> Case | None:
-    return (
-        None if name is None else Case(name) if name in ("HTTP", "HTTPS") else Case("other", name)
-    )
-
-
-def _set_scheme(_instance: Instance, request: OutgoingRequest, scheme: Case | None) -> Ok:
-    request.scheme = None if scheme is None else scheme.value or scheme.tag
-    return Ok()
-
-
-def _time(name: str, attribute: str) -> dict[str, Function]:
-    of = REQUEST_OPTIONS.borrow
-    return {
-        f"[method]request-options.{name}": Function(
-            lambda _, options: getattr(options, attribute), (of,), option_of(U64)
-        ),
-        f"[method]request-options.set-{name}": Function(
-            _setting(attribute), (of, option_of(U64)), result_of()
-        ),
-    }
-
-
-def _error_code(_instance: Instance, error: Exception) -> Case | None:
-    return Case(error.code, error.payload) if isinstance(error, HttpFailedError) else None
-
-
 _FIELDS: Final[dict[str, Function | Resource]] = {
     "fields": FIELDS,
     "[constructor]fields": Function(lambda _: Fields(), (), FIELDS.own),
@@ -209,13 +149,13 @@ _FIELDS: Final[dict[str, Function | Resource]] = {
 _INCOMING: Final[dict[str, Function | Resource]] = {
     "incoming-request": INCOMING_REQUEST,
     "[method]incoming-request.method": Function(
-        lambda _, request: _method_case(request.method), (INCOMING_REQUEST.borrow,), _METHOD
+        lambda _, request: method_case(request.method), (INCOMING_REQUEST.borrow,), METHOD
     ),
     "[method]incoming-request.path-with-query": Function(
         lambda _, request: request.target, (INCOMING_REQUEST.borrow,), option_of(STRING)
     ),
     "[method]incoming-request.scheme": Function(
-        lambda _, _request: Case("HTTP"), (INCOMING_REQUEST.borrow,), option_of(_SCHEME)
+        lambda _, _request: Case("HTTP"), (INCOMING_REQUEST.borrow,), option_of(SCHEME)
     ),
     "[method]incoming-request.authority": Function(
         lambda _, request: request.authority, (INCOMING_REQUEST.borrow,), option_of(STRING)
@@ -223,7 +163,7 @@ _INCOMING: Final[dict[str, Function | Resource]] = {
     "[method]incoming-request.headers": Function(
         lambda _, request: request.fields, (INCOMING_REQUEST.borrow,), FIELDS.own
     ),
-    "[method]incoming-request.consume": _taking(
+    "[method]incoming-request.consume": taking(
         lambda request: request.consume(), INCOMING_REQUEST.borrow, INCOMING_BODY.own
     ),
     "incoming-response": INCOMING_RESPONSE,
@@ -233,11 +173,11 @@ _INCOMING: Final[dict[str, Function | Resource]] = {
     "[method]incoming-response.headers": Function(
         lambda _, response: response.fields, (INCOMING_RESPONSE.borrow,), FIELDS.own
     ),
-    "[method]incoming-response.consume": _taking(
+    "[method]incoming-response.consume": taking(
         lambda response: response.consume(), INCOMING_RESPONSE.borrow, INCOMING_BODY.own
     ),
     "incoming-body": INCOMING_BODY,
-    "[method]incoming-body.stream": _taking(
+    "[method]incoming-body.stream": taking(
         lambda body: body.stream(), INCOMING_BODY.borrow, INPUT.own
     ),
     "[static]incoming-body.finish": Function(
@@ -272,11 +212,11 @@ _OUTGOING: Final[dict[str, Function | Resource]] = {
     "[method]outgoing-response.headers": Function(
         lambda _, response: response.fields, (OUTGOING_RESPONSE.borrow,), FIELDS.own
     ),
-    "[method]outgoing-response.body": _taking(
+    "[method]outgoing-response.body": taking(
         lambda response: response.take_body(), OUTGOING_RESPONSE.borrow, OUTGOING_BODY.own
     ),
     "outgoing-body": OUTGOING_BODY,
-    "[method]outgoing-body.write": _taking(
+    "[method]outgoing-body.write": taking(
         lambda body: body.stream(), OUTGOING_BODY.borrow, OUTPUT.own
     ),
     "[static]outgoing-body.finish": Function(
@@ -284,58 +224,6 @@ _OUTGOING: Final[dict[str, Function | Resource]] = {
     ),
 }
 
-_ASKING: Final[dict[str, Function | Resource]] = {
-    "outgoing-request": OUTGOING_REQUEST,
-    "[constructor]outgoing-request": Function(
-        lambda _, fields: OutgoingRequest(fields.frozen()), (FIELDS.own,), OUTGOING_REQUEST.own
-    ),
-    "[method]outgoing-request.body": _taking(
-        lambda request: request.take_body(), OUTGOING_REQUEST.borrow, OUTGOING_BODY.own
-    ),
-    "[method]outgoing-request.method": Function(
-        lambda _, request: _method_case(request.method), (OUTGOING_REQUEST.borrow,), _METHOD
-    ),
-    "[method]outgoing-request.set-method": Function(
-        _set_method, (OUTGOING_REQUEST.borrow, _METHOD), result_of()
-    ),
-    "[method]outgoing-request.path-with-query": Function(
-        lambda _, request: request.target, (OUTGOING_REQUEST.borrow,), option_of(STRING)
-    ),
-    "[method]outgoing-request.set-path-with-query": Function(
-        _setting("target"), (OUTGOING_REQUEST.borrow, option_of(STRING)), result_of()
-    ),
-    "[method]outgoing-request.scheme": Function(
-        lambda _, request: _scheme(request.scheme), (OUTGOING_REQUEST.borrow,), option_of(_SCHEME)
-    ),
-    "[method]outgoing-request.set-scheme": Function(
-        _set_scheme, (OUTGOING_REQUEST.borrow, option_of(_SCHEME)), result_of()
-    ),
-    "[method]outgoing-request.authority": Function(
-        lambda _, request: request.authority, (OUTGOING_REQUEST.borrow,), option_of(STRING)
-    ),
-    "[method]outgoing-request.set-authority": Function(
-        _setting("authority"), (OUTGOING_REQUEST.borrow, option_of(STRING)), result_of()
-    ),
-    "[method]outgoing-request.headers": Function(
-        lambda _, request: request.fields, (OUTGOING_REQUEST.borrow,), FIELDS.own
-    ),
-    "request-options": REQUEST_OPTIONS,
-    "[constructor]request-options": Function(lambda _: RequestOptions(), (), REQUEST_OPTIONS.own),
-    **_time("connect-timeout", "connect_ns"),
-    **_time("first-byte-timeout", "first_byte_ns"),
-    **_time("between-bytes-timeout", "between_bytes_ns"),
-    "future-incoming-response": FUTURE_INCOMING_RESPONSE,
-    "[method]future-incoming-response.subscribe": Function(
-        lambda _, future: future, (FUTURE_INCOMING_RESPONSE.borrow,), POLLABLE.own
-    ),
-    "[method]future-incoming-response.get": Function(
-        lambda _, future: future.get(),
-        (FUTURE_INCOMING_RESPONSE.borrow,),
-        option_of(result_of(result_of(INCOMING_RESPONSE.own, ERROR_CODE))),
-    ),
-    "http-error-code": Function(_error_code, (ERROR.borrow,), option_of(ERROR_CODE)),
-}
-
 INTERFACES: Final[dict[str, Interface]] = {
-    "wasi:http/types": {**_FIELDS, **_INCOMING, **_OUTGOING, **_ASKING}
+    "wasi:http/types": {**_FIELDS, **_INCOMING, **_OUTGOING, **ASKING}
 }

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Final
 
-from wasm_executor.runtimes.wasihttp.asking import Address, Ask, Target
+from wasm_executor.runtimes.wasihttp.asking import Ask
 from wasm_executor.runtimes.wasihttp.errors import HttpFailedError
 from wasm_executor.runtimes.wasihttp.messages import OutgoingRequest, RequestOptions
 from wasm_executor.runtimes.wasihttp.policy import Policy
+from wasm_executor.runtimes.wasihttp.targets import Address, Target
 
 CONNECT_TIMEOUT_S: Final = 10.0
 _PORTS: Final = {"HTTP": 80, "HTTPS": 443}

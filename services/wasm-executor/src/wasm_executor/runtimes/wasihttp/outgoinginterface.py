@@ -4,7 +4,7 @@ from typing import Final
 
 from wasm_executor.runtimes.wasihttp.errorcodes import ERROR_CODE
 from wasm_executor.runtimes.wasihttp.errors import HttpFailedError
-from wasm_executor.runtimes.wasihttp.httpinterfaces import (
+from wasm_executor.runtimes.wasihttp.httpresources import (
     FUTURE_INCOMING_RESPONSE,
     OUTGOING_REQUEST,
     REQUEST_OPTIONS,

@@ -1,0 +1,44 @@
+"""Pods of HTTP handlers, as the supervisor has them: their ports, their workers."""
+
+import socket
+from pathlib import Path
+
+from executor_rig import NODE, executor_rig
+
+from contract.messages.usage import UsageRead, UsageShown
+
+
+async def test_workers_are_as_many_as_the_cpu_limit_and_count_as_their_containers(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path, USAGE_INTERVAL_S="0.05") as rig:
+        port = free_port()
+        plan = rig.plan("http", ports=(port,), cpu_limit_millis=1500, memory_limit_bytes=64 << 20)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            client.sendall(b"GET /hello HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            assert client.makefile("rb").read().endswith(b"hello\n\r\n0\r\n\r\n")
+        shown: UsageShown = await rig.peer.ask(UsageRead(node=NODE, files=False))
+        (container,) = next(each for each in shown.pods if each.uid == plan.uid).containers
+        assert container.usage is not None
+        assert container.usage.processes == 1 + 2
+        assert container.usage.memory_bytes < 16 << 20
+
+
+async def test_a_port_that_another_has_is_told_and_taken_when_it_is_free(tmp_path: Path) -> None:
+    async with executor_rig(tmp_path, RESTART_DELAY_S="0.2", ERROR_SHOWN_S="30") as rig:
+        with socket.create_server(("0.0.0.0", 0)) as taken:  # noqa: S104 - as a pod's port is
+            port = taken.getsockname()[1]
+            plan = rig.plan("http", ports=(port,))
+            await rig.peer.apply(plan)
+            waiting = await rig.peer.waiting(plan, "CreateContainerError")
+            assert waiting.message == f"cannot listen on port {port}: address already in use"
+        await rig.peer.running(plan)
+
+
+def free_port() -> int:
+    with socket.socket() as probing:
+        probing.bind(("", 0))
+        number: int = probing.getsockname()[1]
+        return number
