@@ -3,8 +3,12 @@
 The peer is a real HTTP server whose answers the test writes; the pull is the real job process.
 """
 
+import asyncio
 import os
-from collections.abc import Callable
+import asyncio
+import os
+import sys
+import threading
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
@@ -252,3 +256,57 @@ async def test_a_full_disk_is_told_and_leaves_no_part_of_a_layer(
         "the disk of the node's data directory is full"
     )
     assert files_of(small_disk) == [digest_of(manifest(layer)).removeprefix("sha256:")]
+
+
+async def test_two_names_of_one_layer_download_it_once(peer: Peer, pull: Pull) -> None:
+    begun, both = threading.Event(), threading.Event()
+
+    def manifests(request: BaseHTTPRequestHandler) -> None:
+        if request.path.endswith("/v2"):
+            both.set()
+        reply(200, manifest(), Content_Type=OCI)(request)
+
+    def slow(request: BaseHTTPRequestHandler) -> None:
+        begun.set()
+        both.wait(10.0)
+        reply(200, WASM)(request)
+
+    peer.manifest, peer.blob = manifests, slow
+    limits = PullLimits(stall_timeout_s=10.0)
+    async with asyncio.TaskGroup() as tasks:
+        one = tasks.create_task(pull(f"{peer.host}/app:v1", limits=limits))
+        assert await asyncio.to_thread(begun.wait, 10.0)
+        two = tasks.create_task(pull(f"{peer.host}/app:v2", limits=limits))
+    assert isinstance(one.result(), Pulled)
+    assert isinstance(two.result(), Pulled)
+    assert len(peer.seen("/blobs/")) == 1
+
+
+async def test_a_turn_ends_with_the_process_that_has_it(
+    peer: Peer, pull: Pull, store: ContentStore
+) -> None:
+    turn, asked = store.turn_path(digest_of(WASM)), threading.Event()
+
+    def manifests(request: BaseHTTPRequestHandler) -> None:
+        if request.path.endswith("/v2"):
+            asked.set()
+        reply(200, manifest(), Content_Type=OCI)(request)
+
+    peer.manifest = manifests
+    script = f"import fcntl; f = open({str(turn)!r}, 'w'); fcntl.flock(f, 2); print(1); input()"
+    pipe = asyncio.subprocess.PIPE
+    holder = await asyncio.create_subprocess_exec(
+        sys.executable, "-uc", script, stdin=pipe, stdout=pipe
+    )
+    assert holder.stdout is not None
+    assert await holder.stdout.readline() == b"1\n"
+    limits = PullLimits(total_timeout_s=1.0)
+    text = failure(await pull(f"{peer.host}/app:v1", limits=limits), peer.host)
+    async with asyncio.TaskGroup() as tasks:
+        waits = tasks.create_task(pull(f"{peer.host}/app:v2"))
+        assert await asyncio.to_thread(asked.wait, 10.0)
+        holder.kill()
+    await holder.wait()
+    assert text.endswith("another pull of it takes too long")
+    assert isinstance(waits.result(), Pulled)
+    assert not turn.exists()

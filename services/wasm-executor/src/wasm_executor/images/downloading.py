@@ -15,6 +15,7 @@ from wasm_executor.images import faults
 from wasm_executor.images.errors import ImagePullError
 from wasm_executor.images.jobs import PullLimits
 from wasm_executor.images.manifest import Descriptor
+from wasm_executor.images.oneatatime import StillTakenError, alone
 from wasm_executor.images.policy import pull_failed, registry_unavailable
 from wasm_executor.images.registry import PullRegistry
 from wasm_executor.images.store import ContentStore
@@ -50,15 +51,23 @@ class Downloader:
     def fetch(self, blob: Descriptor) -> None:
         """Have the blob in the store, whole and verified, or raise `ImagePullError`."""
         try:
-            with self._store.writing(self._store.blob_path(blob.digest)) as file:
-                body = Body(blob, file)
-                self._receive_all(body)
-                body.verify()
+            with alone(self._store.turn_path(blob.digest), self._deadline):
+                if not self._store.has_blob(blob.digest, blob.size):
+                    self._fetch_alone(blob)
+        except StillTakenError as error:
+            detail = f"failed to copy: layer {blob.digest}: another pull of it takes too long"
+            raise self._failed(detail) from error
         except BodyError as error:
             raise self._failed(str(error)) from error
         except OSError as error:
             detail = f"failed to copy: write: {why_not_written(error)}"
             raise self._failed(detail) from error
+
+    def _fetch_alone(self, blob: Descriptor) -> None:
+        with self._store.writing(self._store.blob_path(blob.digest)) as file:
+            body = Body(blob, file)
+            self._receive_all(body)
+            body.verify()
 
     def _receive_all(self, body: Body) -> None:
         tries = 0

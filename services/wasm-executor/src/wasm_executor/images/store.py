@@ -55,6 +55,10 @@ class ContentStore:
         algorithm, encoded = digest.split(":", 1)
         return self.root / "blobs" / algorithm / encoded
 
+    def turn_path(self, digest: str) -> Path:
+        """A file that stands for the right to fetch a blob; see `oneatatime`."""
+        return self._partial / f"turn-{_file_name(digest)}"
+
     def has_blob(self, digest: str, size: int) -> bool:
         return _size_of(self.blob_path(digest)) == size
 
