@@ -5,10 +5,9 @@ The peer is a real HTTP server whose answers the test writes; the pull is the re
 
 import asyncio
 import os
-import asyncio
-import os
 import sys
 import threading
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
