@@ -53,7 +53,7 @@ def test_each_consumer_gets_its_own_credentials(request_of_three: Request) -> No
     passwords = {user["user"]: user["password"] for user in bus["authorization"]["users"]}
     assert len(passwords) == 6
     for name in ("node-registrar", "pod-reconciler", "log-server"):
-        assert sorted(contents(made / name)) == ["bus.password", "kubeconfig"]
+        assert sorted(contents(made / name)) == ["bus-ca.crt", "bus.password", "kubeconfig"]
         assert (made / name / "bus.password").read_text() == passwords[name]
         assert "https://kube-apiserver:6443" in (made / name / "kubeconfig").read_text()
     for node in ("wasm-1", "wasm-2", "wasm-3"):
@@ -61,13 +61,15 @@ def test_each_consumer_gets_its_own_credentials(request_of_three: Request) -> No
         assert given == passwords[f"wasm-executor-{node}"]
     for path in (made / "nats" / "nats.json", made / "log-server" / "kubeconfig"):
         assert path.stat().st_mode & 0o077 == 0
-    assert sorted(contents(made / "nats")) == ["nats.json"]
+    assert sorted(contents(made / "nats")) == ["ca.crt", "nats.crt", "nats.json", "nats.key"]
 
 
 def test_the_bus_takes_the_configuration(request_of_three: Request) -> None:
     make_files(request_of_three)
     server = Path(sys.executable).parent / "nats-server"
-    config = request_of_three.made / "nats" / "nats.json"
+    folder = request_of_three.made / "nats"
+    config = folder / "here.json"  # with paths as they are here, not in the container
+    config.write_text((folder / "nats.json").read_text().replace('"/nats/', f'"{folder}/'))
     answer = subprocess.run(
         [server, "-t", "-c", config], capture_output=True, text=True, check=False
     )
@@ -90,7 +92,8 @@ def test_a_run_that_was_killed_is_begun_anew(request_of_three: Request) -> None:
     (request_of_three.made / "nats" / "half").touch()
     (request_of_three.made / "control-plane" / "pki").mkdir()
     make_files(request_of_three)
-    assert sorted(contents(request_of_three.made / "nats")) == ["nats.json"]
+    assert "half" not in contents(request_of_three.made / "nats")
+    assert "nats.json" in contents(request_of_three.made / "nats")
 
 
 def test_more_executors_than_the_bus_has_users_for_are_refused(request_of_three: Request) -> None:

@@ -123,6 +123,20 @@ def test_prometheus_hears_each_container_of_each_service(up: Up) -> None:
     eventually(lambda: scraped() == expected, 60)
 
 
+def test_down_keeps_the_cluster_for_the_next_up(up: Up) -> None:
+    before = {node["metadata"]["name"]: node["metadata"]["uid"] for node in up.objects("nodes")}
+    up.compose("--profile", "observability", "down")
+    assert up.containers() == {}
+    up.up("--scale", "wasm-executor=3")
+    eventually(lambda: node_names(up).keys() == before.keys(), 60)
+    assert {
+        node["metadata"]["name"]: node["metadata"]["uid"] for node in up.objects("nodes")
+    } == before
+    # The pod goes on where it was: its module is on that Node's disk, whoever runs there now.
+    up.kubectl("wait", "pod/counter", "--for=condition=Ready", "--timeout=60s")
+    assert up.kubectl("logs", "counter", "--tail=1").strip().isdecimal()
+
+
 def test_down_leaves_nothing(up: Up) -> None:
     up.compose("--profile", "observability", "down", "--volumes")
     mine = f"--filter=label=com.docker.compose.project={PROJECT}"

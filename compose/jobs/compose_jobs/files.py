@@ -18,7 +18,7 @@ from compose_jobs.errors import JobError
 from contract.ids import NodeName
 from contract.permissions import Permissions, permissions, user_name
 from contract.subjects import Role
-from controlplane.certificates import KeyPair
+from controlplane.certificates import Authority, KeyPair
 from controlplane.kubeconfigs import Kubeconfigs, write_private
 from controlplane.pki import API_SERVER_HOSTS, LOOPBACK, Pki, make_pki
 from embedded_nats import server_config, write_passwords
@@ -111,14 +111,20 @@ def _write_bus(request: Request) -> None:
         shutil.move(draft, request.folder(EXECUTORS) / f"{node}.password")
     drafts.rmdir()
     write_private(folder / "nats.json", _nats_config(users, passwords))
+    authority = Authority(folder, "ca")
+    authority.issue("nats", name="nats", hosts=("nats",))
+    authority.pair.key.unlink()  # nobody else is to be a bus
+    for name in (*CLUSTER_SERVICES, EXECUTORS):
+        shutil.copy(authority.pair.certificate, request.folder(name) / "bus-ca.crt")
 
 
 def _nats_config(users: list[Permissions], passwords: dict[str, str]) -> str:
-    """The configuration of `wasmlet up`, listening where the other containers reach it."""
+    """The configuration of `wasmlet up`, with TLS, listening where other containers reach it."""
     config = json.loads(server_config(NATS_PORT, users, passwords, Path("/unused")))
     del config["ports_file_dir"]
     config["listen"] = f"0.0.0.0:{NATS_PORT}"
     config["http"] = NATS_MONITORING
+    config["tls"] = {"cert_file": "/nats/nats.crt", "key_file": "/nats/nats.key"}
     return json.dumps(config, indent=2)
 
 
