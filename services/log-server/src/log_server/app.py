@@ -15,6 +15,7 @@ from log_server.bus import Peers
 from log_server.certificates import kept_or_made
 from log_server.domain.ports import port_of
 from log_server.guard import Guard
+from log_server.healthzport import serve_healthz
 from log_server.kube import ApiServer, api_server
 from log_server.listener import Listener
 from log_server.metrics import LISTENERS
@@ -64,6 +65,8 @@ class LogServer:
                 tasks.create_task(following, name="client-ca")
                 health = follow_api_health(self._api, self._settings.api_check_interval_s)
                 tasks.create_task(health, name="api-health")
+            healthz = serve_healthz(self._settings, self._peers, self.listeners.keys)
+            tasks.create_task(healthz, name="healthz")
             nodes = nodes_to_serve(self._bus, self._peers, self._settings.node_names)
             async for node in nodes:
                 listener = self._open(node)

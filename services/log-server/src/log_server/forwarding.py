@@ -11,21 +11,15 @@ from typing import Final
 import msgspec
 import structlog
 
-from contract.errors import CommandError, ContractError
-from contract.ids import NodeName
-from contract.messages.stream import ForwardOpen
-from log_server.bus import Peers
-from log_server.domain.remotecommand import ContainerPlace
 from log_server.duplex import Duplex
-from log_server.errors import ClientGoneError, PeerAwayError, ProtocolError
-from log_server.remote import RemoteStream
-from log_server.session import endless, race
+from log_server.errors import ClientGoneError, ProtocolError
+from log_server.podports import PodPorts
+from log_server.session import race
 from log_server.spdy.connection import Carrier, SpdyConnection, SpdyStream
 
 log = structlog.get_logger()
 
 PAIRS_WITHIN_S: Final = 30.0
-MAX_PORT: Final = 65535
 
 
 class Pair(msgspec.Struct):
@@ -38,12 +32,8 @@ class Pair(msgspec.Struct):
 class Forwarding:
     """All connections that come over one client's connection."""
 
-    def __init__(
-        self, peers: Peers, node: NodeName, place: ContainerPlace, carrier: Carrier
-    ) -> None:
-        self._peers = peers
-        self._node = node
-        self._place = place
+    def __init__(self, ports: PodPorts, carrier: Carrier) -> None:
+        self._ports = ports
         self._connection = SpdyConnection(carrier, self._hear)
         self._pairs: dict[str, Pair] = {}
         self._tasks: asyncio.TaskGroup | None = None
@@ -93,63 +83,13 @@ class Forwarding:
 
     async def _forward(self, data: SpdyStream, error: SpdyStream) -> None:
         with suppress(ClientGoneError):
-            failure = await self._carry(data)
+            failure = await self._ports.carry(data, data.headers.get("port", ""))
             if failure:
                 await error.write(failure.encode())
             for stream in (data, error):
                 await stream.close()
         for stream in (data, error):
             self._connection.forget(stream)
-
-    async def _carry(self, data: SpdyStream) -> str:
-        """Carry one connection to its end; return what went wrong with it."""
-        port = data.headers.get("port", "")
-        remote = RemoteStream(self._peers, self._node)
-        failure = ""
-        try:
-            await remote.open(self._command(remote, _port_number(port)))
-            await race(
-                _output(data, remote),
-                _reset(data),
-                endless(_input(data, remote)),
-                remote.keep(),
-            )
-        except* (PeerAwayError, ContractError) as errors:
-            failure = self._failed(port, errors.exceptions[0])
-        finally:
-            await asyncio.shield(remote.close())
-        return failure
-
-    def _command(self, remote: RemoteStream, port: int) -> ForwardOpen:
-        place = self._place
-        return ForwardOpen(
-            stream=remote.name, namespace=place.namespace, pod=place.pod, uid=place.uid, port=port
-        )
-
-    def _failed(self, port: str, error: BaseException) -> str:
-        reason = error.message if isinstance(error, CommandError) else str(error)
-        place = self._place
-        return f"error forwarding port {port} to pod {place.pod}, uid {place.uid}: {reason}"
-
-
-async def _output(data: SpdyStream, remote: RemoteStream) -> None:
-    while True:
-        chunk = await remote.read()
-        await data.write(chunk.out)
-        if chunk.end is not None:
-            return
-
-
-async def _input(data: SpdyStream, remote: RemoteStream) -> None:
-    wanted = True
-    while (piece := await data.read()) is not None:
-        wanted = wanted and await remote.write(piece)
-    if wanted:
-        await remote.write(b"", end=True)
-
-
-async def _reset(data: SpdyStream) -> None:
-    await data.reset_by_client.wait()
 
 
 def _request_id(stream: SpdyStream) -> str:
@@ -159,9 +99,3 @@ def _request_id(stream: SpdyStream) -> str:
         return named
     before = 2 if stream.headers.get("streamtype") == "data" else 0
     return str(stream.number - before)
-
-
-def _port_number(port: str) -> int:
-    if not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
-        raise CommandError(400, f'"{port}" is no port')
-    return int(port)

@@ -15,7 +15,7 @@ from log_server.bus import Peers
 from log_server.domain.healthchecks import CHECKS, SYNC_LOOP, CheckCounts, told
 
 ANY_METHOD: Final = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
-_NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
+NO_SNIFFING: Final = {"X-Content-Type-Options": "nosniff"}
 _EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -34,14 +34,14 @@ class _Health:
         self._counts[node].count(results)
         answer = told(results, excluded, verbose="verbose" in asked)
         code = 200 if answer.healthy else 500
-        return PlainTextResponse(answer.text, code, headers=_NO_SNIFFING)
+        return PlainTextResponse(answer.text, code, headers=NO_SNIFFING)
 
     async def single(self, request: Request, check: str) -> Response:
         node: NodeName = request.state.node
         if await self._good(check, node):
-            return PlainTextResponse("ok", headers=_NO_SNIFFING)
+            return PlainTextResponse("ok", headers=NO_SNIFFING)
         text = f'internal server error: the executor of node "{node}" does not answer\n'
-        return PlainTextResponse(text, 500, headers=_NO_SNIFFING)
+        return PlainTextResponse(text, 500, headers=NO_SNIFFING)
 
     async def slis(self, request: Request) -> Response:
         counts = self._counts[request.state.node]

@@ -64,7 +64,7 @@ class Listener:
     ) -> None:
         self.tls = tls
         self._application = application
-        self._socket = _opened(host, port)
+        self._socket = opened(host, port)
         self.port: int = self._socket.getsockname()[1]
         config = uvicorn.Config(
             self._serve_request,
@@ -119,7 +119,8 @@ class Listener:
         return [c for c in self._server.server_state.connections if isinstance(c, KubeletProtocol)]
 
 
-def _opened(host: str, port: int) -> socket.socket:
+def opened(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raises `ListenError`."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         opened = socket.create_server((host, port), family=family, backlog=_BACKLOG)

@@ -1,4 +1,6 @@
-"""The route of port-forward: which pod is meant, and the switch to SPDY, bare or in a WebSocket."""
+"""The route of port-forward: which pod is meant, and the switch to SPDY, bare or in a WebSocket, or
+to a WebSocket of the old form.
+"""
 
 from collections.abc import AsyncIterator
 from typing import Final
@@ -15,6 +17,8 @@ from log_server.errors import ClientGoneError, NegotiationError
 from log_server.forwarding import Forwarding
 from log_server.guard import Receive, Scope, Send
 from log_server.metrics import REQUESTS, method_label, path_label
+from log_server.podports import PodPorts
+from log_server.portchannels import PROTOCOLS, PortChannels, asked_ports
 from log_server.remote import new_stream
 from log_server.spdy.connection import Carrier
 from log_server.spdychannels import accepting_spdy, chosen_version, is_spdy, offered_versions
@@ -57,11 +61,10 @@ class _Forwards(Response):
         self._peers = peers
         self._place = place
         raw = request.headers.raw
-        self._in_websocket = is_websocket(dict(raw))
-        if self._in_websocket:
-            if TUNNELLED not in offered_protocols(dict(raw)):
-                raise NegotiationError(400, f"only {TUNNELLED} is spoken here")
-            self._accepting = accepting(dict(raw), TUNNELLED)
+        self._ports: tuple[int, ...] = ()
+        self._protocol = ""
+        if is_websocket(dict(raw)):
+            self._accept_websocket(dict(raw))
         elif is_spdy(raw):
             self._accepting = accepting_spdy(chosen_version(offered_versions(raw), (VERSION,)))
         else:
@@ -74,12 +77,30 @@ class _Forwards(Response):
             duplex: Duplex = self._request.state.upgrade(self._accepting)
         except ClientGoneError:
             return
-        carrier: Carrier = _InWebSocket(duplex) if self._in_websocket else duplex
         node: NodeName = self._request.state.node
+        pod = PodPorts(self._peers, node, self._place)
         try:
-            await Forwarding(self._peers, node, self._place, carrier).run(duplex)
+            await self._run(duplex, pod)
         finally:
             duplex.close()
+
+    async def _run(self, duplex: Duplex, pod: PodPorts) -> None:
+        if self._ports:
+            await PortChannels(duplex, self._protocol, self._ports, pod).run()
+            return
+        carrier: Carrier = _InWebSocket(duplex) if self._protocol else duplex
+        await Forwarding(pod, carrier).run(duplex)
+
+    def _accept_websocket(self, headers: dict[bytes, bytes]) -> None:
+        """Take the tunnel where it is offered, as a kubelet does, and else a channel protocol."""
+        offered = offered_protocols(headers)
+        known = [each for each in (TUNNELLED, *PROTOCOLS) if each in (offered or ("",))]
+        if not known:
+            raise NegotiationError(400, f"no protocol of {offered} is spoken here")
+        self._protocol = known[0]
+        if self._protocol != TUNNELLED:
+            self._ports = asked_ports(self._request.url.query)
+        self._accepting = accepting(headers, self._protocol)
 
 
 class _InWebSocket:

@@ -41,6 +41,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     body_bytes: int
     handshake_s: float
     idle_s: float
+    stream_idle_s: float
 
 
 def limits_of(settings: LogServerSettings) -> Limits:
@@ -53,6 +54,7 @@ def limits_of(settings: LogServerSettings) -> Limits:
         body_bytes=settings.max_body_bytes,
         handshake_s=settings.handshake_timeout_s,
         idle_s=settings.idle_timeout_s,
+        stream_idle_s=settings.streaming_idle_timeout_s,
     )
 
 
@@ -132,7 +134,7 @@ class KubeletProtocol(H11Protocol):
         self.transport.write(head)
         self.cycle.response_started = True  # the application's return closes the connection
         early, _closed = self.conn.trailing_data
-        self._duplex = Duplex(self.transport, self.flow.drain, early)
+        self._duplex = Duplex(self.transport, self.flow.drain, early, self._limits.stream_idle_s)
         self.flow.resume_reading()
         return self._duplex
 

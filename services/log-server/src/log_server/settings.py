@@ -36,6 +36,14 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     run, cluster administrators included."""
     certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
 
+    healthz_port: Port = 0
+    """The kubelet's plain port for health checks, 10248 there; 0: none. It is for all nodes of this
+    process together."""
+    healthz_bind_address: str = "127.0.0.1"
+
+    streaming_idle_timeout_s: Seconds = 4 * 3600.0
+    """The kubelet's `streamingConnectionIdleTimeout`: exec, attach and port-forward end where so
+    long nothing has come from either side."""
     idle_timeout_s: Seconds = 90.0
     """How long a connection may stay that asks nothing; the kubelet's time."""
     handshake_timeout_s: Seconds = 10.0

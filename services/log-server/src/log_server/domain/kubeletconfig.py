@@ -20,6 +20,9 @@ def kubelet_config(settings: LogServerSettings, port: int) -> bytes:
         "address": settings.bind_address or "0.0.0.0",  # noqa: S104 - what is listened on
         "port": port,
         "readOnlyPort": 0,
+        "healthzPort": settings.healthz_port,
+        "healthzBindAddress": settings.healthz_bind_address,
+        "streamingConnectionIdleTimeout": _duration(settings.streaming_idle_timeout_s),
         "authentication": {
             "x509": client_ca,
             "webhook": {"enabled": True, "cacheTTL": _duration(settings.token_cache_s)},
