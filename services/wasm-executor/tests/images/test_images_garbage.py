@@ -9,7 +9,14 @@ from scripted_registry import WASM
 
 from wasm_executor.images.collecting import Collector, Space
 from wasm_executor.images.index import ImageIndex
-from wasm_executor.images.records import ImageRecord, NameRecord
+from wasm_executor.images.records import (
+    ArtifactFacts,
+    ArtifactKind,
+    CompiledObject,
+    ImageRecord,
+    NameRecord,
+    World,
+)
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.settings import ImageSettings
 from wasm_executor.images.store import ContentStore
@@ -133,6 +140,42 @@ async def test_files_go_with_the_last_image_that_has_them(shop: Shop) -> None:
     assert not shop.store.has_rootfs("shared")
     left = [path for path in shop.store.root.rglob("*") if path.is_file()]
     assert left == []
+
+
+async def test_compiled_code_of_files_stays_while_their_image_is_used(
+    store: ContentStore,
+) -> None:
+    shop = open_shop(store)
+    shop.put("files:1", rootfs="r")
+    used, unused = (
+        CompiledObject(digest=digest(each), engine=ENGINE, facts=facts(each))
+        for each in (b"used", b"unused")
+    )
+    for each, code in ((used, b"used"), (unused, b"unused")):
+        store.write_object(each, code)
+        shop.known.add_object(each)
+    collector = Collector(
+        ImageSettings(root=store.root),
+        store,
+        shop.known,
+        lambda: {"example.org/files:1"},
+        modules_in=lambda folders: {used.digest} if set(folders) == {"r"} else set(),
+        space=lambda _folder: Space(100, 1),
+    )
+    assert await collector.collect() == 0
+    assert store.has_object(used)
+    assert not store.has_object(unused)
+    assert [each.digest for each in shop.known.objects()] == [used.digest]
+
+
+def facts(code: bytes) -> ArtifactFacts:
+    return ArtifactFacts(
+        kind=ArtifactKind.MODULE,
+        world=World.COMMAND,
+        wasm_bytes=0,
+        object_bytes=len(code),
+        compile_s=0,
+    )
 
 
 async def test_what_belongs_to_no_image_is_swept_once_it_is_old(

@@ -56,6 +56,11 @@ def space_of(folder: Path) -> Space:
     return Space(usage.total, usage.free)
 
 
+def _none(_folders: Collection[str]) -> set[str]:
+    """For stores without such images."""
+    return set()
+
+
 class Collector:
     """`in_use` gives the names and IDs of images that pods have, or may start from."""
 
@@ -66,12 +71,14 @@ class Collector:
         index: ImageIndex,
         in_use: Callable[[], Collection[str]],
         *,
+        modules_in: Callable[[Collection[str]], set[str]] = _none,
         space: Callable[[Path], Space] = space_of,
     ) -> None:
         self._settings = settings
         self._store = store
         self._index = index
         self._in_use = in_use
+        self._modules_in = modules_in
         self._space = space
         self._sweeper = Sweeper(store, index)
         self._used: dict[Key, Used] = {}
@@ -103,7 +110,7 @@ class Collector:
                 await asyncio.to_thread(self._sweeper.remove, image)
                 removed += 1
         if self._is_short():
-            await asyncio.to_thread(self._sweeper.remove_loose_objects, set())
+            await asyncio.to_thread(self._sweeper.remove_loose_objects, self._modules_in_use())
         if self._is_short():
             percent = self._space(self._store.root).used_percent
             log.warning("images.disk_stays_full", used_percent=percent, removed=removed)
@@ -130,6 +137,12 @@ class Collector:
                 if image is not None:
                     keys.add(_key(image))
         return keys
+
+    def _modules_in_use(self) -> set[str]:
+        """Of images whose files hold them: containers start from their compiled code again."""
+        used = self._keys_in_use()
+        folders = {each.rootfs for each in self._index.images() if _key(each) in used}
+        return self._modules_in(folders)
 
     def _find(self, name: str, *, mount: bool) -> ImageRecord | None:
         if name.startswith(PREFIX):

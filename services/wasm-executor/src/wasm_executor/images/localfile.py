@@ -54,6 +54,9 @@ class LocalFiles:
         with self._opened(image) as (descriptor, path):
             return _state_of(descriptor, path)
 
+    def known_digests(self) -> set[str]:
+        return set(self._digests.values())
+
     def known_digest(self, file: LocalFile) -> str | None:
         return self._digests.get(file.identity)
 

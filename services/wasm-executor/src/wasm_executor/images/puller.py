@@ -82,7 +82,13 @@ class ImageService:
 
     def collector(self, in_use: Callable[[], Collection[str]]) -> Collector:
         """Return what makes room; `in_use` names images that pods have, or may start from."""
-        return Collector(self._settings, self._store, self._index, in_use)
+        return Collector(
+            self._settings, self._store, self._index, in_use, modules_in=self._modules_in
+        )
+
+    def _modules_in(self, folders: Collection[str]) -> set[str]:
+        """Say which compiled code belongs to no layer and may be run all the same."""
+        return self._root_modules.digests_in(folders) | self._local_files.known_digests()
 
     def listed(self) -> tuple[NodeImage, ...]:
         """Return what a Node shows of the images that are here, the largest first."""

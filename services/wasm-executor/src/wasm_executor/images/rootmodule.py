@@ -9,7 +9,7 @@ import hashlib
 import os
 import posixpath
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -38,6 +38,10 @@ class RootModules:
 
     def known(self, image: ImageRecord, overrides: Overrides) -> Module | None:
         return self._known.get(_key(image, overrides))
+
+    def digests_in(self, folders: Collection[str]) -> set[str]:
+        """Return the modules that have been found in these root file systems."""
+        return {module.digest for (root, _), module in self._known.items() if root in folders}
 
     def find(self, name: str, image: ImageRecord, overrides: Overrides) -> Module:
         """Return the module; raise `CompileError` with the image's `name`. Blocks."""
