@@ -7,7 +7,6 @@ namespace which enforces pod security *restricted*: the chart's own configuratio
 import json
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,12 +23,20 @@ from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods, pod
 
-from controlplane import ControlPlane, Registry, build_helm
+from controlplane import ControlPlane, Registry, Tuning, build_helm
+from controlplane.ports import free_ports
 from log_server.addresses import announced_address
 
 HOST = "machine-1"
 NODE = f"wasm-{HOST}"
 CONTROL = ("node-registrar", "pod-reconciler")
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}"
+AUDIT_POLICY = {
+    "apiVersion": "audit.k8s.io/v1",
+    "kind": "Policy",
+    "omitStages": ["RequestReceived", "ResponseStarted"],
+    "rules": [{"level": "Metadata", "userGroups": [f"system:serviceaccounts:{NAMESPACE}"]}],
+}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),
@@ -37,21 +44,19 @@ pytestmark = [
 ]
 
 
-def free_ports(count: int) -> list[int]:
-    """Ports that nobody has now: all pods share this machine's."""
-    probes = [socket.socket() for _ in range(count)]
-    try:
-        for probe in probes:
-            probe.bind(("", 0))
-        return [probe.getsockname()[1] for probe in probes]
-    finally:
-        for probe in probes:
-            probe.close()
+@pytest.fixture(scope="module")
+def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One line of JSON for each answer to one of our service accounts."""
+    return tmp_path_factory.mktemp("audit") / "audit.log"
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
-    with ControlPlane(tmp_path_factory.mktemp("install plane")) as plane:
+def cluster(tmp_path_factory: pytest.TempPathFactory, audit_log: Path) -> Iterator[ControlPlane]:
+    policy = audit_log.with_name("policy.yaml")
+    policy.write_text(yaml.safe_dump(AUDIT_POLICY))
+    flags = (f"--audit-policy-file={policy}", f"--audit-log-path={audit_log}")
+    tuning = Tuning(extra_args={"kube-apiserver": flags})
+    with ControlPlane(tmp_path_factory.mktemp("install plane"), tuning=tuning) as plane:
         plane.kubectl("create", "namespace", NAMESPACE)
         level = "pod-security.kubernetes.io/enforce=restricted"
         plane.kubectl("label", "namespace", NAMESPACE, level)
@@ -264,6 +269,21 @@ def test_a_lost_server_of_the_bus_is_no_loss(
 def started(pod: dict[str, Any]) -> tuple[int, str]:
     (status,) = pod["status"]["containerStatuses"]
     return status["restartCount"], status["containerID"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_no_service_was_refused_anything_by_its_roles(audit_log: Path) -> None:
+    """After everything above: each has asked, and none was forbidden."""
+    events = [json.loads(line) for line in audit_log.read_text().splitlines()]
+    assert {each["user"]["username"] for each in events} == {
+        f"{ACCOUNT}:{service}" for service in (*CONTROL, "log-server")
+    }
+    forbidden = [
+        (each["user"]["username"], each["verb"], each["requestURI"])
+        for each in events
+        if each["responseStatus"]["code"] == httpx.codes.FORBIDDEN
+    ]
+    assert forbidden == []
 
 
 def test_an_uninstallation_leaves_nothing_in_the_namespace(
