@@ -36,8 +36,8 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     run_dir_may_be_disk: bool = False
     """Accept that secrets reach a disk. For machines without tmpfs, and then by intent."""
     health_folder: Path | None = None
-    """Where `health.sock` is made; none: in the run directory. A folder of its own may be shown to a
-    log-server in another container, which then sees no plans."""
+    """Where `health.sock` is made; none: in the run directory. A folder of its own may be shown to
+    a log-server in another container, which then sees no plans."""
     log_root: Path = Path("/var/log/wasmlet")
     log_max_bytes: Annotated[int, msgspec.Meta(ge=1024)] = 10 * 1024 * 1024
     log_max_files: Annotated[int, msgspec.Meta(ge=2)] = 5
