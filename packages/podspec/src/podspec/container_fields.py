@@ -7,7 +7,7 @@ from podspec.rows import Row, honoured, ignored, refused
 from podspec.security_fields import security_rows
 from podspec.volume_fields import mount_rows
 
-_SOCKETS: Final = "a node that lets guests listen (GUEST_SOCKETS)"
+_SOCKETS: Final = "an HTTP handler, or a node that lets guests listen (GUEST_SOCKETS)"
 
 # What the downward API offers to environment variables; volumes know a few more.
 ENV_FIELD_PATHS: Final = (
@@ -88,7 +88,7 @@ def _resources(path: str) -> tuple[Row, ...]:
 
 def _network(path: str) -> tuple[Row, ...]:
     return (
-        # As everywhere in Kubernetes, declaring a port opens none.
+        # Handlers are served there; for others it is as everywhere: declaring a port opens none.
         honoured(f"{path}.ports[].containerPort", "a declaration", needs=_SOCKETS),
         honoured(f"{path}.ports[].name", "a declaration"),
         honoured(f"{path}.ports[].protocol", "a declaration"),
