@@ -43,6 +43,8 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     user: int
     group: int
     read_only: bool = True
+    capabilities: list[int] = []
+    no_new_privileges: bool = True
 
 
 def main() -> int:
@@ -107,7 +109,7 @@ def _mount(source: str, target: str | Path, flags: int, *, kind: str | None = No
 
 
 def _drop(container: Container) -> None:
-    for capability in range(_LAST_CAPABILITY + 1):
+    for capability in set(range(_LAST_CAPABILITY + 1)) - set(container.capabilities):
         _LIBC.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
     os.setgroups([container.group])
     os.setgid(container.group)
@@ -115,7 +117,8 @@ def _drop(container: Container) -> None:
     # With its first process, everything in the process namespace dies. A change of user forgets
     # what was asked here before it.
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if container.no_new_privileges:
+        _LIBC.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def bound_for(python: str, folders: Iterable[Path]) -> list[str]:

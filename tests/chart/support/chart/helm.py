@@ -52,3 +52,9 @@ class Helm:
             objects = [each for each in yaml.safe_load_all(self(*command, *options)) if each]
             self._rendered[options] = objects
         return deepcopy(self._rendered[options])
+
+
+def installing(values: Path, *more: str) -> list[str]:
+    """Options of an installation or upgrade that returns when everything is Ready."""
+    wait = ("--wait", "--timeout=180s")
+    return [f"--namespace={NAMESPACE}", "-f", str(values), *wait, *more]

@@ -17,6 +17,7 @@ from chart.volumes import Volumes
 from controlplane.building import REPOSITORY
 
 ANSWER_WITHIN_S = 2.0
+CAPABILITIES = {"SETPCAP": 8, "SYS_ADMIN": 21}  # those that a chart of ours adds
 VENV = Path(sys.prefix)
 
 
@@ -102,8 +103,10 @@ class LocalContainer:
             hosts=str(self._pod.around.hosts),
             bound=bound_for(sys.executable, [REPOSITORY]),
             user=context["runAsUser"],
-            group=context.get("runAsGroup", 0),
+            group=context["runAsGroup"],
             read_only=context["readOnlyRootFilesystem"],
+            capabilities=[CAPABILITIES[each] for each in context["capabilities"].get("add", [])],
+            no_new_privileges=not context["allowPrivilegeEscalation"],
         )
 
     def _mount(self, mount: dict[str, Any], env: dict[str, str]) -> Mount:

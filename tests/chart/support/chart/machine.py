@@ -18,6 +18,8 @@ from e2e.api import STRATEGIC_MERGE, Api
 from chart.localpod import LocalPod, Surroundings
 from controlplane import ControlPlane
 
+HOST = "machine-1"
+NODE = f"wasm-{HOST}"
 LOOK_EVERY_S = 0.2
 RENEW_EVERY_S = 5.0
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
@@ -180,6 +182,13 @@ class Machine:
             "addresses": [{"type": "InternalIP", "address": self.address}],
             "conditions": [ready | {"lastHeartbeatTime": now, "lastTransitionTime": now}],
         }
+
+
+def is_ready(api: Api) -> bool:
+    """Whether the Wasm node beside the machine's own is Ready."""
+    node = api.find(f"/api/v1/nodes/{NODE}") or {"status": {}}
+    conditions = node["status"].get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def _service(pod: LocalPod) -> str:

@@ -14,29 +14,18 @@ from typing import Any
 
 import httpx
 import pytest
-import yaml
-from chart.helm import CHART, NAMESPACE, RELEASE, Helm
-from chart.machine import Machine
+from chart.helm import CHART, NAMESPACE, RELEASE, Helm, installing
+from chart.machine import HOST, NODE, Machine, is_ready
 from e2e import guests
 from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods, pod
 
-from controlplane import ControlPlane, Registry, Tuning, build_helm
-from controlplane.ports import free_ports
-from log_server.addresses import announced_address
+from controlplane import ControlPlane
 
-HOST = "machine-1"
-NODE = f"wasm-{HOST}"
 CONTROL = ("node-registrar", "pod-reconciler")
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}"
-AUDIT_POLICY = {
-    "apiVersion": "audit.k8s.io/v1",
-    "kind": "Policy",
-    "omitStages": ["RequestReceived", "ResponseStarted"],
-    "rules": [{"level": "Metadata", "userGroups": [f"system:serviceaccounts:{NAMESPACE}"]}],
-}
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(400),
@@ -45,82 +34,11 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def audit_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One line of JSON for each answer to one of our service accounts."""
-    return tmp_path_factory.mktemp("audit") / "audit.log"
-
-
-@pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory, audit_log: Path) -> Iterator[ControlPlane]:
-    policy = audit_log.with_name("policy.yaml")
-    policy.write_text(yaml.safe_dump(AUDIT_POLICY))
-    flags = (f"--audit-policy-file={policy}", f"--audit-log-path={audit_log}")
-    tuning = Tuning(extra_args={"kube-apiserver": flags})
-    with ControlPlane(tmp_path_factory.mktemp("install plane"), tuning=tuning) as plane:
-        plane.kubectl("create", "namespace", NAMESPACE)
-        level = "pod-security.kubernetes.io/enforce=restricted"
-        plane.kubectl("label", "namespace", NAMESPACE, level)
-        yield plane
-
-
-@pytest.fixture(scope="module")
-def api(cluster: ControlPlane) -> Iterator[Api]:
-    with Api(cluster) as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    with Registry(tmp_path_factory.mktemp("registry")) as registry, Images(registry) as images:
-        yield images
-
-
-@pytest.fixture(scope="module")
-def machine(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    folder = tmp_path_factory.mktemp("machine") / HOST
-    address = announced_address("", static=False)
-    with Machine(cluster, folder, name=HOST, address=address) as machine:
-        yield machine
-    assert machine.failure is None
-
-
-@pytest.fixture(scope="module")
-def helm(cluster: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Helm:
-    return Helm(build_helm(), tmp_path_factory.mktemp("helm home"), cluster.admin_kubeconfig)
-
-
-@pytest.fixture(scope="module")
-def own_values(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What differs on a machine that all pods share: ports, and the registry in plain HTTP."""
-    ports = free_ports(8)
-    admin = ("nodeRegistrar", "podReconciler", "wasmExecutor", "logServer")
-    values = {
-        "nats": {
-            "replicas": 3,
-            "port": ports[0],
-            "monitorPort": ports[1],
-            "routePort": ports[7],
-        },
-        "adminPorts": dict(zip(admin, ports[2:6], strict=True)),
-        "nodePool": {"kubeletPort": {"port": ports[6]}},
-        "wasmExecutor": {"settings": {"INSECURE_REGISTRIES": images.registry.host}},
-        "tests": {"image": images.push(guests.prints("the chart works"), "tested")},
-    }
-    path = tmp_path_factory.mktemp("values") / "values.yaml"
-    path.write_text(yaml.safe_dump(values))
-    return path
-
-
-@pytest.fixture(scope="module")
 def installed(helm: Helm, machine: Machine, own_values: Path) -> Helm:
     """The chart, with everything Ready."""
     assert machine.failure is None
-    helm("install", RELEASE, str(CHART), *options(own_values))
+    helm("install", RELEASE, str(CHART), *installing(own_values))
     return helm
-
-
-def options(values: Path) -> list[str]:
-    return [f"--namespace={NAMESPACE}", "-f", str(values), "--wait", "--timeout=180s"]
 
 
 @contextmanager
@@ -151,12 +69,6 @@ def restarts(api: Api) -> dict[str, int]:
         for each in found
         for status in each["status"].get("containerStatuses", [])
     }
-
-
-def is_ready(api: Api) -> bool:
-    node = api.find(f"/api/v1/nodes/{NODE}") or {"status": {}}
-    conditions = node["status"].get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 @pytest.mark.usefixtures("installed")
@@ -214,7 +126,7 @@ def test_an_upgrade_of_the_control_services_touches_no_pod(
 
         more = ["--set", "nodeRegistrar.settings.STATUS_INTERVAL_S=11"]
         more += ["--set", "podReconciler.settings.CREATING_DELAY_S=0.3"]
-        installed("upgrade", RELEASE, str(CHART), *options(own_values), *more)
+        installed("upgrade", RELEASE, str(CHART), *installing(own_values), *more)
 
         assert passwords(api) == known
         assert of_node <= names(api, "pods")
