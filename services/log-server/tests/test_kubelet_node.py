@@ -1,9 +1,7 @@
 """What a listener tells of its node: health, configuration, running pods, and what it refuses."""
 
 import asyncio
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from log_server_world import LOGS, NODE, eventually, world
@@ -64,46 +62,6 @@ async def test_slis_count_how_the_checks_ended(tmp_path: Path) -> None:
         ]
         assert (await client.delete("/metrics/slis")).text == "metrics reset\n"
         assert (await client.get("/metrics/slis")).text == ""
-
-
-def pod(name: str, *statuses: dict[str, Any]) -> bytes:
-    return json.dumps(
-        {
-            "metadata": {"name": name, "namespace": "default", "uid": f"u-{name}", "labels": {}},
-            "spec": {"containers": [{"name": "of-the-spec"}], "nodeName": "n1"},
-            "status": {"phase": "Running", "containerStatuses": statuses},
-        }
-    ).encode()
-
-
-def container(name: str, **state: Any) -> dict[str, Any]:
-    return {"name": name, "image": f"registry/{name}:1", "state": state}
-
-
-async def test_running_pods_are_those_with_running_containers(tmp_path: Path) -> None:
-    async with world(tmp_path) as here, here.admin() as client:
-        here.peers.control.page = 2
-        here.peers.control.pods = [
-            pod("waiting", container("a", waiting={"reason": "ContainerCreating"})),
-            pod("half", container("b", running={}), container("c", terminated={"exitCode": 0})),
-            pod("bare"),
-        ]
-        answer = await client.get("/runningpods/")
-        assert answer.headers["content-type"] == "application/json"
-        assert answer.json() == {
-            "kind": "PodList",
-            "apiVersion": "v1",
-            "metadata": {},
-            "items": [
-                {
-                    "metadata": {"name": "half", "namespace": "default", "uid": "u-half"},
-                    "spec": {
-                        "containers": [{"name": "b", "image": "registry/b:1", "resources": {}}]
-                    },
-                    "status": {},
-                }
-            ],
-        }
 
 
 async def test_configz_shows_what_is_in_force(tmp_path: Path) -> None:

@@ -272,3 +272,25 @@ async def test_stats_and_metrics_are_subresources_of_their_own(here: World) -> N
     assert (await get(here, "/metrics", "")).status_code == 401
     asked = {each["resourceAttributes"]["subresource"] for each in here.cluster.access_reviews}
     assert asked == {"stats", "metrics"}
+
+
+async def test_running_pods_are_those_with_running_containers(here: World) -> None:
+    async with here.client(token="admin-token") as client:
+        answer = await client.get("/runningpods/")
+    assert answer.headers["content-type"] == "application/json"
+    containers = [
+        {"name": "app", "image": "hello:1", "resources": {}},
+        {"name": "idle", "image": "", "resources": {}},
+    ]
+    assert answer.json() == {
+        "kind": "PodList",
+        "apiVersion": "v1",
+        "metadata": {},
+        "items": [
+            {
+                "metadata": {"name": "hello", "namespace": "default", "uid": "u-1"},
+                "spec": {"containers": containers},
+                "status": {},
+            }
+        ],
+    }

@@ -120,18 +120,6 @@ class Peers:
                 return
             command = PodsList(after=page.after, offset=page.offset, version=page.version)
 
-    async def each_pod(self, node: NodeName) -> AsyncIterator[bytes]:
-        """Yield the node's pods one by one, each whole."""
-        parts: list[bytes] = []
-        async for page in self.pods(node):
-            for raw in page.pods:
-                yield bytes(raw)
-            if page.part:
-                parts.append(page.part)
-            if parts and not page.offset:
-                yield b"".join(parts)
-                parts.clear()
-
     async def ask[R: Message](
         self, node: NodeName, command: Command[R], *, patience_s: float, wait_s: float = 0.0
     ) -> R:

@@ -16,6 +16,7 @@ from log_server.domain.remotecommand import container_place
 from log_server.domain.runningpods import running_pods
 from log_server.health import ANY_METHOD
 from log_server.settings import LogServerSettings
+from log_server.usage import node_usage
 
 _HEAD: Final = b'{"kind":"PodList","apiVersion":"v1","metadata":{},"items":['
 _TAIL: Final = b"]}"
@@ -40,8 +41,8 @@ def serve_debugging(api: FastAPI, peers: Peers, settings: LogServerSettings) -> 
     @api.get("/runningpods/", response_model=None)
     async def runningpods(request: Request) -> Response:
         node: NodeName = request.state.node
-        pods = [pod async for pod in peers.each_pod(node)]
-        body = _HEAD + b",".join(running_pods(pods)) + _TAIL
+        usage = await node_usage(peers, node)
+        body = _HEAD + b",".join(running_pods(usage.pods)) + _TAIL
         return Response(body, media_type="application/json")
 
     @api.api_route("/configz", methods=ANY_METHOD, response_model=None)
