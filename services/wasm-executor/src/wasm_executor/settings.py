@@ -25,6 +25,13 @@ class VerificationPolicy(StrEnum):
     ALWAYS_VERIFY = "AlwaysVerify"
 
 
+class PrivilegeProfile(StrEnum):
+    """How much the executor may, and so how its containers are kept apart."""
+
+    UNPRIVILEGED = "unprivileged"
+    NODE = "node"
+
+
 class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """One executor is one node."""
 
@@ -43,6 +50,10 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     log_max_files: Annotated[int, msgspec.Meta(ge=2)] = 5
     keeper_pipe_bytes: int | None = None
     """The keeper's: size of each output pipe."""
+
+    privilege_profile: PrivilegeProfile = PrivilegeProfile.UNPRIVILEGED
+    """`node` gives each container a file system of its own, in which nothing but its volumes and
+    its module is there: see docs/security.md. It needs CAP_SYS_ADMIN, else the executor ends."""
 
     insecure_registries: tuple[str, ...] = ()
     """`host:port` of registries that are reached over plain HTTP; all others need TLS."""

@@ -9,10 +9,11 @@ import msgspec
 import pytest
 from breakout_tries import Targets
 from breakout_zygote import Found
-from keeper_rig import Compiler, KeeperProcess, Supervisor, launch_keeper
+from keeper_rig import Compiler, KeeperProcess, Supervisor, launch_keeper, status_field
 
 from wasm_executor.container.landlock import LEAST_ABI, landlock_abi
-from wasm_executor.container.plan import Artifact, ArtifactKind, Preopen, ProcessPlan
+from wasm_executor.container.ownroot import why_not
+from wasm_executor.container.plan import HttpPlan, Preopen, ProcessPlan
 from wasm_executor.container.seccomp import can_restrict_calls
 from wasm_executor.keeper.spawning import ENVIRONMENT
 
@@ -36,8 +37,13 @@ def compiler(tmp_path_factory: pytest.TempPathFactory) -> Compiler:
 
 
 @pytest.fixture
-def keeper(tmp_path: Path, compiler: Compiler) -> Iterator[KeeperProcess]:
-    started = launch_keeper(tmp_path, compiler, program=(str(KEEPER),))
+def keeper(
+    tmp_path: Path, compiler: Compiler, request: pytest.FixtureRequest
+) -> Iterator[KeeperProcess]:
+    profile = getattr(request, "param", "unprivileged")
+    started = launch_keeper(
+        tmp_path, compiler, program=(str(KEEPER),), WASMLET_PRIVILEGE_PROFILE=profile
+    )
     yield started
     started.end()
 
@@ -70,23 +76,9 @@ def other_pods_folder(tmp_path: Path) -> Iterator[Path]:
 async def test_broken_out_guest_reaches_what_the_page_says_and_nothing_else(
     keeper: KeeperProcess, supervisor: Supervisor, port: int, other_pods_folder: Path
 ) -> None:
-    other = await supervisor.start("sleep", name="other")
+    targets = await around(supervisor, keeper, port, other_pods_folder)
     measured: dict[str, dict[str, bool]] = {}
     for number, (column, (runtime, network)) in enumerate(COLUMNS.items()):
-        folders = [other_pods_folder.parent / f"{kind}{number}" for kind in ("write", "read")]
-        for folder in folders:
-            folder.mkdir()
-        artifact = supervisor.compiler.artifact("hello")
-        targets = Targets(
-            outside=str(other_pods_folder),
-            writable=str(folders[0]),
-            read_only=str(folders[1]),
-            artifact=artifact.path,
-            port=port,
-            keeper=keeper.pid,
-            zygote=keeper.zygote_pid(),
-            container=other.pid,
-        )
         found = await broken_out(supervisor, f"out{number}", runtime, targets, network=network)
         measured[column] = found.reached
         assert found.environment == ENVIRONMENT
@@ -96,19 +88,57 @@ async def test_broken_out_guest_reaches_what_the_page_says_and_nothing_else(
     assert rows_of(PAGE.read_text()) == rows_of(as_table(measured)), as_table(measured)
 
 
+@pytest.mark.skipif(why_not() is not None, reason="needs the right to mount")
+@pytest.mark.parametrize("keeper", ["node"], indirect=True)
+async def test_under_the_node_profile_paths_and_processes_of_others_are_not_there_at_all(
+    keeper: KeeperProcess, supervisor: Supervisor, port: int, other_pods_folder: Path
+) -> None:
+    targets = await around(supervisor, keeper, port, other_pods_folder)
+    found = await broken_out(supervisor, "out", "broken-out", targets, network=False)
+    page = rows_of(PAGE.read_text())
+    reached = {name for name, words in page.items() if words[0] == "yes"}
+    gone = {name for name in reached if name.startswith(("learn that a path", "see that a proc"))}
+    assert len(gone) == 2
+    assert {name for name, there in found.reached.items() if there} == reached - gone
+    assert found.root == ["module", "proc", "volumes"]
+    assert status_field(targets.container, "CapPrm") == "0" * 16
+    assert len(found.descriptors) == 4
+
+
+async def around(
+    supervisor: Supervisor, keeper: KeeperProcess, port: int, outside: Path
+) -> Targets:
+    """Another container, and what else there is; the folders and the module are each run's own."""
+    other = await supervisor.start("sleep", name="other")
+    return Targets(
+        outside=str(outside),
+        writable="",
+        read_only="",
+        artifact="",
+        port=port,
+        keeper=keeper.pid,
+        zygote=keeper.zygote_pid(),
+        container=other.pid,
+    )
+
+
 async def broken_out(
     supervisor: Supervisor, name: str, runtime: str, targets: Targets, *, network: bool
 ) -> Found:
+    folders = [supervisor.folder / f"{kind}-{name}" for kind in ("write", "read")]
+    for folder in folders:
+        folder.mkdir()
     plan = ProcessPlan(
         runtime=runtime,
-        artifact=Artifact(path=targets.artifact, kind=ArtifactKind.MODULE),
+        artifact=supervisor.compiler.artifact("hello"),
         args=(msgspec.json.encode(targets).decode(),),
         env=(("PASSWORD", "never in the process's own environment"),),
         preopens=(
-            Preopen(host_path=targets.writable, guest_path="/w"),
-            Preopen(host_path=targets.read_only, guest_path="/r", read_only=True),
+            Preopen(host_path=str(folders[0]), guest_path="/w"),
+            Preopen(host_path=str(folders[1]), guest_path="/r", read_only=True),
         ),
         network=network,
+        http=HttpPlan() if runtime == "broken-out-serving" else None,
     )
     container = await supervisor.spawn(supervisor.spec(name), plan)
     ended = await supervisor.next_exit()

@@ -19,7 +19,10 @@ from typing import Final
 
 import msgspec
 
-NOT_REACHED: Final = frozenset({errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EXDEV})
+NOT_REACHED: Final = frozenset(
+    {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EXDEV, errno.ENOENT, errno.EROFS}
+)
+"""Refused, or not there at all: in the `node` profile."""
 _libc: Final = ctypes.CDLL(None, use_errno=True)
 type Try = Callable[[], object]
 

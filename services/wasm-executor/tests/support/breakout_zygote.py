@@ -4,17 +4,21 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Final
 from unittest.mock import patch
 
 import breakout_tries
 import msgspec
 
-from wasm_executor.container.needs import NOTHING, Need, Needs
+from wasm_executor.container.needs import NOTHING, Needs
 from wasm_executor.container.plan import Artifact, ProcessPlan
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
+from wasm_executor.runtimes.wasihttp.runtime import WasiHttpRuntime
 from wasm_executor.zygote import forking
+
+PLACES: Final = ("etc", "home", "module", "proc", "root", "tmp", "usr", "var", "volumes")
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,6 +27,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     reached: dict[str, bool]
     environment: dict[str, str]
     descriptors: list[int]
+    root: list[str]
+    """Which of some places there are; a folder is seen whether it opens or not."""
 
 
 class BrokenOut:
@@ -39,9 +45,16 @@ class BrokenOut:
     def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
         on_started()
         held = [fd for fd in range(64) if is_open(fd)]
-        targets = msgspec.json.decode(plan.args[0], type=breakout_tries.Targets)
+        told = msgspec.json.decode(plan.args[0], type=breakout_tries.Targets)
+        writable, read_only = (folder.host_path for folder in plan.preopens)
+        targets = msgspec.structs.replace(
+            told, writable=writable, read_only=read_only, artifact=plan.artifact.path
+        )
         found = Found(
-            reached=breakout_tries.reach(targets), environment=dict(os.environ), descriptors=held
+            reached=breakout_tries.reach(targets),
+            environment=dict(os.environ),
+            descriptors=held,
+            root=[name for name in PLACES if Path("/", name).exists()],
         )
         os.write(1, msgspec.json.encode(found) + b"\n")
         return 0
@@ -56,11 +69,12 @@ def is_open(fd: int) -> bool:
 
 
 def with_broken_out() -> Mapping[str, Runtime]:
-    serving = BrokenOut(frozenset({Need.SERVE, Need.WORKERS}))
+    serving = BrokenOut(WasiHttpRuntime.needs)
     return {**load_runtimes(), "broken-out": BrokenOut(NOTHING), "broken-out-serving": serving}
 
 
 if __name__ == "__main__":
-    keeper_fd, keeper_pid = (int(argument) for argument in sys.argv[1:])
+    profile, keeper_fd, keeper_pid = sys.argv[1:]
+    keeper = socket.socket(fileno=int(keeper_fd))
     with patch.object(forking, "load_runtimes", with_broken_out):
-        forking.serve(socket.socket(fileno=keeper_fd), keeper_pid)
+        forking.serve(keeper, int(keeper_pid), own_roots=profile == "node")

@@ -14,6 +14,7 @@ from typing import Final
 from wasm_executor.container.beneath import open_beneath, openable
 from wasm_executor.container.landlock import TcpRight, restrict
 from wasm_executor.container.needs import ALL_SOCKETS, NOTHING, Need, Needs
+from wasm_executor.container.ownroot import move_to_own_root
 from wasm_executor.container.plan import Preopen, ProcessPlan, StartFailureReason
 from wasm_executor.container.seccomp import restrict_calls
 from wasm_executor.runtimes.errors import GuestNotStartedError
@@ -26,26 +27,35 @@ RESOLVER_FILES: Final = (
     "/etc/gai.conf",
 )
 """What the C library reads to find a name's address: each as it is at the start."""
+TO_ASK_OTHERS: Final = frozenset({Need.CONNECT})
+"""Of handlers that may make requests of their own."""
 CERTIFICATES: Final = ("/etc/ssl", "/usr/lib/ssl", "/usr/share/ca-certificates", "/etc/pki")
 """Whom a handler's own requests trust: as OpenSSL's builds have it."""
 
 
-def confine(plan: ProcessPlan, needs: Needs = NOTHING) -> None:
+def confine(plan: ProcessPlan, needs: Needs = NOTHING, *, own_root: bool = False) -> ProcessPlan:
     """Leave this process what its guest may see and its runtime needs, as far as the kernel can.
 
-    Raise `GuestNotStartedError`.
+    With a root of its own, for which it needs the right to mount, there is nothing else to see at
+    all. Return the plan with where its files are then. Raise `GuestNotStartedError`.
     """
     needs = needs_of(plan, needs)
+    if own_root:
+        plan = move_to_own_root(plan, _there(_of_the_machine(plan)))
     fence_files(plan, needs)
     try:
         restrict_calls(needs)
     except OSError as error:
         message = f"the container's calls cannot be fenced off: {os.strerror(error.errno or 0)}"
         raise _failure(message) from error
+    return plan
 
 
 def needs_of(plan: ProcessPlan, needs: Needs) -> Needs:
-    return needs | ALL_SOCKETS if plan.network else needs
+    """Return what of its runtime's needs this container has, and what the node adds."""
+    if plan.network:
+        return needs | ALL_SOCKETS
+    return needs if plan.http is None or plan.http.allowed_hosts else needs - TO_ASK_OTHERS
 
 
 def fence_files(plan: ProcessPlan, needs: Needs = NOTHING) -> bool:
@@ -78,10 +88,14 @@ def _tcp_rights(needs: Needs) -> TcpRight:
 
 
 def _also_read(plan: ProcessPlan) -> list[str]:
+    return list(_there((plan.artifact.path, *_of_the_machine(plan))))
+
+
+def _of_the_machine(plan: ProcessPlan) -> tuple[str, ...]:
     asks = plan.http is not None and bool(plan.http.allowed_hosts)
     named = RESOLVER_FILES if plan.network or asks else ()
     trusted = CERTIFICATES if asks else ()
-    return list(_there((plan.artifact.path, *named, *trusted)))
+    return (*named, *trusted)
 
 
 def _there(paths: Iterable[str]) -> Iterable[str]:

@@ -41,7 +41,12 @@ MAX_TEXT: Final = 4096
 
 
 def await_order_and_live(
-    orders: socket.socket, life: int, keeper_pid: int, runtimes: Mapping[str, Runtime]
+    orders: socket.socket,
+    life: int,
+    keeper_pid: int,
+    runtimes: Mapping[str, Runtime],
+    *,
+    own_root: bool,
 ) -> NoReturn:
     """Be a spare, then the container. Call it in the final child, once its parent is the keeper.
 
@@ -53,16 +58,18 @@ def await_order_and_live(
         if _is_bound_to(keeper_pid):
             _stand_alone(orders.fileno(), life)
             fds = receive_order(orders)
-            code = 0 if fds is None else _begin(fds, runtimes)
+            code = 0 if fds is None else _begin(fds, runtimes, own_root=own_root)
     except BaseException as error:  # noqa: BLE001 - whatever it is, this process ends here
         os.write(2, f"wasmlet: the container's process failed: {error!r}\n".encode())
     finally:
         os._exit(code)
 
 
-def _begin(fds: Descriptors, runtimes: Mapping[str, Runtime]) -> int:
+def _begin(fds: Descriptors, runtimes: Mapping[str, Runtime], *, own_root: bool) -> int:
     _shed(fds)
-    return live(fds.plan, fds.outcome, runtimes) if _is_let_in(fds.gate) else BROKEN_CODE
+    if not _is_let_in(fds.gate):
+        return BROKEN_CODE
+    return live(fds.plan, fds.outcome, runtimes, own_root=own_root)
 
 
 def _is_bound_to(keeper_pid: int) -> bool:
@@ -92,13 +99,15 @@ def _is_let_in(gate_fd: int) -> bool:
         return gate.recv(len(GO)) == GO
 
 
-def live(plan_fd: int, outcome: int, runtimes: Mapping[str, Runtime]) -> int:
+def live(
+    plan_fd: int, outcome: int, runtimes: Mapping[str, Runtime], *, own_root: bool = False
+) -> int:
     """Read the plan, give up all that is not in it, and be the guest; return the exit code."""
     with socket.socket(fileno=plan_fd) as supervisor:
         try:
             plan = _plan(supervisor)
             runtime = _runtime_of(plan, runtimes)
-            confine(plan, getattr(runtime, "needs", NOTHING))
+            plan = confine(plan, getattr(runtime, "needs", NOTHING), own_root=own_root)
             return runtime.run(plan, lambda: _report(supervisor, None))
         except msgspec.DecodeError as error:
             failure = StartFailure(reason=StartFailureReason.INVALID_PLAN, message=str(error))

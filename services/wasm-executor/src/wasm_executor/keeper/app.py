@@ -76,7 +76,8 @@ class Keeper:
         self._environ = environ
         self._loop = EventLoop()
         self._records = Records(settings.run_dir)
-        self._spawner = Spawner(self._loop, self._records, ZYGOTE, settings)
+        zygote = (*ZYGOTE, settings.privilege_profile)
+        self._spawner = Spawner(self._loop, self._records, zygote, settings)
         self._supervisor = Service(
             "supervisor", self._loop, self._launch_supervisor, settings.keeper_restart_max_s
         )

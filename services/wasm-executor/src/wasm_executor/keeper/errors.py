@@ -9,6 +9,18 @@ class KeeperError(Exception):
     retryable = False
 
 
+class RightsMissingError(KeeperError):
+    """The privilege profile asks for more than this executor may: set another, or give it that."""
+
+    def __init__(self, profile: str, reason: str) -> None:
+        super().__init__(
+            f"the privilege profile {profile} needs the right to mount (CAP_SYS_ADMIN, Linux "
+            f"5.12 or newer): {reason}"
+        )
+        self.profile = profile
+        self.reason = reason
+
+
 class KeeperGoneError(KeeperError):
     """The keeper closed its end: this supervisor is about to be killed with it."""
 

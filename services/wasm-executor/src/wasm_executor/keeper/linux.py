@@ -22,6 +22,7 @@ PR_CAPBSET_DROP: Final = 24
 PR_SET_SECUREBITS: Final = 28
 PR_CAP_AMBIENT: Final = 47
 
+CAP_SYS_ADMIN: Final = 21
 _SECCOMP_MODE_FILTER: Final = 2
 _INSTRUCTION_BYTES: Final = 8
 _AMBIENT_CLEAR_ALL: Final = 4
@@ -65,8 +66,8 @@ def disable_huge_pages() -> None:
     _control(PR_SET_THP_DISABLE, 1)
 
 
-def drop_capabilities() -> None:
-    """Have no capability, and no way to one: also where this is root.
+def drop_capabilities(*, but: int | None = None) -> None:
+    """Have no capability but one, if any, and no way to another: also where this is root.
 
     Who may not change the bounding set has no capability that an exec could bring back either,
     as long as no-new-privileges holds.
@@ -77,8 +78,13 @@ def drop_capabilities() -> None:
         capability += 1
     _control_if_permitted(PR_SET_SECUREBITS, _NEVER_AGAIN)
     _control(PR_CAP_AMBIENT, _AMBIENT_CLEAR_ALL)
-    none = struct.pack("=6I", 0, 0, 0, 0, 0, 0)
-    if _libc.capset(_CAPABILITIES, none) != 0:
+    hold_capabilities(0 if but is None else 1 << but)
+
+
+def hold_capabilities(kept: int) -> None:
+    """Give up what is not in a set of those with the numbers below 32."""
+    wanted = struct.pack("=6I", kept, kept, 0, 0, 0, 0)
+    if _libc.capset(_CAPABILITIES, wanted) != 0:
         raise _failure("capset")
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 
 from servicekit.settings import Seconds
+from wasm_executor.settings import PrivilegeProfile
 
 
 class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -18,5 +19,6 @@ class KeeperSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Size of each output pipe; the kernel's default is 64 KiB, or 8 KiB above a user's limit."""
     keeper_restart_max_s: Seconds = 5.0
     """Longest pause before zygote or supervisor is started again."""
+    privilege_profile: PrivilegeProfile = PrivilegeProfile.UNPRIVILEGED
     log_level: str = "info"
     log_format: str = "auto"

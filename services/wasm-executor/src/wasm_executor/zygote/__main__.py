@@ -5,6 +5,9 @@ import sys
 
 from wasm_executor.zygote.forking import serve
 
+NODE = "node"
+"""The privilege profile, as the keeper's setting has it; its module would stay in memory here."""
+
 if __name__ == "__main__":
-    keeper_fd, keeper_pid = (int(argument) for argument in sys.argv[1:])
-    serve(socket.socket(fileno=keeper_fd), keeper_pid)
+    profile, keeper_fd, keeper_pid = sys.argv[1:]
+    serve(socket.socket(fileno=int(keeper_fd)), int(keeper_pid), own_roots=profile == NODE)

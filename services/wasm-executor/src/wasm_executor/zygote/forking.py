@@ -16,11 +16,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
+from wasm_executor.container.confining import TO_ASK_OTHERS
 from wasm_executor.container.landlock import landlock_abi
 from wasm_executor.container.needs import ALL_SOCKETS, NOTHING
 from wasm_executor.container.process import await_order_and_live
 from wasm_executor.container.seccomp import prepare
 from wasm_executor.keeper.linux import (
+    CAP_SYS_ADMIN,
     disable_huge_pages,
     drop_capabilities,
     name_process,
@@ -50,15 +52,18 @@ REFILL_PAUSE_MS: Final = 5
 FORK_RETRY_MS: Final = 100
 
 
-def serve(keeper: socket.socket, keeper_pid: int) -> None:
-    """Keep spares ready until the keeper closes its end."""
-    _give_up_for_all()
+def serve(keeper: socket.socket, keeper_pid: int, *, own_roots: bool = False) -> None:
+    """Keep spares ready until the keeper closes its end.
+
+    With roots of their own, containers keep the right to mount until they have them.
+    """
+    _give_up_for_all(but=CAP_SYS_ADMIN if own_roots else None)
     runtimes = load_runtimes()
     for runtime in runtimes.values():
         needs = getattr(runtime, "needs", NOTHING)
-        prepare((needs, needs | ALL_SOCKETS))
+        prepare((needs, needs - TO_ASK_OTHERS, needs | ALL_SOCKETS))
     freeze_heap()
-    spares = Spares(keeper, keeper_pid, runtimes)
+    spares = Spares(keeper, keeper_pid, runtimes, own_roots=own_roots)
     spares.refill()
     keeper.sendall(READY)
     while spares.await_departure():
@@ -69,11 +74,17 @@ class Spares:
     """The containers without an order. Each holds a pipe that ends with its wait, or its life."""
 
     def __init__(
-        self, orders: socket.socket, keeper_pid: int, runtimes: Mapping[str, Runtime]
+        self,
+        orders: socket.socket,
+        keeper_pid: int,
+        runtimes: Mapping[str, Runtime],
+        *,
+        own_roots: bool,
     ) -> None:
         self._orders = orders
         self._keeper_pid = keeper_pid
         self._runtimes = runtimes
+        self._own_roots = own_roots
         self._waiting: set[int] = set()
         self._poll = select.poll()
         self._poll.register(orders, 0)  # its end is always told
@@ -131,7 +142,13 @@ class Spares:
                 if os.fork() == 0:
                     os.close(release)
                     os.read(barrier, 1)
-                    await_order_and_live(self._orders, life, self._keeper_pid, self._runtimes)
+                    await_order_and_live(
+                        self._orders,
+                        life,
+                        self._keeper_pid,
+                        self._runtimes,
+                        own_root=self._own_roots,
+                    )
             code = 0
         finally:
             os._exit(code)
@@ -142,7 +159,7 @@ class Spares:
             order.close()
 
 
-def _give_up_for_all() -> None:
+def _give_up_for_all(*, but: int | None) -> None:
     """Everything that a fork inherits is set here, once."""
     name_process("wasmlet-zygote")
     # Signals have their plain effect in a guest; Python's own handler would not.
@@ -153,7 +170,7 @@ def _give_up_for_all() -> None:
     most = min(most, DESCRIPTORS)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     _be_killed_before_the_keeper()
-    drop_capabilities()
+    drop_capabilities(but=but)
     renounce_privileges()
     disable_huge_pages()
     landlock_abi()  # found out once, for all
