@@ -10,7 +10,8 @@ from executor_rig import Rig, executor_rig, kill_keeper, kill_supervisor
 from contract.ids import NodeName
 from contract.messages.blob import BlobChunk, BlobRead
 from contract.messages.pod import PodPlan, RestartPolicy
-from contract.messages.volume import EmptyDir, Files, Mount, VolumeFile, VolumePlan
+from contract.messages.pull import PullPolicy
+from contract.messages.volume import EmptyDir, Files, ImageVolume, Mount, VolumeFile, VolumePlan
 
 SECRET = b"what nobody may keep"
 DIGEST = hashlib.sha256(SECRET).hexdigest()
@@ -91,4 +92,23 @@ async def test_a_container_restarts_on_what_is_mounted_though_its_source_is_gone
         await kill_supervisor(rig)
         before = restarts()
         await rig.peer.until(lambda: restarts() > before)
+        assert "FailedMount" not in [reason for reason, _ in rig.peer.said(plan)]
+
+
+async def test_an_image_that_is_mounted_and_cannot_be_had_is_told_as_the_containers_own(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        lost = ImageVolume(image="127.0.0.1:1/lost:v1", pull_policy=PullPolicy.NEVER)
+        plan = rig.plan("exit_with", "0")
+        mount = Mount(volume="lost", path="/lost")
+        replace = msgspec.structs.replace
+        container = replace(plan.containers[0], mounts=(mount,))
+        volume = VolumePlan(name="lost", source=lost)
+        plan = replace(plan, containers=(container,), volumes=(volume,))
+        await rig.peer.apply(plan)
+        waiting = await rig.peer.waiting(plan, "ErrImageNeverPull")
+        message = 'Container image "127.0.0.1:1/lost:v1" is not present with pull policy of Never'
+        assert waiting.message == message
+        assert ("ErrImageNeverPull", message) in rig.peer.said(plan)
         assert "FailedMount" not in [reason for reason, _ in rig.peer.said(plan)]

@@ -33,6 +33,7 @@ from wasm_executor.supervisor.work import process_plan
 from wasm_executor.supervisor.worlds import Worlds
 from wasm_executor.volumes.etcfiles import EtcFiles
 from wasm_executor.volumes.folders import Folders
+from wasm_executor.volumes.imageetc import ImageEtc
 from wasm_executor.volumes.volumes import Volumes
 
 C = ContainerName("c")
@@ -168,9 +169,10 @@ async def exec_rig(keeper: KeeperProcess, supervisor: Supervisor) -> AsyncIterat
         words = LastWords(settings, volumes)
         folders = Folders(settings.data_dir, settings.run_dir)
         etc_files = EtcFiles(folders, settings.resolv_conf)
+        image_etc = ImageEtc(folders)
         prepared: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
         programs = Programs(Toolbox(None, prepared), ModuleFiles(prepared))
-        execs = Execs(node, Worlds(words, volumes, etc_files), programs, sockets=False)
+        execs = Execs(node, Worlds(words, volumes, etc_files, image_etc), programs, sockets=False)
         yield ExecRig(keeper, supervisor, settings, memory, words, execs)
         for left in execs._live.values():
             left.kill()

@@ -26,6 +26,7 @@ from wasm_executor.supervisor.toolbox import Toolbox
 from wasm_executor.supervisor.worlds import Worlds
 from wasm_executor.volumes.etcfiles import EtcFiles
 from wasm_executor.volumes.folders import Folders
+from wasm_executor.volumes.imageetc import ImageEtc
 from wasm_executor.volumes.volumes import Volumes
 
 log = structlog.get_logger()
@@ -61,7 +62,8 @@ class Node:
         self.last_words = LastWords(settings, self.volumes)
         folders = Folders(settings.data_dir, settings.run_dir)
         etc_files = EtcFiles(folders, settings.resolv_conf)
-        self.worlds = Worlds(self.last_words, self.volumes, etc_files)
+        image_etc = ImageEtc(folders)
+        self.worlds = Worlds(self.last_words, self.volumes, etc_files, image_etc)
         self.socket_holders = SocketHolders()
         self.toolbox = Toolbox(settings.toolbox_image, images)
         self.rules = rules_of(settings)

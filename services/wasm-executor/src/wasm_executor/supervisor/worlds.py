@@ -7,6 +7,7 @@ from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.volumes.etcfiles import ETC, EtcFiles
+from wasm_executor.volumes.imageetc import ImageEtc
 from wasm_executor.volumes.volumes import Volumes
 from wasm_executor.volumes.world import ROOT
 
@@ -23,10 +24,17 @@ class World(NamedTuple):
 class Worlds:
     """Made for a run by its start; found again by whatever runs beside it."""
 
-    def __init__(self, last_words: LastWords, volumes: Volumes, etc_files: EtcFiles) -> None:
+    def __init__(
+        self,
+        last_words: LastWords,
+        volumes: Volumes,
+        etc_files: EtcFiles,
+        image_etc: ImageEtc,
+    ) -> None:
         self._last_words = last_words
         self._volumes = volumes
         self._etc_files = etc_files
+        self._image_etc = image_etc
 
     async def make(
         self, plan: PodPlan, container: ContainerPlan, run: int, rootfs: str = ""
@@ -37,7 +45,10 @@ class Worlds:
         """
         warnings = self._etc_files.make(plan)  # three small files on tmpfs: no thread is worth it
         words = self._last_words.prepare(plan.uid, container, run)
-        others = _with_rootfs(self._with_etc(words, plan, container), rootfs)
+        others = self._with_etc(words, plan, container)
+        if rootfs:
+            await asyncio.to_thread(self._make_image_etc, plan, rootfs, others)
+            others = self._with_rootfs(others, plan, rootfs)
         if container.file_variables:
             read = self._volumes.variables.read
             container = await asyncio.to_thread(read, plan, container, run)
@@ -51,7 +62,9 @@ class Worlds:
         if container.file_variables:
             container = self._volumes.variables.find(plan, container, run)
         words = self._last_words.preopens(plan.uid, container, run)
-        others = _with_rootfs(self._with_etc(words, plan, container), rootfs)
+        others = self._with_etc(words, plan, container)
+        if rootfs:
+            others = self._with_rootfs(others, plan, rootfs)
         return World(container, self._volumes.preopens(plan, container, run, others))
 
     def _mount(
@@ -68,8 +81,19 @@ class Worlds:
             return words  # the container says its last words there
         return (*words, *self._etc_files.preopens(plan, container))
 
+    def _make_image_etc(self, plan: PodPlan, rootfs: str, others: tuple[Preopen, ...]) -> None:
+        for each in others:
+            if each.guest_path == ETC and each.read_only:
+                self._image_etc.make(plan, rootfs, each)
 
-def _with_rootfs(preopens: tuple[Preopen, ...], rootfs: str) -> tuple[Preopen, ...]:
-    if not rootfs:
-        return preopens
-    return (*preopens, Preopen(host_path=rootfs, guest_path=ROOT, read_only=True))
+    def _with_rootfs(
+        self, others: tuple[Preopen, ...], plan: PodPlan, rootfs: str
+    ) -> tuple[Preopen, ...]:
+        """Add the image's files, and let those of its `/etc` be seen beside the pod's."""
+        shown = (
+            self._image_etc.instead(plan, rootfs, each)
+            if each.guest_path == ETC and each.read_only
+            else each
+            for each in others
+        )
+        return (*shown, Preopen(host_path=rootfs, guest_path=ROOT, read_only=True))

@@ -7,6 +7,7 @@ at `/` has what is in there instead.
 """
 
 import os
+import shutil
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -121,8 +122,14 @@ def _copy(source: str, target: str) -> None:
     with os.scandir(source) as files:
         for each in files:
             path = f"{target}/{each.name}"
-            if not os.path.lexists(path):  # a mounted file wins
+            if os.path.lexists(path):  # a mounted file wins
+                continue
+            if each.is_file(follow_symlinks=False):
                 _write(path, Path(each.path).read_bytes())
+            elif each.is_dir(follow_symlinks=False):  # an image's
+                shutil.copytree(each.path, path, symlinks=True)
+            else:
+                os.symlink(os.readlink(each.path), path)  # noqa: PTH115, PTH211 - as above
 
 
 def _write(path: str, content: bytes) -> None:

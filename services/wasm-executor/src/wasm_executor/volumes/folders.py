@@ -6,6 +6,7 @@
                             volumes/pods/{uid}/etc/    hosts, hostname, resolv.conf
                             volumes/pods/{uid}/runs/   what was made for one run of a container
     data directory          volumes/pods/{uid}/empty/  other emptyDirs
+                            volumes/pods/{uid}/etc/    an image's `/etc` with the pod's files
                             volumes/pods/{uid}/runs/   links to files in those
 
 All of it is below a folder that nobody else may enter, so modes further down are the volume's own.
@@ -52,6 +53,9 @@ class Folders:
 
     def etc(self, uid: PodUid) -> str:
         return f"{self.memory}/pods/{uid}/etc"
+
+    def image_etc(self, uid: PodUid, rootfs: str) -> str:
+        return f"{self.disk}/pods/{uid}/etc/{Path(rootfs).name}"
 
     def run(self, uid: PodUid, container: ContainerName, run: int, *, memory: bool) -> str:
         place = self.memory if memory else self.disk

@@ -74,6 +74,17 @@ def _opened(found: Found) -> Iterator[int]:
         os.close(descriptor)
 
 
+def linked_or_copied(source: str, target: str) -> str:
+    """Link to a file that never changes, or copy it where it lies on another file system."""
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in _NO_LINK:
+            raise
+        shutil.copy(source, target)
+    return target
+
+
 def _freeze(found: Found, target: str) -> None:
     """Link to the files as they are now; the next version of the volume has others."""
     try:
