@@ -6,6 +6,7 @@ import mmap
 import os
 import platform
 import signal
+import socket
 import threading
 from collections.abc import Callable
 
@@ -67,6 +68,27 @@ def test_workers_are_forked_and_reaped_and_start_no_program_either() -> None:
         assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == errno.EPERM
 
     in_a_fork(inside)
+
+
+def test_who_may_connect_looks_names_up_and_speaks_tcp_and_udp_and_nothing_else() -> None:
+    server = socket.create_server(("127.0.0.1", 0))
+    heard = socket.socket(type=socket.SOCK_DGRAM)
+    heard.bind(("127.0.0.1", 0))
+
+    def inside() -> None:
+        assert restrict_calls(frozenset({Need.CONNECT}))
+        assert socket.getaddrinfo("localhost", 80, socket.AF_INET)
+        socket.create_connection(server.getsockname()).sendall(b"by tcp")
+        socket.socket(type=socket.SOCK_DGRAM).sendto(b"by udp", heard.getsockname())
+        assert errno_of(lambda: socket.socket(socket.AF_UNIX)) == errno.EPERM
+        assert errno_of(lambda: socket.create_server(("127.0.0.1", 0))) == errno.EPERM
+
+    with server, heard:
+        in_a_fork(inside)
+        assert heard.recv(16) == b"by udp"
+        accepted, _ = server.accept()
+        with accepted:
+            assert accepted.recv(16) == b"by tcp"
 
 
 def test_filter_cannot_be_widened_afterwards() -> None:

@@ -4,6 +4,7 @@ A mount is made where nobody sees it, given what may be done with it, and only t
 """
 
 import ctypes
+import errno
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -96,9 +97,11 @@ def make_read_only(mount: int) -> None:
 def become_root(mount: int) -> None:
     """Have a mount that hangs somewhere as `/`, and lose what was there."""
     os.chdir(mount)
-    here = ctypes.c_char_p(b".")
-    _called(_PIVOT_ROOT[os.uname().machine], here, here)
-    if _libc.umount2(here, _DETACH) != 0:
+    number = _PIVOT_ROOT.get(os.uname().machine)
+    if number is None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+    _called(number, b".", b".")
+    if _libc.umount2(b".", _DETACH) != 0:
         raise _failure()
     os.chdir("/")
 
@@ -110,7 +113,7 @@ def _set_attributes(
     _called(_MOUNT_SETATTR, mount, b"", flags, asked, len(asked))
 
 
-def _called(number: int, *arguments: int | bytes | ctypes.c_char_p | None) -> int:
+def _called(number: int, *arguments: int | bytes | None) -> int:
     given = [ctypes.c_long(each) if isinstance(each, int) else each for each in arguments]
     result: int = _libc.syscall(ctypes.c_long(number), *given)
     if result < 0:

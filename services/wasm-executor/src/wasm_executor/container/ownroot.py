@@ -49,10 +49,11 @@ def why_not() -> str | None:
     """Try it in a process that ends with it; return what is in the way."""
     child = os.fork()
     if child == 0:
-        code = 0
+        code = errno.EIO
         try:
             leave_mounts_of_others()
             _become_root_of(())
+            code = 0
         except OSError as error:
             code = error.errno or errno.EIO
         finally:
