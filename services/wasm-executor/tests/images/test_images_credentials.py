@@ -122,7 +122,7 @@ async def test_mirrors_are_asked_first_without_credentials_and_the_registry_wher
     peer: Peer, pull: Pull, open_peer: Callable[[], Peer], tmp_path: Path
 ) -> None:
     away, mirror = open_peer(), open_peer()
-    away.manifest = reply(500)
+    away.manifest = reply(401, WWW_Authenticate="Basic")
     away.blob = mirror.blob = reply(404)
     peer.manifest = reply(500)
     peer.blob = guarded(peer, peer.blob, "Bearer t0k3n")

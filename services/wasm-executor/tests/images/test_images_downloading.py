@@ -6,8 +6,10 @@ The peer is a real HTTP server whose answers the test writes; the pull is the re
 import asyncio
 import sys
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,21 +60,34 @@ async def test_a_registry_without_ranges_is_asked_for_the_whole_again(
         assert isinstance(result, Pulled)
 
 
-async def test_two_names_of_one_layer_download_it_once(peer: Peer, pull: Pull) -> None:
-    begun, both = threading.Event(), threading.Event()
+def openers_of(path: Path) -> int:
+    """How many processes have a file open."""
+    return len({fd.parts[2] for fd in Path("/proc").glob("[0-9]*/fd/*") if _leads_to(fd, path)})
 
-    def manifests(request: BaseHTTPRequestHandler) -> None:
-        if request.path.endswith("/v2"):
-            both.set()
-        reply(200, manifest(), Content_Type=OCI)(request)
+
+def _leads_to(descriptor: Path, path: Path) -> bool:
+    try:
+        return descriptor.readlink() == path
+    except OSError:
+        return False
+
+
+async def test_two_names_of_one_layer_download_it_once(
+    peer: Peer, pull: Pull, store: ContentStore
+) -> None:
+    turn, begun = store.turn_path(digest_of(WASM)), threading.Event()
 
     def slow(request: BaseHTTPRequestHandler) -> None:
+        """Answer when the second pull waits for its turn, or asks for the layer, too."""
         begun.set()
-        both.wait(10.0)
+        ends_at = time.monotonic() + 10
+        while openers_of(turn) < 2 and len(peer.seen("/blobs/")) < 2:
+            assert time.monotonic() < ends_at
+            time.sleep(0.02)
         reply(200, WASM)(request)
 
-    peer.manifest, peer.blob = manifests, slow
-    limits = PullLimits(stall_timeout_s=10.0)
+    peer.blob = slow
+    limits = PullLimits(stall_timeout_s=15.0)
     async with asyncio.TaskGroup() as tasks:
         one = tasks.create_task(pull(f"{peer.host}/app:v1", limits=limits))
         assert await asyncio.to_thread(begun.wait, 10.0)
