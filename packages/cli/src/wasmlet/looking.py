@@ -24,6 +24,11 @@ _WASM_LAYERS: Final = (
 )
 _PLATFORMS: Final = ("wasi/wasm", "wasip1/wasm", "wasip2/wasm", "linux/wasm32")
 """In the order in which a node prefers them."""
+_USUAL: Final = {
+    ("wasi", "wasm32"): "wasi/wasm",
+    ("wasm", "wasip1"): "wasip1/wasm",
+    ("wasm", "wasip2"): "wasip2/wasm",
+}
 _MOST_DEEP: Final = 4
 _MOST_BYTES: Final = 256 << 20
 _GZIP: Final = b"\x1f\x8b"
@@ -125,7 +130,9 @@ def _unpacked(layer: bytes) -> Any:
 
 def _platform(entry: dict[str, Any]) -> str:
     platform = entry.get("platform") or {}
-    return f"{platform.get('os', '?')}/{platform.get('architecture', '?')}"
+    named = (platform.get("os", "?"), platform.get("architecture", "?"))
+    # What other builders write for the same.
+    return _USUAL.get(named, "/".join(named))
 
 
 def _decoded(content: bytes) -> dict[str, Any]:

@@ -85,6 +85,8 @@ def index(*platforms: str | None, **changes: Any) -> Index:
         (("linux/wasm32", "wasip2/wasm", "wasip1/wasm"), 2),
         (("linux/amd64", "linux/wasm32", "wasip2/wasm"), 2),
         (("linux/amd64", "linux/wasm32"), 1),
+        (("linux/wasm32", "wasm/wasip2", "wasi/wasm32"), 2),
+        (("linux/wasm32", "wasm/wasip2"), 1),
         ((None,), 0),
     ],
 )
@@ -162,6 +164,8 @@ def test_the_header_tells_module_from_component(content: bytes, kind: ArtifactKi
     [
         (b"", "the file is empty"),
         (b"#!/bin/sh\n", "not WebAssembly: the file begins with 23 21 2f 62"),
+        (b"#!/bin/sh\n", ": it is a script"),
+        (b"\x7fELF\x02\x01\x01\0", ": it is a program for Linux"),
         (b"\0as", "truncated: the file ends after 3 bytes"),
         (HEADER[:6], "truncated: the file ends after 6 bytes"),
         (b"\0asm\x02\0\0\0", "unknown WebAssembly version 02 00 00 00"),

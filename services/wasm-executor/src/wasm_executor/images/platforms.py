@@ -28,12 +28,21 @@ def chosen(index: Index, *, mount: bool) -> Descriptor:
     wanted = (*WASM_PLATFORMS, _own_platform()) if mount else WASM_PLATFORMS
     for each in wanted:
         for entry in index.entries:
-            if entry.platform == each:
+            if entry.platform is not None and _usual(entry.platform) == each:
                 return entry
     unnamed = [each for each in index.entries if each.platform is None]
     if len(unnamed) == 1 or (unnamed and unnamed[0].media_type in INDEXES):
         return unnamed[0]
     raise ManifestError(_no_match(index.entries, wanted))
+
+
+def _usual(platform: Platform) -> Platform:
+    """Read what other builders write for the same: `wasm/wasip1`, and `wasi/wasm32`."""
+    if platform.os == "wasm":
+        return Platform(platform.architecture, platform.os)
+    if platform == Platform("wasi", "wasm32"):
+        return WASM_PLATFORMS[0]
+    return platform
 
 
 def _own_platform() -> Platform:

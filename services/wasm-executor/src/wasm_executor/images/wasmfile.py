@@ -15,6 +15,7 @@ _KINDS: Final = {
     b"\x01\x00\x00\x00": ArtifactKind.MODULE,
     b"\x0d\x00\x01\x00": ArtifactKind.COMPONENT,
 }
+_OTHERS: Final = {b"\x7fELF": ": it is a program for Linux", b"#!": ": it is a script"}
 _LEB_LIMIT: Final = 5
 
 
@@ -24,7 +25,8 @@ def check_wasm(content: bytes) -> ArtifactKind:
         raise CompileError("the file is empty, want a WebAssembly module or component")
     if content[:4] != _MAGIC[: len(content)]:
         start = content[:4].hex(" ")
-        raise CompileError(f"not WebAssembly: the file begins with {start}, want 00 61 73 6d")
+        hint = next((hint for magic, hint in _OTHERS.items() if content.startswith(magic)), "")
+        raise CompileError(f"not WebAssembly: the file begins with {start}, want 00 61 73 6d{hint}")
     if len(content) < _HEADER_BYTES:
         raise CompileError(f"truncated: the file ends after {len(content)} bytes, in its header")
     kind = _KINDS.get(content[4:8])
