@@ -17,7 +17,7 @@ from keeper_rig import (
 )
 
 from wasm_executor.container.seccomp import can_restrict_calls
-from wasm_executor.zygote.forking import SPARES
+from wasm_executor.zygote.forking import DESCRIPTORS, NONE_OF, SPARES
 
 traces = bool(int(status_field(os.getpid(), "CapEff"), 16) >> 19 & 1)
 tracer = pytest.mark.skipif(
@@ -120,7 +120,9 @@ async def test_executors_settings_reach_neither_zygote_nor_container(
 ) -> None:
     async with keeper.supervise() as supervisor:
         container = await supervisor.start("sleep")
-        assert resource.prlimit(container.pid, resource.RLIMIT_CORE) == (0, 0)
+        for nothing_of in NONE_OF:
+            assert resource.prlimit(container.pid, nothing_of) == (0, 0)
+        assert resource.prlimit(container.pid, resource.RLIMIT_NOFILE)[1] <= DESCRIPTORS
         for pid in (keeper.zygote_pid(), container.pid):
             assert b"WASMLET_" not in proc(pid, "environ")
 
