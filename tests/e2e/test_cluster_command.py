@@ -3,36 +3,12 @@
 import os
 import signal
 import stat
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from e2e.expectations import eventually
+from e2e.foreground import in_foreground
 
 from controlplane import ControlPlane
-
-
-@contextmanager
-def cluster(folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """The command in the foreground of its own folder, as a terminal would run it."""
-    folder.mkdir(exist_ok=True)
-    command = [sys.executable, "-m", "controlplane", "cluster"]
-    environment = dict(os.environ) | {"TMPDIR": str(folder)}
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def programs_in(folder: Path) -> list[str]:
@@ -52,7 +28,7 @@ def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     folder = tmp_path / "a checkout"
-    with cluster(folder) as process:
+    with in_foreground(folder, "cluster") as process:
         assert process.stdout is not None
         kubeconfig = folder / ".dev" / "kubeconfig"
         assert process.stdout.readline().startswith(
@@ -70,7 +46,7 @@ def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
         control_plane.kubectl("get", "runtimeclass", "wasmtime-wasi", kubeconfig=kubeconfig)
         assert len(programs_in(folder)) == 4
         written = kubeconfig.read_text()
-        with cluster(folder) as second:
+        with in_foreground(folder, "cluster") as second:
             assert second.stderr is not None
             (refusal,) = second.stderr.read().splitlines()
             assert second.wait(20) == 1
@@ -86,7 +62,7 @@ def test_a_cluster_says_how_to_use_it_and_leaves_nothing(
 
 def test_a_cluster_that_is_stopped_while_it_starts_leaves_nothing(tmp_path: Path) -> None:
     folder = tmp_path / "starting"
-    with cluster(folder) as process:
+    with in_foreground(folder, "cluster") as process:
         eventually(lambda: "kube-apiserver" in programs_in(folder))
         process.terminate()
         assert process.wait(20) == 0
@@ -96,7 +72,7 @@ def test_a_cluster_that_is_stopped_while_it_starts_leaves_nothing(tmp_path: Path
 
 def test_a_killed_cluster_leaves_no_process(tmp_path: Path) -> None:
     folder = tmp_path / "killed"
-    with cluster(folder) as process:
+    with in_foreground(folder, "cluster") as process:
         eventually(lambda: "kube-apiserver" in programs_in(folder))
         process.kill()
         process.wait()
@@ -105,11 +81,7 @@ def test_a_killed_cluster_leaves_no_process(tmp_path: Path) -> None:
 
 def test_a_cluster_whose_component_dies_ends_with_its_log(tmp_path: Path) -> None:
     folder = tmp_path / "dying"
-    folder.mkdir()
-    command = [sys.executable, "-m", "controlplane", "cluster", "--data-dir", str(folder / "data")]
-    with subprocess.Popen(
-        command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    with in_foreground(folder, "cluster", "--data-dir", str(folder / "data")) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

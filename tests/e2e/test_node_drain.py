@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,20 +24,20 @@ ENDED = "Pod was terminated in response to imminent node shutdown."
 REFUSED = "Pod was rejected: Pod was rejected as the node is shutting down."
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def wasmlet(
-    control_plane: ControlPlane, registry: Registry, tmp_path: Path
+    control_plane: ControlPlane,
+    api: Api,
+    registry: Registry,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
     """Two nodes that other tests do not miss."""
     options = ["--insecure-registry", registry.host, "--node-label", f"for={NAME}"]
-    running = RunningWasmlet(
-        control_plane, tmp_path / "up", node_name=NAME, nodes=2, options=options
-    )
+    folder = tmp_path_factory.mktemp(NAME) / "up"
+    running = RunningWasmlet(control_plane, folder, node_name=NAME, nodes=2, options=options)
     running.start()
     yield running
-    running.stop()
-    for node in running.nodes:
-        control_plane.kubectl("delete", "node", node)
+    running.leave(api)
 
 
 @pytest.fixture
@@ -46,6 +45,12 @@ def workloads(control_plane: ControlPlane, api: Api, pods: Pods) -> Iterator[Wor
     made = Workloads(control_plane, api, pods)
     yield made
     made.remove_all()
+
+
+def test_a_drain_that_names_none_of_several_nodes_ends_nothing(wasmlet: RunningWasmlet) -> None:
+    done = drain(wasmlet)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"wasmlet: several nodes run here ({', '.join(wasmlet.nodes)})")
 
 
 def test_a_drained_node_ends_its_pods_for_good_and_is_ready_again_after_a_restart(
@@ -86,12 +91,6 @@ def test_a_drained_node_ends_its_pods_for_good_and_is_ready_again_after_a_restar
     workloads.pods.await_phase(again, "Running")
     assert len(anatomy.containers(first)) == 1
     workloads.pods.delete(again)
-
-
-def test_a_drain_that_names_none_of_several_nodes_ends_nothing(wasmlet: RunningWasmlet) -> None:
-    done = drain(wasmlet)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(f"wasmlet: several nodes run here ({', '.join(wasmlet.nodes)})")
 
 
 def drain(wasmlet: RunningWasmlet, *options: str) -> subprocess.CompletedProcess[str]:

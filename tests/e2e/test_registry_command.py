@@ -1,40 +1,20 @@
 """`make registry`: says how it is used, does what it says, and leaves nothing after Ctrl-C."""
 
-import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from e2e import guests
 from e2e.expectations import eventually
+from e2e.foreground import in_foreground
 from e2e.processes import process_of
 
 HOST = r"127\.0\.0\.1:\d+"
-
-
-@contextmanager
-def command(folder: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """In the foreground, as a terminal would run it."""
-    folder.mkdir(exist_ok=True)
-    with subprocess.Popen(
-        [sys.executable, "-m", "controlplane", "registry", *options],
-        env=dict(os.environ) | {"TMPDIR": str(folder)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        process_group=0,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
 
 
 def ready_line(process: subprocess.Popen[str]) -> str:
@@ -58,7 +38,7 @@ def test_a_registry_says_how_to_use_it_and_leaves_nothing(
     tmp_path: Path, number: signal.Signals
 ) -> None:
     folder = tmp_path / "a folder"
-    with command(folder, "--port", "0") as process:
+    with in_foreground(folder, "registry", "--port", "0") as process:
         line = ready_line(process)
         host = re.search(rf"make join REGISTRY=({HOST})", line)
         assert host, line
@@ -71,7 +51,7 @@ def test_a_registry_says_how_to_use_it_and_leaves_nothing(
 
 
 def test_a_killed_registry_leaves_no_process(tmp_path: Path) -> None:
-    with command(tmp_path, "--port", "0") as process:
+    with in_foreground(tmp_path, "registry", "--port", "0") as process:
         ready_line(process)
         (program,) = process_of(process.pid).children()
         process.kill()
@@ -79,9 +59,9 @@ def test_a_killed_registry_leaves_no_process(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_one_clear_line(tmp_path: Path) -> None:
-    with command(tmp_path / "first", "--port", "0") as first:
+    with in_foreground(tmp_path / "first", "registry", "--port", "0") as first:
         port = re.findall(rf"REGISTRY={HOST}", ready_line(first))[0].rpartition(":")[2]
-        with command(tmp_path / "second", "--port", port) as second:
+        with in_foreground(tmp_path / "second", "registry", "--port", port) as second:
             output, errors = second.communicate(timeout=20)
         assert second.returncode == 1
         assert output == ""
@@ -94,13 +74,13 @@ def test_a_data_directory_keeps_what_was_pushed_and_the_port_is_free_at_once(
     tmp_path: Path,
 ) -> None:
     data_dir = tmp_path / "data"
-    with command(tmp_path, "--port", "0", "--data-dir", str(data_dir)) as first:
+    with in_foreground(tmp_path, "registry", "--port", "0", "--data-dir", str(data_dir)) as first:
         name = push_as_told(ready_line(first), tmp_path)
         host = name.partition("/")[0]
         first.send_signal(signal.SIGINT)
         assert first.wait(20) == 0
     port = host.partition(":")[2]
-    with command(tmp_path, "--port", port, "--data-dir", str(data_dir)) as second:
+    with in_foreground(tmp_path, "registry", "--port", port, "--data-dir", str(data_dir)) as second:
         assert f"REGISTRY={host}" in ready_line(second)
         answer = httpx.get(f"http://{host}/v2/hello/tags/list", trust_env=False)
         assert answer.json()["tags"] == ["1"]
