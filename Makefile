@@ -86,6 +86,7 @@ test-parts: setup ## A part of `make test`: packages and services, each by itsel
 
 .PHONY: test-executor
 test-executor: setup ## A part of `make test`: the executor by itself
+	@$(PYTHON) -m controlplane build >/dev/null
 	@$(PYTEST) -m "not slow" $(EXECUTOR)
 
 .PHONY: test-cluster
