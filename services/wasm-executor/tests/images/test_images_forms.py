@@ -219,3 +219,26 @@ async def test_images_and_artifacts_are_mounted_as_files(
     assert (artifact.folder / "models" / "m.bin").read_bytes() == b"weights"
     assert (await images.mounted(name, NEVER)).folder == artifact.folder
     assert 'unsupported media type "application/x.model"' in (await failure(images, name)).message
+
+
+async def test_what_was_collected_is_pulled_again_and_what_is_used_is_not(
+    registry: Registry, open_images: OpenImages, shelf: Shelf
+) -> None:
+    used = shelf.put(image(TOOLS, Cmd=["/tool.wasm"]), "used")
+    unused = shelf.put(image(layer(Entry("x.wasm", wasm(9))), Cmd=["/x.wasm"]), "unused")
+    no_room = {"gc_high_percent": 0, "gc_low_percent": 0, "gc_min_age_s": 0.0}
+    async with open_images(insecure_registries=(registry.host,), **no_room) as images:
+        kept = await images.ensure(used, IF_NOT_PRESENT)
+        lost = await images.ensure(unused, IF_NOT_PRESENT)
+        assert names_in(lost.rootfs) == ["x.wasm"]
+        listed = {each.names for each in images.listed()}
+        assert listed == {(kept.image_id, used), (lost.image_id, unused)}
+        assert await images.collector(lambda: {kept.image_id}).collect() == 1
+        assert [each.names[1] for each in images.listed()] == [used]
+        assert not (await images.ensure(used, IF_NOT_PRESENT)).pulled
+        assert kept.aot_path.stat().st_size == kept.facts.object_bytes
+        assert names_in(lost.rootfs) == []
+        assert (await images.ensure(unused, IF_NOT_PRESENT)).pulled
+        assert names_in(lost.rootfs) == ["x.wasm"]
+    async with open_images(insecure_registries=(registry.host,)) as images:
+        assert not (await images.ensure(unused, IF_NOT_PRESENT)).pulled
