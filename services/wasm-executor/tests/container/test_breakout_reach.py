@@ -41,9 +41,7 @@ def keeper(
     tmp_path: Path, compiler: Compiler, request: pytest.FixtureRequest
 ) -> Iterator[KeeperProcess]:
     profile = getattr(request, "param", "unprivileged")
-    started = launch_keeper(
-        tmp_path, compiler, program=(str(KEEPER),), WASMLET_PRIVILEGE_PROFILE=profile
-    )
+    started = launch_keeper(tmp_path, compiler, (str(KEEPER),), WASMLET_PRIVILEGE_PROFILE=profile)
     yield started
     started.end()
 

@@ -209,7 +209,7 @@ class KeeperProcess:
 
 
 def launch_keeper(
-    folder: Path, compiler: Compiler, program: tuple[str, ...] = EXECUTOR, **settings: str
+    folder: Path, compiler: Compiler, program: tuple[str, ...] = EXECUTOR, /, **settings: str
 ) -> KeeperProcess:
     address = folder / f"lend-{time.monotonic_ns()}.sock"
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
