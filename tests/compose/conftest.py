@@ -1,5 +1,6 @@
 """One engine, one set of images and one compose project for the tests that need them."""
 
+import os
 import shutil
 from collections.abc import Iterator
 
@@ -7,7 +8,7 @@ import pytest
 from composetests.engine import Engine, why_no_engine
 from composetests.images import build_base, build_own, build_stand_ins
 from composetests.project import REPOSITORY
-from composetests.up import Up
+from composetests.up import USER, Up
 
 
 @pytest.fixture(scope="session")
@@ -37,6 +38,7 @@ def up(engine: Engine, images: str, tmp_path_factory: pytest.TempPathFactory) ->
     shutil.copy(REPOSITORY / "compose.yaml", folder)
     for name in ("compose", "helm/wasmlet/files"):
         shutil.copytree(REPOSITORY / name, folder / name)
+    os.chown(folder / "compose", USER, USER)
     project = Up(engine, folder)
     yield project
     project.compose("--profile", "observability", "down", "--volumes", "--timeout=5")

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from compose_jobs.errors import JobError
 from compose_jobs.files import Request, make_files
+from cryptography import x509
 
 FOLDERS = (
     "control-plane",
@@ -62,6 +63,21 @@ def test_each_consumer_gets_its_own_credentials(request_of_three: Request) -> No
     for path in (made / "nats" / "nats.json", made / "log-server" / "kubeconfig"):
         assert path.stat().st_mode & 0o077 == 0
     assert sorted(contents(made / "nats")) == ["ca.crt", "nats.crt", "nats.json", "nats.key"]
+
+
+def test_servers_are_known_by_the_names_that_containers_call_them_by(
+    request_of_three: Request,
+) -> None:
+    make_files(request_of_three)
+    made = request_of_three.made
+    for file, names in (
+        ("control-plane/pki/apiserver.crt", {"kube-apiserver", "localhost", "kubernetes"}),
+        ("control-plane/pki/etcd.crt", {"etcd"}),
+        ("nats/nats.crt", {"nats"}),
+    ):
+        certificate = x509.load_pem_x509_certificate((made / file).read_bytes())
+        known = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        assert names <= set(known.value.get_values_for_type(x509.DNSName))
 
 
 def test_the_bus_takes_the_configuration(request_of_three: Request) -> None:

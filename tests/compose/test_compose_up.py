@@ -4,7 +4,6 @@ The tests go in the order of a user's day.
 """
 
 import json
-import os
 import shutil
 import urllib.request
 from typing import Any
@@ -12,7 +11,7 @@ from typing import Any
 import pytest
 from composetests.engine import Engine
 from composetests.images import BASE
-from composetests.up import PROJECT, Up
+from composetests.up import PROJECT, USER, Up
 from e2e.expectations import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -65,7 +64,9 @@ def test_one_command_makes_a_cluster_that_runs_the_example(up: Up) -> None:
     up.compose("--profile", "observability", "config", "--quiet")
     up.up()
     assert set(eventually(lambda: node_names(up), 60)) == {"wasm-1"}
-    assert up.kubeconfig.stat().st_uid == os.getuid()
+    for path in (up.kubeconfig, up.kubeconfig.parent, up.folder / ".dev"):
+        assert path.stat().st_uid == USER
+    assert up.kubeconfig.stat().st_mode & 0o077 == 0
     first = "print(open('/proc/1/comm').read(), end='')"
     ask = ("exec", f"{PROJECT}-wasm-executor-1", "/opt/wasmlet/bin/python", "-c", first)
     assert up.engine.docker(*ask) == "wasmlet-keeper\n"

@@ -1,6 +1,7 @@
 """compose.yaml as data: anchors resolved, variables at their defaults."""
 
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ REPOSITORY: Final = Path(__file__).resolve().parents[4]
 _VARIABLE: Final = re.compile(r"\$\{[A-Z_]+:-([^}]*)\}")
 
 
+@cache
 def project() -> dict[str, Any]:
     text = (REPOSITORY / "compose.yaml").read_text()
     loaded: dict[str, Any] = yaml.safe_load(_VARIABLE.sub(r"\1", text))

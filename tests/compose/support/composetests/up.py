@@ -11,6 +11,7 @@ from controlplane.ports import free_ports
 from controlplane.settings import read_settings
 
 PROJECT: Final = "wasmlet-test"
+USER: Final = 1234  # who has the checkout; the engine's containers are root's
 COMPOSE: Final = GoModule(
     folder=REPOSITORY / "tests" / "compose" / "go",
     cache="compose",
