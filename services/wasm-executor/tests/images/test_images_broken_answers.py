@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
+import requests
 from scripted_registry import (
     LIMITS,
     OCI,
@@ -25,6 +26,7 @@ from scripted_registry import (
 
 from wasm_executor.images.jobs import Credentials, JobFailed, Pulled, PullLimits
 from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.transport import retry_after_s
 
 type Pull = Callable[..., Any]
 
@@ -108,6 +110,27 @@ async def test_a_registry_that_asks_for_an_hour_gets_the_longest_allowed_delay(
     started_at = time.monotonic()
     assert isinstance(await pull(f"{peer.host}/app:v1", limits=limits), Pulled)
     assert 0.3 <= time.monotonic() - started_at < 15
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted_s"),
+    [
+        ("2", 2.0),
+        ("9" * 400, 5.0),
+        ("Wed, 21 Oct 2015 07:28:03 GMT", 3.0),
+        ("Wed, 21 Oct 2015 09:28:00 GMT", 5.0),
+        ("Wed, 21 Oct 2015 07:27:00 GMT", 0.0),
+        ("soon", 0.0),
+        ("-1", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_a_date_to_ask_again_is_reckoned_by_the_registrys_own_clock(
+    said: str, wanted_s: float
+) -> None:
+    response = requests.Response()
+    response.headers.update({"Retry-After": said, "Date": "Wed, 21 Oct 2015 07:28:00 GMT"})
+    assert retry_after_s(response, PullLimits(retry_after_limit_s=5.0)) == wanted_s
 
 
 async def test_a_token_is_fetched_and_shown_to_the_registry_only(
