@@ -1,13 +1,15 @@
 """A pod whose module also obeys commands."""
 
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess, run
+from typing import Any
 
 import pytest
 from e2e import guests
 from e2e.images import Images
-from e2e.pods import Pods
+from e2e.pods import Pods, pod
 
 from controlplane import ControlPlane
 
@@ -31,6 +33,27 @@ def commanded(pods: Pods, images: Images, commands_module: bytes) -> str:
     pods.run("commanded", image, command=[PROGRAM])
     pods.await_phase("commanded", "Running")
     return "commanded"
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probing:
+        probing.bind(("", 0))
+        number: int = probing.getsockname()[1]
+        return number
+
+
+@pytest.fixture
+def web(pods: Pods, images: Images, port: int) -> str:
+    image = images.push(guests.listens(), "listener")
+    ports = [{"name": "web", "containerPort": port}]
+    manifest: dict[str, Any] = pod("web", image, args=[str(port)], ports=ports)
+    manifest["spec"]["hostNetwork"] = True
+    probe = {"tcpSocket": {"port": port}, "periodSeconds": 1}
+    manifest["spec"]["containers"][0]["startupProbe"] = probe
+    pods.create(manifest)
+    pods.await_phase("web", "Running")
+    return "web"
 
 
 @pytest.fixture(params=["true", "false"], ids=["websocket", "spdy"])

@@ -9,39 +9,15 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from subprocess import CompletedProcess
-from typing import Any
 
 import pytest
-from e2e import guests
-from e2e.images import Images
-from e2e.pods import Pods, pod
+from e2e.pods import Pods
 
 from controlplane import ControlPlane
 
 pytestmark = pytest.mark.usefixtures("wasmlet_up")
 type Kubectl = Callable[..., CompletedProcess[bytes]]
 REQUESTS = 100
-
-
-@pytest.fixture
-def port() -> int:
-    with socket.socket() as probing:
-        probing.bind(("", 0))
-        number: int = probing.getsockname()[1]
-        return number
-
-
-@pytest.fixture
-def web(pods: Pods, images: Images, port: int) -> str:
-    image = images.push(guests.listens(), "listener")
-    ports = [{"name": "web", "containerPort": port}]
-    manifest: dict[str, Any] = pod("web", image, args=[str(port)], ports=ports)
-    manifest["spec"]["hostNetwork"] = True
-    probe = {"tcpSocket": {"port": port}, "periodSeconds": 1}
-    manifest["spec"]["containers"][0]["startupProbe"] = probe
-    pods.create(manifest)
-    pods.await_phase("web", "Running")
-    return "web"
 
 
 @contextmanager
