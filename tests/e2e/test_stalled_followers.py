@@ -1,0 +1,65 @@
+"""Fifty who follow a loud pod without reading: they cost bounded memory, and no other's log waits."""
+
+import http.client
+import ssl
+import time
+from contextlib import ExitStack, closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from e2e import guests
+from e2e.anatomy import Anatomy, Part
+from e2e.expectations import eventually
+from e2e.images import Images
+from e2e.pods import Pods
+from e2e.running_wasmlet import RunningWasmlet
+
+from controlplane import ControlPlane
+
+FOLLOWERS = 50
+MOST_KB_EACH = 1300
+"""Two chunks of 256 KiB at most, and TLS' and uvloop's half a MiB of buffers."""
+PROMPT_S = 5.0
+TALKER = Path(__file__).parents[2] / "benchmarks" / "guests" / "talker.wat"
+
+
+@pytest.fixture
+def loud(pods: Pods, images: Images) -> str:
+    """A pod that has written 41 MB and goes on running."""
+    text = TALKER.read_text()
+    module = guests.wat(text[text.index("(module") + len("(module") : text.rindex(")")])
+    pods.run("loud", images.push(module, "talker"))
+    pods.await_phase("loud", "Running")
+    return "loud"
+
+
+@pytest.mark.timeout(180)  # fifty handshakes beside 41 MB that are written
+def test_stalled_followers_are_bounded_and_hold_up_nobody(
+    control_plane: ControlPlane, wasmlet_up: RunningWasmlet, pods: Pods, images: Images, loud: str
+) -> None:
+    pods.run("quiet", images.push(guests.prints("hello\n"), "hello"))
+    pods.await_phase("quiet", "Succeeded")
+    server = Anatomy(wasmlet_up).get(Part.LOG_SERVER)
+    before_kb = server.pss_kb
+    path = f"/api/v1/namespaces/{pods.namespace}/pods/{loud}/log?follow=true"
+    with ExitStack() as stalled:
+        for _ in range(FOLLOWERS):
+            connection = stalled.enter_context(closing(_connection(control_plane)))
+            connection.request("GET", path)
+            assert connection.getresponse().read(1000), "it is read no more"
+        for _ in range(3):
+            began = time.monotonic()
+            assert pods.logs("quiet") == "hello\n"
+            assert time.monotonic() - began < PROMPT_S
+        print(f"{(server.pss_kb - before_kb) // FOLLOWERS} kB each")  # noqa: T201 - shown with -s
+        assert server.pss_kb - before_kb < FOLLOWERS * MOST_KB_EACH
+    assert eventually(lambda: server.pss_kb - before_kb < FOLLOWERS * MOST_KB_EACH // 2, 30)
+
+
+def _connection(plane: ControlPlane) -> http.client.HTTPSConnection:
+    context = ssl.create_default_context(cafile=str(plane.authority))
+    context.load_cert_chain(plane.admin.certificate, plane.admin.key)
+    address = urlsplit(plane.server)
+    assert address.hostname
+    return http.client.HTTPSConnection(address.hostname, address.port, context=context, timeout=30)
