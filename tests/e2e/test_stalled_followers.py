@@ -1,4 +1,4 @@
-"""Fifty who follow a loud pod without reading: they cost bounded memory, and no other's log waits."""
+"""Fifty who follow a loud pod without reading cost bounded memory, and no other's log waits."""
 
 import http.client
 import ssl
