@@ -74,6 +74,7 @@ async def test_a_handler_that_waits_too_long_ends_alone(keeper: KeeperProcess) -
 
 async def test_a_killed_worker_is_replaced(keeper: KeeperProcess) -> None:
     async with keeper.supervise() as supervisor, serving(supervisor) as served:
+        wait_until(lambda: bool(children(served.container.pid)))
         (worker,) = children(served.container.pid)
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: children(served.container.pid) not in ([], [worker]))

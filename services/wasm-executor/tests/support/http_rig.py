@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 from keeper_rig import Container, Supervisor
 
-from wasm_executor.container.plan import HttpPlan
+from wasm_executor.container.plan import HttpPlan, Preopen
 
 DEADLINE_S = 20.0
 
@@ -98,10 +98,13 @@ class Client:
 
 @asynccontextmanager
 async def serving(
-    supervisor: Supervisor, guest: str = "http", http: HttpPlan | None = None
+    supervisor: Supervisor,
+    guest: str = "http",
+    http: HttpPlan | None = None,
+    preopens: tuple[Preopen, ...] = (),
 ) -> AsyncIterator[Served]:
     """Serve a guest on a free port."""
-    own = supervisor.plan(guest)
+    own = supervisor.plan(guest, preopens=preopens)
     plan = msgspec.structs.replace(
         own,
         runtime="",

@@ -4,6 +4,7 @@
 ;;   /loop    computes for ever            /sleep   waits for 0.3 s, then answers `hello`
 ;;   /nothing returns without an answer    /count   answers how many requests this instance had
 ;;   /fail    answers with an error-code   /write   writes a line to stderr and answers `hello`
+;;   /read/PATH sends the file of that path below its first folder, or fails
 ;;   /ask/HOST:PORT asks that server for /hello and sends on what it answers, or why it does not
 ;; Of the body's trailers /echo sends back what it gets.
 (component
@@ -12,7 +13,8 @@
   (alias export $error "error" (type $io-error))
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))
-    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))
+    (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
   (alias export $poll "pollable" (type $pollable))
   (import "wasi:io/streams@0.2.0" (instance $streams
     (alias outer 1 $io-error (type $io-error))
@@ -31,6 +33,29 @@
   (import "wasi:cli/stderr@0.2.0" (instance $stderr
     (alias outer 1 $output (type $output))
     (export "get-stderr" (func (result (own $output))))))
+  (import "wasi:filesystem/types@0.2.0" (instance $files
+    (alias outer 1 $input (type $input))
+    (export "descriptor" (type $descriptor (sub resource)))
+    (type $follow (flags "symlink-follow"))
+    (export "path-flags" (type $path-flags (eq $follow)))
+    (type $making (flags "create" "directory" "exclusive" "truncate"))
+    (export "open-flags" (type $open-flags (eq $making)))
+    (type $wanted (flags "read" "write" "file-integrity-sync" "data-integrity-sync"
+      "requested-write-sync" "mutate-directory"))
+    (export "descriptor-flags" (type $descriptor-flags (eq $wanted)))
+    (type $codes (enum "access" "no-entry" "not-permitted" "read-only"))
+    (export "error-code" (type $error-code (eq $codes)))
+    (export "[method]descriptor.open-at"
+      (func (param "self" (borrow $descriptor)) (param "path-flags" $path-flags)
+        (param "path" string) (param "open-flags" $open-flags) (param "flags" $descriptor-flags)
+        (result (result (own $descriptor) (error $error-code)))))
+    (export "[method]descriptor.read-via-stream"
+      (func (param "self" (borrow $descriptor)) (param "offset" u64)
+        (result (result (own $input) (error $error-code)))))))
+  (alias export $files "descriptor" (type $descriptor))
+  (import "wasi:filesystem/preopens@0.2.0" (instance $folders
+    (alias outer 1 $descriptor (type $descriptor))
+    (export "get-directories" (func (result (list (tuple (own $descriptor) string)))))))
   (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
     (alias outer 1 $pollable (type $pollable))
     (export "subscribe-duration" (func (param "when" u64) (result (own $pollable))))))
@@ -120,14 +145,22 @@
       (func (param "request" (own $outgoing)) (param "options" (option (own $options)))
         (result (result (own $future) (error $error-code)))))))
 
-  ;; 0: results of calls; 1024: texts; from 4096 on what the host writes, over and over.
+  ;; 0: results of calls; 1024: texts; from 4096 on what the host writes, over and over, and what is
+  ;; large from 65536 on.
   (core module $room
     (memory (export "memory") 4)
     (data (i32.const 1024) "hello\n")
     (data (i32.const 1040) "a line on stderr\n")
     (data (i32.const 1072) "0\n")
     (data (i32.const 1088) "/hello")
-    (func (export "realloc") (param i32 i32 i32 i32) (result i32) (i32.const 4096)))
+    (global $next (mut i32) (i32.const 4096))
+    (func (export "realloc") (param i32 i32 i32) (param $size i32) (result i32)
+      (if (i32.gt_u (local.get $size) (i32.const 1024)) (then (return (i32.const 65536))))
+      (if (i32.gt_u (global.get $next) (i32.const 60000))
+        (then (global.set $next (i32.const 4096))))
+      (global.get $next)
+      (global.set $next (i32.and (i32.const -8)
+        (i32.add (global.get $next) (i32.add (local.get $size) (i32.const 8)))))))
   (core instance $room (instantiate $room))
   (alias core export $room "memory" (core memory $memory))
   (alias core export $room "realloc" (core func $realloc))
@@ -141,6 +174,12 @@
   (core func $subscribe (canon lower (func $http "[method]future-trailers.subscribe")))
   (core func $get (canon lower (func $http "[method]future-trailers.get")
     (memory $memory) (realloc $realloc)))
+  (core func $poll (canon lower (func $poll "poll") (memory $memory) (realloc $realloc)))
+  (core func $folders (canon lower (func $folders "get-directories")
+    (memory $memory) (realloc $realloc)))
+  (core func $open (canon lower (func $files "[method]descriptor.open-at") (memory $memory)))
+  (core func $contents (canon lower (func $files "[method]descriptor.read-via-stream")
+    (memory $memory)))
   (core func $ask (canon lower (func $http "[constructor]outgoing-request")))
   (core func $set-scheme (canon lower (func $http "[method]outgoing-request.set-scheme")
     (memory $memory)))
@@ -183,6 +222,10 @@
     (import "host" "finish-in" (func $finish-in (param i32) (result i32)))
     (import "host" "subscribe" (func $subscribe (param i32) (result i32)))
     (import "host" "get" (func $get (param i32 i32)))
+    (import "host" "poll" (func $poll (param i32 i32 i32)))
+    (import "host" "folders" (func $folders (param i32)))
+    (import "host" "open" (func $open (param i32 i32 i32 i32 i32 i32 i32)))
+    (import "host" "contents" (func $contents (param i32 i64 i32)))
     (import "host" "ask" (func $ask (param i32) (result i32)))
     (import "host" "set-scheme" (func $set-scheme (param i32 i32 i32 i32 i32) (result i32)))
     (import "host" "set-authority" (func $set-authority (param i32 i32 i32 i32) (result i32)))
@@ -244,6 +287,22 @@
     (func $fail (param $outparam i32) (param $code i32)
       (call $set (local.get $outparam) (i32.const 1) (local.get $code)
         (i32.const 0) (i32.const 0) (i32.const 0)))
+
+    ;; The path is at $path, where the host's next answer will be: it is copied first.
+    (func $read-file (param $path i32) (param $length i32) (param $outparam i32)
+      (local $input i32) (local $output i32)
+      (memory.copy (i32.const 2048) (local.get $path) (local.get $length))
+      (call $folders (i32.const 0))
+      (call $open (i32.load (i32.load (i32.const 0))) (i32.const 1)
+        (i32.const 2054) (i32.sub (local.get $length) (i32.const 6))
+        (i32.const 0) (i32.const 1) (i32.const 0))
+      (if (i32.load8_u (i32.const 0))
+        (then (call $fail (local.get $outparam) (i32.const 0)) (return)))
+      (call $contents (i32.load (i32.const 4)) (i64.const 0) (i32.const 0))
+      (local.set $input (i32.load (i32.const 4)))
+      (local.set $output (call $begin (local.get $outparam)))
+      (call $pass (local.get $input) (local.get $output))
+      (call $end (local.get $output) (i32.const 0) (i32.const 0)))
 
     ;; The path is at $path: the authority is what follows `/ask/`.
     (func $pass-on (param $path i32) (param $length i32) (param $outparam i32)
@@ -311,9 +370,11 @@
             (else (loop $for-ever (br $for-ever))))))
       (if (i32.eq (local.get $letter) (i32.const 115))  ;; s
         (then
-          (local.set $pollable (call $after (i64.const 300000000)))
-          (call $block (local.get $pollable))
-          (call $drop-pollable (local.get $pollable))
+          (i32.store (i32.const 64) (call $after (i64.const 300000000)))
+          (i32.store (i32.const 68) (call $after (i64.const 300000000000)))
+          (call $poll (i32.const 64) (i32.const 2) (i32.const 72))
+          (call $drop-pollable (i32.load (i32.const 64)))
+          (call $drop-pollable (i32.load (i32.const 68)))
           (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
       (if (i32.eq (local.get $letter) (i32.const 99))  ;; c
         (then
@@ -321,6 +382,10 @@
           (call $answer (local.get $outparam) (i32.const 1072) (i32.const 2))))
       (if (i32.eq (local.get $letter) (i32.const 102))  ;; f
         (then (call $fail (local.get $outparam) (i32.const 0))))
+      (if (i32.eq (local.get $letter) (i32.const 114))  ;; r
+        (then
+          (call $read-file (i32.load (i32.const 4)) (i32.load (i32.const 8))
+            (local.get $outparam))))
       (if (i32.eq (local.get $letter) (i32.const 97))  ;; a
         (then
           (call $pass-on (i32.load (i32.const 4)) (i32.load (i32.const 8))
@@ -341,6 +406,10 @@
     (export "finish-in" (func $finish-in))
     (export "subscribe" (func $subscribe))
     (export "get" (func $get))
+    (export "poll" (func $poll))
+    (export "folders" (func $folders))
+    (export "open" (func $open))
+    (export "contents" (func $contents))
     (export "ask" (func $ask))
     (export "set-scheme" (func $set-scheme))
     (export "set-authority" (func $set-authority))

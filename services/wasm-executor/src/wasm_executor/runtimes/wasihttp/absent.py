@@ -1,8 +1,7 @@
 """Interfaces that a guest may import and that are not there: its calls trap, its start does not.
 
-Libraries of languages import files and sockets whether a program uses them or not. A handler has
-neither; that there are no preopened folders is told, everything else ends the request with the
-name of what was called.
+Libraries of languages import sockets whether a program uses them or not. A handler has none: using
+them ends the request with the name of what was called.
 """
 
 from collections.abc import Callable
@@ -14,10 +13,8 @@ from wasmtime.component import Component, ComponentInstanceType, FuncType, Resou
 from wasm_executor.runtimes.wasihttp.errors import HandlerEndedError
 from wasm_executor.runtimes.wasihttp.iointerfaces import ERROR, INPUT, OUTPUT, POLLABLE
 from wasm_executor.runtimes.wasihttp.linking import Function, Imports, Interface, Resource
-from wasm_executor.runtimes.wasihttp.values import BOOL, list_of
 
-ABSENT: Final = ("wasi:filesystem/", "wasi:sockets/")
-_NO_FOLDERS: Final = Function(lambda _: [], (), list_of(BOOL))
+ABSENT: Final = "wasi:sockets/"
 
 
 def define_absent(imports: Imports, component: Component, engine: Engine) -> None:
@@ -42,8 +39,7 @@ def _interface(
         if isinstance(extern.ty, ResourceType):
             items[item] = resources.setdefault(item, Resource())
         elif isinstance(extern.ty, FuncType):
-            own = item == "get-directories"
-            items[item] = _NO_FOLDERS if own else Function(_absent(f"{name}#{item}"))
+            items[item] = Function(_absent(f"{name}#{item}"))
     return items
 
 

@@ -71,13 +71,10 @@ class Ask:
         self._move()
         if self._told:
             return Err()
+        self._told = self._failure is not None or self._response is not None
         if self._failure is not None:
-            self._told = True
             return Ok(Err(Case(self._failure.code, self._failure.payload)))
-        if self._response is None:
-            return None
-        self._told = True
-        return Ok(Ok(self._response))
+        return None if self._response is None else Ok(Ok(self._response))
 
     def ready(self) -> bool:
         self._move()
@@ -167,9 +164,12 @@ class Ask:
                 raise StreamClosedError("the body is read")
             return b""
         chunk = self._chunks.popleft()
-        if len(chunk) > size:
-            self._chunks.appendleft(chunk[size:])
+        if rest := chunk[size:]:
+            self._chunks.appendleft(rest)
         return chunk[:size]
+
+    def close(self) -> None:
+        """The guest reads no more; its connection ends with it."""
 
     # The wire
 

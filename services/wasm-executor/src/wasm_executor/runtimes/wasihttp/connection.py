@@ -74,6 +74,9 @@ class Request:
     def awaited(self) -> Awaited:
         return (self.connection.fileno(), READABLE)
 
+    def close(self) -> None:
+        """The rest of the body is the connection's to deal with."""
+
     def _ask_for_it(self) -> None:
         if self.awaits_continue:
             self.awaits_continue = False

@@ -9,10 +9,12 @@ from wasmtime.component import Component, Linker
 from wasm_executor.runtimes.limits import limit_store
 from wasm_executor.runtimes.wasihttp import (
     cliinterfaces,
+    fileinterfaces,
     httpinterfaces,
     iointerfaces,
     outgoinginterface,
 )
+from wasm_executor.runtimes.wasihttp.files import Descriptor
 from wasm_executor.runtimes.wasihttp.httpresources import INCOMING_REQUEST, RESPONSE_OUTPARAM
 from wasm_executor.runtimes.wasihttp.instance import Instance, OnWait
 from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Imports, address_of, error_of
@@ -37,13 +39,20 @@ _call: Final = slow(
 
 
 PARAMETERS: Final = 2
+_DEFINED: Final = (
+    iointerfaces,
+    cliinterfaces,
+    fileinterfaces,
+    httpinterfaces,
+    outgoinginterface,
+)
 
 
 def new_linker(engine: Engine) -> tuple[Linker, Imports]:
     """Return a linker with all that a handler may import, and what must live as long."""
     linker = Linker(engine)
     imports = Imports(linker)
-    for each in (iointerfaces, cliinterfaces, httpinterfaces, outgoinginterface):
+    for each in _DEFINED:
         imports.define({f"{name}@{VERSION}": items for name, items in each.INTERFACES.items()})
     return linker, imports
 
@@ -54,6 +63,7 @@ class World(NamedTuple):
     args: list[str]
     env: list[tuple[str, str]]
     outgoing: Outgoing
+    folders: list[tuple[Descriptor, str]]
     memory_ceiling: int | None
     """Of one instance's memory."""
 
@@ -66,6 +76,7 @@ class _Live:
         self.store = Store(handlers.engine)
         limit_store(self.store, world.memory_ceiling)
         self.instance = Instance(world.args, world.env, world.outgoing)
+        self.instance.folders = world.folders
         self.context = address_of(self.store)
         HOLDERS[self.context] = self.instance
         self.served = 0

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wasm_executor.runtimes.wasihttp.errors import RequestTimeoutError
+from wasm_executor.runtimes.wasihttp.files import Descriptor
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.streams import Source
 
@@ -26,6 +27,7 @@ class Instance:
         self.args = args
         self.env = env
         self.outgoing = outgoing
+        self.folders: list[tuple[Descriptor, str]] = []
         self.objects: dict[int, Any] = {}
         self.failure: BaseException | None = None
         self.deadline = 0.0

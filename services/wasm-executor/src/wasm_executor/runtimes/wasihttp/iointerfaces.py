@@ -24,7 +24,7 @@ from wasm_executor.runtimes.wasihttp.values import (
 
 ERROR: Final = Resource()
 POLLABLE: Final = Resource()
-INPUT: Final = Resource()
+INPUT: Final = Resource(lambda stream: stream.close())
 OUTPUT: Final = Resource(lambda stream: stream.close())
 STREAM_ERROR: Final = variant_of(last_operation_failed=ERROR.own, closed=None)
 

@@ -17,6 +17,7 @@ from wasm_executor.runtimes.startfailures import (
     unusable,
 )
 from wasm_executor.runtimes.wasihttp.absent import define_absent
+from wasm_executor.runtimes.wasihttp.files import folders_of
 from wasm_executor.runtimes.wasihttp.guests import HANDLER, Handlers, World, new_linker
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.policy import Policy
@@ -53,10 +54,12 @@ class WasiHttpRuntime:
         component = self._loaded(plan.artifact.path)
         function = _handler_of(component)
         self._require_imports(component)
+        folders = folders_of(plan.preopens)
         world = World(
             list(plan.args),
             list(plan.env),
             Outgoing(Policy(http.allowed_hosts, http.node_hosts)),
+            folders,
             memory_ceiling(plan),
         )
 

@@ -37,6 +37,9 @@ class InputStream(Source, Protocol):
     def read(self, size: int) -> bytes:
         """Return what is there; nothing means to wait. At the end raise `StreamClosedError`."""
 
+    def close(self) -> None:
+        """The guest has dropped it."""
+
 
 class OutputStream(Source, Protocol):
     """Where a guest writes."""
@@ -85,6 +88,9 @@ class Empty(Always):
 
     def read(self, size: int) -> bytes:  # noqa: ARG002 - an input stream's
         raise StreamClosedError("the end of the stream")
+
+    def close(self) -> None:
+        """There is nothing to let go."""
 
 
 class Descriptor(Always):

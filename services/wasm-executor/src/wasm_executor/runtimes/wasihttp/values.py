@@ -10,7 +10,7 @@ the library's own allocator, which frees them when it has taken the value.
 
 import ctypes
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from wasmtime import _ffi as wasmtime_c
@@ -66,6 +66,11 @@ _new_tuple: Final = quick(
 )
 _new_record: Final = quick(
     "wasmtime_component_valrecord_new_uninit", None, ctypes.c_void_p, ctypes.c_size_t
+)
+
+
+_new_flags: Final = quick(
+    "wasmtime_component_valflags_new_uninit", None, ctypes.c_void_p, ctypes.c_size_t
 )
 
 
@@ -275,6 +280,21 @@ U16: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U16.value, 2)
 U32: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U32.value, 4)
 U64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U64.value, 8)
 S64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_S64.value, 8, signed=True)
+
+
+def _read_flags(raw: bytes, at: int, _context: int) -> frozenset[str]:
+    size, data = _two(raw, at + _AT)
+    names = _string_at(data, size * _named.size)
+    pairs = _named.iter_unpack(names)
+    return frozenset(_string_at(text, length).decode() for length, text in pairs)
+
+
+def _write_flags(value: Iterable[str], _context: int) -> bytes:
+    return _flags([_named.pack(*_named_bytes(each.encode())) for each in value])
+
+
+_flags: Final = _writes_array(wasmtime_c.WASMTIME_COMPONENT_FLAGS.value, _new_flags)
 STRING: Final = Type(_read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_STRING.value))
+FLAGS: Final = Type(_read_flags, _write_flags)
 ENUM: Final = Type(_read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_ENUM.value))
 BYTES: Final = Type(_read_bytes, _write_bytes)
