@@ -2,6 +2,7 @@
 
 import ctypes
 import errno
+import faulthandler
 import mmap
 import os
 import platform
@@ -54,6 +55,7 @@ def test_threads_start_and_a_process_aborts_itself() -> None:
         thread.start()
         thread.join()
         assert done
+        faulthandler.disable()  # pytest's own would write down where everybody is
         os.abort()
 
     assert signal_that_ended(inside) is signal.SIGABRT

@@ -12,8 +12,8 @@ LIMIT = 64 << 20
 BEATS = 5
 SLOWER = 8.0
 """So much longer may a beat or a start take while two cores are wanted by four guests and a log."""
-LEAST_S = 0.25
-"""What a beat may take by itself: they come every 0.2 s."""
+LEAST_S = 0.4
+"""What a beat or a start may take by itself: beats come every 0.2 s."""
 
 
 async def longest_beat_s(rig: Rig) -> float:
