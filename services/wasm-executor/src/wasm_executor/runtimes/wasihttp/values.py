@@ -54,6 +54,7 @@ def slow(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
 
 delete: Final = quick("wasmtime_component_val_delete", None, ctypes.c_void_p)
 """Frees what hangs on a value."""
+# It takes what it is given away, out of the bytes themselves: they must be nobody else's.
 _box: Final = quick("wasmtime_component_val_new", ctypes.c_void_p, ctypes.c_char_p)
 _new_bytes: Final = quick(
     "wasm_byte_vec_new", None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
@@ -220,14 +221,13 @@ def record_of(**fields: Type) -> Type:
 
 def option_of(item: Type) -> Type:
     kind = wasmtime_c.WASMTIME_COMPONENT_OPTION.value
-    none = _scalar.pack(kind, 0)
 
     def read(raw: bytes, at: int, context: int) -> Any:
         (box,) = _one(raw, at + _AT)
         return item.read(_string_at(box, SIZE), 0, context) if box else None
 
     def write(value: Any, context: int) -> bytes:
-        return none if value is None else _scalar.pack(kind, _box(item.write(value, context)))
+        return _scalar.pack(kind, 0 if value is None else _box(item.write(value, context)))
 
     return Type(read, write)
 
