@@ -280,8 +280,10 @@ def test_what_a_node_has_to_allow_is_told_and_refuses_nothing(make_pod: MakePod)
     found = review(make_pod(container={"ports": [{"containerPort": 80}]}, volumes=volumes))
     assert (found.refused, found.ignored) == ((), ())
     assert [str(finding) for finding in found.needed] == [
-        "spec.containers[0].ports[0].containerPort: "
-        "an HTTP handler, or a node that lets guests listen (GUEST_SOCKETS)",
+        (
+            "spec.containers[0].ports[0].containerPort: "
+            "an HTTP handler, or a node that lets guests listen (GUEST_SOCKETS)"
+        ),
         "spec.volumes[0].hostPath.path: a node that allows it (HOST_PATH_PREFIXES)",
     ]
 
