@@ -24,6 +24,7 @@ import wasmtime
 from benchmarks.bare import LABEL
 from benchmarks.cluster import PodWatch, watching
 from benchmarks.execs import exec_costs
+from benchmarks.handlers import handler_figures
 from benchmarks.kubelet import KubeletFigures, Place, kubelet_figures, source_guest
 from benchmarks.logs import log_throughput
 from benchmarks.measures import (
@@ -44,6 +45,7 @@ READY_TIMEOUT_S: Final = 60
 REST_S: Final = 3.0
 PROBED_S: Final = 20.0
 LISTENER: Final = Path(__file__).parent.parent / "examples" / "guests" / "listener.wat"
+HANDLER: Final = LISTENER.parents[2] / "services/wasm-executor/tests/support/guests/http.wat"
 NODE: Final = "bench"
 BARE_NODE: Final = "bare"
 OBJECTS_PERIOD_S: Final = 5.0
@@ -63,6 +65,8 @@ def main() -> None:
     parser.add_argument(
         "--kubelet-only", action="store_true", help="measure the kubelet port alone"
     )
+    parser.add_argument("--http", type=int, default=10, help="pods that handle HTTP requests")
+    parser.add_argument("--http-only", action="store_true", help="measure these alone")
     parser.add_argument("--no-bare", action="store_true", help="leave the bare client out")
     parser.add_argument("--out", type=Path, default=Path(".dev/bench.json"))
     chosen = parser.parse_args()
@@ -85,7 +89,8 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     with plane, Registry(folder / "registry") as registry:
         plane.deploy()
         images = push_guests(registry, folder)
-        if not (chosen.no_bare or chosen.sources_only or chosen.kubelet_only):
+        alone = chosen.sources_only or chosen.kubelet_only or chosen.http_only
+        if not (chosen.no_bare or alone):
             with bare_client(plane):
                 bare = Subject(label="bare", node=BARE_NODE, image=images["idle"], selector=LABEL)
                 figures["bare"] = asyncio.run(measure_starts(plane, bare, chosen))
@@ -125,6 +130,10 @@ async def measure_wasmlet(
         figures: dict[str, Any] = {}
         await asyncio.sleep(REST_S)
         figures["memory_at_rest"] = weights_of(weigh(pid))
+        handler = Subject(label="wasm", node=NODE, image=images["http"], selector=target)
+        figures["http"] = await handler_figures(api, watch, handler, pid, chosen.http)
+        if chosen.http_only:
+            return figures
         figures["kubelet"] = await measure_kubelet(
             Place(
                 api=api, watch=watch, plane=plane, logs=folder / "data" / "nodes" / NODE / "logs"
@@ -209,7 +218,7 @@ async def connected(plane: ControlPlane) -> AsyncIterator[tuple[Api, PodWatch]]:
 def push_guests(registry: Registry, folder: Path) -> dict[str, str]:
     images = {}
     own = sorted((Path(__file__).parent / "guests").glob("*.wat"))
-    texts = {source.stem: source.read_text() for source in (*own, LISTENER)}
+    texts = {source.stem: source.read_text() for source in (*own, LISTENER, HANDLER)}
     for name, text in (texts | {"source": source_guest(texts["listener"])}).items():
         module = folder / f"{name}.wasm"
         module.write_bytes(wasmtime.wat2wasm(text))
