@@ -41,7 +41,10 @@ async def test_a_client_that_expects_continue_is_told_when_its_body_is_read(
             assert client.answer().body == b"hello\n"
 
 
-@pytest.mark.parametrize("mebibytes", [4, pytest.param(100, marks=pytest.mark.slow)])
+SLOW = (pytest.mark.slow, pytest.mark.timeout(300))
+
+
+@pytest.mark.parametrize("mebibytes", [4, pytest.param(100, marks=SLOW)])
 async def test_a_large_body_takes_no_more_memory_than_a_small_one(
     keeper: KeeperProcess, mebibytes: int
 ) -> None:

@@ -1,7 +1,11 @@
 """The `wasi-http` runtime: what a client of it sees."""
 
+import msgspec
+import pytest
 from http_rig import serving
 from keeper_rig import KeeperProcess
+
+from wasm_executor.keeper.errors import StartFailedError
 
 
 async def test_requests_on_one_connection_are_answered_in_their_order(
@@ -36,3 +40,14 @@ async def test_a_failed_handler_is_a_status_and_a_line_in_the_log(keeper: Keeper
         assert "GET /trap: " in said
         assert "unreachable" in said
         assert "a line on stderr\n" in said
+
+
+async def test_a_handler_under_the_runtime_for_commands_says_which_class_it_wants(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor:
+        own = supervisor.plan("http")
+        artifact = msgspec.structs.replace(own.artifact, world="http")
+        plan = msgspec.structs.replace(own, runtime="wasi", artifact=artifact)
+        with pytest.raises(StartFailedError, match="wasmtime-wasi-http"):
+            await supervisor.spawn(supervisor.spec("http"), plan)

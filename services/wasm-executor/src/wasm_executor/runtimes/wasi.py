@@ -71,6 +71,11 @@ class WasiRuntime:
         return artifact.world != HTTP_WORLD
 
     def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
+        if plan.artifact.world == HTTP_WORLD:
+            raise no_entry(
+                "the component handles HTTP requests, and `wasi` runs commands: its pod wants a "
+                "RuntimeClass whose handler is `wasi-http` (wasmtime-wasi-http)"
+            )
         store = _new_store(self._engine, plan)
         if plan.artifact.kind is ArtifactKind.MODULE:
             command = self._module_command(store, plan)
