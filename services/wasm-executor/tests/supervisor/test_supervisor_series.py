@@ -2,10 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from executor_rig import NODE, executor_rig
 
 from contract.messages.usage import UsageRead, UsageShown
 from contract.messages.volume import EmptyDir, VolumePlan
+from wasm_executor.keeper.errors import UnknownContainerError
+from wasm_executor.supervisor.kubeletseries import counted, operation
 
 
 def value(answer: UsageShown, name: str, **labels: str) -> float:
@@ -40,3 +43,22 @@ async def test_a_pods_life_is_counted_in_the_kubelets_series(tmp_path: Path) -> 
         assert unasked.counted == ()
         made = {"volume_plugin": "kubernetes.io/empty-dir", "status": "success"}
         assert value(after, "storage_operation_duration_seconds_count", **made) == 1
+
+
+def test_what_fails_is_an_error_and_what_has_ended_is_none() -> None:
+    def errors() -> dict[str, float]:
+        return {
+            sample.labels["operation_type"]: sample.value
+            for family in counted()
+            for sample in family.samples
+            if sample.name == "kubelet_runtime_operations_errors_total"
+        }
+
+    with pytest.raises(UnknownContainerError), operation("has_ended"):
+        raise UnknownContainerError("u-1/c/0")
+    with pytest.raises(OSError, match="no"), operation("fails"):
+        raise OSError("no")
+    with operation("is_refused") as failed:
+        failed()
+    shown = errors()
+    assert (shown["has_ended"], shown["fails"], shown["is_refused"]) == (0, 1, 1)

@@ -17,6 +17,7 @@ from contract.messages.usage import Counted, CountedSample
 from contract.messages.volume import EmptyDir, Files, HostPath, ImageVolume, VolumePlan
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.states import ALIVE, Phase
+from wasm_executor.keeper.errors import UnknownContainerError
 
 _OURS: Final = ("kubelet_", "storage_operation_")
 _NEVER: Final = "_created"
@@ -63,11 +64,16 @@ STORAGE_SECONDS: Final = Histogram(
 
 @contextmanager
 def operation(kind: str) -> Iterator[Callable[[], None]]:
-    """Count what the block does; call what it is given where that fails without an exception."""
+    """Count what the block does; call what it is given where that fails without an exception.
+
+    That a container is not there any more is no failure: its end was on its way.
+    """
     failed, began = OPERATION_ERRORS.labels(kind), time.monotonic()
     OPERATIONS.labels(kind).inc()
     try:
         yield failed.inc
+    except UnknownContainerError:
+        raise
     except Exception:
         failed.inc()
         raise
