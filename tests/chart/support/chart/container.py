@@ -76,16 +76,15 @@ def _lay_out(container: Container, root: Path) -> None:
     root.chmod(0o755)
     etc = [f"/etc/{name}" for name in _ETC]
     system = [f"/{name}" for name in _SYSTEM]
-    for place in (*system, *etc, *container.bound):
-        if Path(place).exists():
-            _bind(place, root / place[1:], read_only=True)
     _bind("/dev", root / "dev", read_only=False)
-    _bind(container.hosts, root / "etc/hosts", read_only=True)
     (root / "proc").mkdir()
     _mount("proc", root / "proc", 0, kind="proc")
-    # A mount inside another one comes after it.
-    for mount in sorted(container.mounts, key=lambda mount: mount.path):
+    places = [each for each in (*system, *etc, *container.bound) if Path(each).exists()]
+    bound = [Mount(source=each, path=each, read_only=True) for each in places]
+    # A mount inside another one comes after it: this checkout may lie in /tmp.
+    for mount in sorted((*bound, *container.mounts), key=lambda mount: mount.path):
         _bind(mount.source, root / mount.path[1:], read_only=mount.read_only)
+    _bind(container.hosts, root / "etc/hosts", read_only=True)
     if container.read_only:
         _mount("none", root, _MS_REMOUNT | _MS_RDONLY)
 

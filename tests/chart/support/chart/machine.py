@@ -109,7 +109,9 @@ class Machine:
                 "KUBERNETES_SERVICE_PORT": str(server.port),
             },
         )
-        local = LocalPod(api, pod, self._folder / pod["metadata"]["name"], surroundings)
+        # A StatefulSet's next pod has the name of the one before it.
+        folder = self._folder / f"{pod['metadata']['name']}-{uid[:8]}"
+        local = LocalPod(api, pod, folder, surroundings)
         self.pods[uid] = local
         self._write_hosts()
         local.run()
