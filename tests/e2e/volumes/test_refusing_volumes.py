@@ -63,11 +63,13 @@ def await_refusal(pods: Pods, name: str, text: str) -> None:
     eventually(told)
 
 
-def test_image_volume_is_refused_by_name(pods: Pods, create: Make, does: Make, image: str) -> None:
-    volume = {"name": "v", "image": {"reference": image}}
-    create("image", does("main", "/v", "r", "f", mounts=[("v", "/v")]), volumes=[volume])
-    found = pods.await_phase("image", "Failed")
-    assert "spec.volumes[0].image" in found["status"]["message"]
+def test_a_volume_without_a_driver_here_is_refused_by_name(
+    pods: Pods, create: Make, does: Make
+) -> None:
+    volume = {"name": "v", "csi": {"driver": "storage.example"}}
+    create("csi", does("main", "/v", "r", "f", mounts=[("v", "/v")]), volumes=[volume])
+    found = pods.await_phase("csi", "Failed")
+    assert "spec.volumes[0].csi" in found["status"]["message"]
 
 
 def test_single_file_in_another_volume_s_folder_is_told_and_waits(
