@@ -9,6 +9,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -178,9 +179,35 @@ def test_a_lost_server_of_the_bus_is_no_loss(
         assert is_ready(api)
 
 
+def is_run_again(pods: Pods, name: str) -> bool:
+    return started(pods.get(name))[0] == 1
+
+
 def started(pod: dict[str, Any]) -> tuple[int, str]:
     (status,) = pod["status"]["containerStatuses"]
     return status["restartCount"], status["containerID"]
+
+
+def test_an_upgrade_of_the_nodes_restarts_what_may_be_restarted(
+    installed: Helm, cluster: ControlPlane, api: Api, images: Images, own_values: Path
+) -> None:
+    with the_users_pods(cluster, api) as pods:
+        for policy in ("Always", "Never"):
+            long = pod(policy.lower(), images.push(guests.sleeps(), "sleeps"))
+            long["spec"]["restartPolicy"] = policy
+            pods.create(long)
+        before = {name: pods.await_phase(name, "Running") for name in ("always", "never")}
+        old = {name for name in names(api, "pods") if name.startswith("wasm-node")}
+
+        more = ("--set", "wasmExecutor.settings.BEAT_INTERVAL_S=4")
+        installed("upgrade", RELEASE, str(CHART), *installing(own_values, *more))
+
+        assert not old & names(api, "pods")
+        eventually(partial(is_run_again, pods, "always"))
+        assert pods.get("always")["metadata"]["uid"] == before["always"]["metadata"]["uid"]
+        pods.await_phase("always", "Running")
+        # Its executor has lost its disk, the default emptyDir: nobody knows how far it had come.
+        pods.await_phase("never", "Failed")
 
 
 @pytest.mark.usefixtures("installed")
