@@ -4,7 +4,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from contract_samples import AT, DIGEST, LATER, LIFE, PLAN, SAMPLES, TERM, UID
+from contract_samples import LIFE, SAMPLES, TERM
+from plan_samples import AT, DIGEST, LATER, PLAN, UID
 from stream_samples import STREAM_SAMPLES
 from usage_samples import USAGE_SAMPLES
 

@@ -4,9 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from contract_samples import NODE, SAMPLES, UID
+from contract_samples import NODE, SAMPLES
 from hypothesis import given
 from hypothesis import strategies as st
+from plan_samples import UID
 
 from contract.errors import InvalidTokenError, UnknownSubjectError
 from contract.ids import EVERY_NODE, NO_NODE, NodeName, id_token, node_of_token, node_token
