@@ -162,7 +162,6 @@ class Worker:
 
         def on_wait() -> None:
             self._leave(connection)
-            self._watch.pause(exchange)
             self._give_lead()
 
         try:
