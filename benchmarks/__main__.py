@@ -123,62 +123,64 @@ async def measure_wasmlet(
     chosen: argparse.Namespace,
     pid: int,
 ) -> dict[str, Any]:
-    target = {"kubernetes.io/hostname": NODE}
-    subject = Subject(label="wasm", node=NODE, image=images["idle"], selector=target)
-    talker = Subject(label="wasm", node=NODE, image=images["talker"], selector=target)
+    logs = folder / "data" / "nodes" / NODE / "logs"
     async with connected(plane) as (api, watch):
+        place = Place(api=api, watch=watch, plane=plane, logs=logs)
         figures: dict[str, Any] = {}
         await asyncio.sleep(REST_S)
         figures["memory_at_rest"] = weights_of(weigh(pid))
-        handler = Subject(label="wasm", node=NODE, image=images["http"], selector=target)
+        handler = of_wasmlet(images["http"])
         figures["http"] = await handler_figures(api, watch, handler, pid, chosen.http)
         if chosen.http_only:
             return figures
-        figures["kubelet"] = await measure_kubelet(
-            Place(
-                api=api, watch=watch, plane=plane, logs=folder / "data" / "nodes" / NODE / "logs"
-            ),
-            images,
-            chosen,
-        )
+        figures["kubelet"] = await measure_kubelet(place, images, chosen)
         if chosen.kubelet_only:
             return figures
+        subject = of_wasmlet(images["idle"])
         figures |= await measure_sources(api, watch, subject, folder, chosen, pid)
-        if chosen.sources_only:
-            return figures
-        figures["one_by_one"] = await start_one_by_one(api, watch, subject, chosen.singles)
-        figures["deleted_one_by_one"] = await delete_one_by_one(api, watch, subject, chosen.singles)
-        logs = folder / "data" / "nodes" / NODE / "logs"
-        figures["logs"] = await log_throughput(api, watch, talker, plane.kubectl, logs)
-        figures["burst"] = await start_burst(api, watch, subject, chosen.burst)
-        await asyncio.sleep(REST_S)
-        figures["memory_with_burst"] = weights_of(weigh(pid))
-        figures["burst_deleted_s"] = await delete_burst(api, watch, subject, chosen.burst)
-        await asyncio.sleep(REST_S)
-        figures["memory_afterwards"] = weights_of(weigh(pid))
-        listener = Subject(label="wasm", node=NODE, image=images["listener"], selector=target)
-        figures["probes"] = await probe_costs(
-            api, watch, listener, pid, pods=chosen.probed, seconds=PROBED_S
-        )
-        asked = Subject(label="wasm", node=NODE, image=images["asked"], selector=target)
-        figures["exec_probes"] = await exec_costs(
-            api, watch, asked, pid, pods=chosen.asked, seconds=PROBED_S
-        )
+        if not chosen.sources_only:
+            figures |= await measure_pods(place, images, chosen, pid)
         return figures
+
+
+async def measure_pods(
+    place: Place, images: dict[str, str], chosen: argparse.Namespace, pid: int
+) -> dict[str, Any]:
+    """Starts and ends, alone and many at once, and what probes cost."""
+    api, watch, figures = place.api, place.watch, dict[str, Any]()
+    subject, talker = of_wasmlet(images["idle"]), of_wasmlet(images["talker"])
+    figures["one_by_one"] = await start_one_by_one(api, watch, subject, chosen.singles)
+    figures["deleted_one_by_one"] = await delete_one_by_one(api, watch, subject, chosen.singles)
+    figures["logs"] = await log_throughput(api, watch, talker, place.plane.kubectl, place.logs)
+    figures["burst"] = await start_burst(api, watch, subject, chosen.burst)
+    await asyncio.sleep(REST_S)
+    figures["memory_with_burst"] = weights_of(weigh(pid))
+    figures["burst_deleted_s"] = await delete_burst(api, watch, subject, chosen.burst)
+    await asyncio.sleep(REST_S)
+    figures["memory_afterwards"] = weights_of(weigh(pid))
+    figures["probes"] = await probe_costs(
+        api, watch, of_wasmlet(images["listener"]), pid, pods=chosen.probed, seconds=PROBED_S
+    )
+    figures["exec_probes"] = await exec_costs(
+        api, watch, of_wasmlet(images["asked"]), pid, pods=chosen.asked, seconds=PROBED_S
+    )
+    return figures
+
+
+def of_wasmlet(image: str) -> Subject:
+    """Pods of this image on the Node that is measured."""
+    selector = {"kubernetes.io/hostname": NODE}
+    return Subject(label="wasm", node=NODE, image=image, selector=selector)
 
 
 async def measure_kubelet(
     place: Place, images: dict[str, str], chosen: argparse.Namespace
 ) -> KubeletFigures:
-    def subject(image: str) -> Subject:
-        selector = {"kubernetes.io/hostname": NODE}
-        return Subject(label="wasm", node=NODE, image=images[image], selector=selector)
-
     return await kubelet_figures(
         place,
-        subject("talker"),
-        subject("asked"),
-        subject("source"),
+        of_wasmlet(images["talker"]),
+        of_wasmlet(images["asked"]),
+        of_wasmlet(images["source"]),
         followers=chosen.readers,
         execs=chosen.execs,
     )

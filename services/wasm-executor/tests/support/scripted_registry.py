@@ -64,7 +64,6 @@ class Peer:
 
     def __init__(self, pair: KeyPair | None = None) -> None:
         """With a certificate and key it speaks TLS."""
-        peer = self
         self.requests: list[tuple[str, str, str | None]] = []
         self.forms: list[dict[str, str]] = []
         """What was posted."""
@@ -73,29 +72,7 @@ class Peer:
         self.blob: Answer = reply(200, WASM)
         self.token: Answer = reply(404)
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-
-            def do_GET(self) -> None:
-                peer.requests.append((self.command, self.path, self.headers["Authorization"]))
-                with suppress(OSError):
-                    peer.answer_to(self.path)(self)
-
-            do_HEAD = do_GET  # noqa: N815  # the name that http.server looks for
-
-            def do_POST(self) -> None:
-                length = int(self.headers["Content-Length"] or 0)
-                peer.forms.append(dict(parse_qsl(self.rfile.read(length).decode())))
-                self.do_GET()
-
-            def handle(self) -> None:
-                with suppress(OSError):  # a handshake that the client ended
-                    super().handle()
-
-            def log_message(self, *_: object) -> None:
-                """Be silent."""
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         if pair is not None:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -167,3 +144,29 @@ def unresolved(result: JobResult, host: str, target: str = ":v1") -> str:
 
 def files_of(store: ContentStore) -> list[str]:
     return sorted(path.name for path in store.root.rglob("*") if path.is_file())
+
+
+def _handler_of(peer: "Peer") -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            peer.requests.append((self.command, self.path, self.headers["Authorization"]))
+            with suppress(OSError):
+                peer.answer_to(self.path)(self)
+
+        do_HEAD = do_GET  # noqa: N815  # the name that http.server looks for
+
+        def do_POST(self) -> None:
+            length = int(self.headers["Content-Length"] or 0)
+            peer.forms.append(dict(parse_qsl(self.rfile.read(length).decode())))
+            self.do_GET()
+
+        def handle(self) -> None:
+            with suppress(OSError):  # a handshake that the client ended
+                super().handle()
+
+        def log_message(self, *_: object) -> None:
+            """Be silent."""
+
+    return Handler

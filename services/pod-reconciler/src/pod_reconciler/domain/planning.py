@@ -9,7 +9,14 @@ from fractions import Fraction
 from typing import Final, NamedTuple
 
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import ContainerPlan, Deletion, Drain, MessagePolicy, PodPlan
+from contract.messages.pod import (
+    ContainerPlan,
+    Deletion,
+    Drain,
+    FileVariable,
+    MessagePolicy,
+    PodPlan,
+)
 from contract.messages.volume import Mount
 from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.environment import HOSTNAME, environment_of
@@ -107,27 +114,18 @@ def _drain(pod: Pod) -> Drain:
 def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> ContainerPlan:
     """One container's plan, or `PlanError`. What it lacks for now is said in the plan."""
     container, role, path = placed
-    config_error = ""
-    own: dict[str, str] = {}
-    mounts: tuple[Mount, ...] = ()
-    try:
-        # The runtime's own variable: references cannot name it, and the pod may set another.
-        own = {HOSTNAME: hostname_of(pod, around)}
-        environment, of_files = environment_of(container, path, pod, around)
-        mounts = mounts_of(container, path, pod, environment)
-    except ContainerConfigError as error:
-        environment, of_files, config_error = {}, (), str(error)
+    world = _world_of(container, path, pod, around)
     startup, readiness, liveness = probes_of(container, path)
     post_start, pre_stop = hooks_of(container, path)
     return ContainerPlan(
         name=ContainerName(container.name),
         image=container.image,
         pull_policy=container.image_pull_policy or default_pull_policy(container.image),
-        command=tuple(expand(word, environment) for word in container.command),
-        args=tuple(expand(word, environment) for word in container.args),
+        command=tuple(expand(word, world.variables) for word in container.command),
+        args=tuple(expand(word, world.variables) for word in container.args),
         working_dir=container.working_dir,
-        env=tuple((own | environment).items()),
-        file_variables=of_files,
+        env=tuple((world.own | world.variables).items()),
+        file_variables=world.of_files,
         memory_limit_bytes=_memory_limit(container, path),
         cpu_limit_millis=_cpu_limit(container, path),
         ports=tcp_ports(container),
@@ -144,9 +142,30 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         pre_stop=pre_stop,
         message_path=container.termination_message_path or MESSAGE_PATH,
         message_policy=_message_policy(container, path),
-        mounts=mounts,
-        config_error=config_error,
+        mounts=world.mounts,
+        config_error=world.config_error,
     )
+
+
+class _World(NamedTuple):
+    """A container's variables and mounts, or what it lacks of them."""
+
+    own: dict[str, str]
+    """The runtime's: references cannot name them, and the pod may set others."""
+    variables: dict[str, str]
+    of_files: tuple[FileVariable, ...]
+    mounts: tuple[Mount, ...]
+    config_error: str = ""
+
+
+def _world_of(container: Container, path: str, pod: Pod, around: Surroundings) -> _World:
+    own: dict[str, str] = {}
+    try:
+        own = {HOSTNAME: hostname_of(pod, around)}
+        variables, of_files = environment_of(container, path, pod, around)
+        return _World(own, variables, of_files, mounts_of(container, path, pod, variables))
+    except ContainerConfigError as error:
+        return _World(own, {}, (), (), config_error=str(error))
 
 
 def _message_policy(container: Container, path: str) -> MessagePolicy:

@@ -47,19 +47,7 @@ async def prepare_image(
     The images that the container mounts are had before: one that cannot be had is told as if it
     were the container's own, as a kubelet does.
     """
-    name = want.image
-
-    def on_event(event: ImageEvent) -> None:
-        tell(
-            Occurrence(
-                reason=event.reason,
-                message=event.message,
-                at=now().wall,
-                type=event.type,
-                container=want.container,
-            )
-        )
-
+    name, on_event = want.image, _telling_of_images(tell, want.container)
     try:
         images = await asyncio.shield(node.images)
         for volume, source in _images_mounted(plan, container):
@@ -85,6 +73,21 @@ async def prepare_image(
             message=error.message,
             back_off_message=shown_after if isinstance(error, ImagePullError) else None,
         )
+
+
+def _telling_of_images(tell: Tell, container: ContainerName) -> Callable[[ImageEvent], None]:
+    def on_event(event: ImageEvent) -> None:
+        tell(
+            Occurrence(
+                reason=event.reason,
+                message=event.message,
+                at=now().wall,
+                type=event.type,
+                container=container,
+            )
+        )
+
+    return on_event
 
 
 def _images_mounted(plan: PodPlan, container: ContainerPlan) -> Iterator[tuple[str, ImageVolume]]:
