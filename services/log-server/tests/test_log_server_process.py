@@ -115,7 +115,12 @@ async def test_its_admin_port_says_whether_it_can_work(tmp_path: Path) -> None:
                     "WASMLET_API_CHECK_INTERVAL_S": "0.1",
                 },
             ) as running,
-            httpx.AsyncClient(verify=trusting(), trust_env=False) as client,
+            # A connection that waits for its next request may be closed by then.
+            httpx.AsyncClient(
+                verify=trusting(),
+                trust_env=False,
+                limits=httpx.Limits(max_keepalive_connections=0),
+            ) as client,
         ):
             admin = f"http://127.0.0.1:{await running.admin_port()}"
             port = await announced_port(peers)  # a cluster that is away does not stop it

@@ -88,9 +88,7 @@ async def test_forgetting_is_asked_for_again_while_the_inventory_lists_the_pod(
         executor.keeps_forgotten = True
         api.delete("p", grace_s=0)
         await until(lambda: executor.forgotten)
-        await executor.beat()
-        await executor.beat()
-        await until(lambda: len(executor.forgotten) == 2)
+        await executor.beat_until(lambda: len(executor.forgotten) == 2)
         executor.reports.clear()
         await executor.beat()
 

@@ -150,8 +150,11 @@ async def test_a_static_pod_starts_while_the_api_server_is_away(
         await executor.report(uid, container(ended(143)), stopped=True)
         await until(lambda: executor.forgotten)
         (folder / "web.yaml").write_text(WEB)
-        await executor.beat()
-        again = (await until(lambda: [each for each in executor.applied if each.uid == uid][2:]))[0]
+        again = (
+            await executor.beat_until(
+                lambda: [each for each in executor.applied if each.uid == uid][2:]
+            )
+        )[0]
         await executor.report(again.uid, container(running()))
         assert not api.pods
         api.available = True
@@ -169,8 +172,7 @@ async def test_a_static_pod_that_ended_with_its_node_begins_again_with_it(
 
         await executor.beat()
         await until(lambda: executor.forgotten)
-        await executor.beat()
-        await until(lambda: uid in executor.plans)
+        await executor.beat_until(lambda: uid in executor.plans)
         await executor.report(uid, container(running()))
         await until(lambda: phase(api) == "Running")
 

@@ -167,8 +167,7 @@ async def test_a_manifest_that_comes_back_unchanged_runs_again(
         file.write_text(HELLO)
         await executor.report(uid, container(ended(143)), stopped=True)
         await until(lambda: executor.forgotten)
-        await executor.beat()
-        await until(lambda: uid in executor.plans)
+        await executor.beat_until(lambda: uid in executor.plans)
         assert executor.deletion_of(uid) is None
 
 

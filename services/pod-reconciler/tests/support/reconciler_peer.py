@@ -37,6 +37,7 @@ NODE = NodeName("wasm-1")
 LIFE = Incarnation(executor_id="e1", start_count=1)
 NODE_UID = "node-uid"
 HOST_IP = "192.0.2.7"
+BEAT_EVERY_S = 0.05
 AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 FACTS = NodeFacts(
     cpu_millis=2000,
@@ -205,6 +206,20 @@ class Executor:
                 shutting_down=shutting_down,
             ),
         )
+
+    async def beat_until[T](self, what: Callable[[], T]) -> T:
+        """Beat, as an executor does for ever: a beat before an answer was taken in says nothing."""
+
+        async def beats() -> None:
+            while True:
+                await self.beat()
+                await asyncio.sleep(BEAT_EVERY_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            beating = tasks.create_task(beats(), name="beats")
+            found = await until(what)
+            beating.cancel()
+        return found
 
 
 def bus_settings(server: EmbeddedNats, role: Role, node: NodeName | None = None) -> ServiceSettings:
