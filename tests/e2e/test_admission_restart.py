@@ -44,7 +44,7 @@ def narrow(started: Scene) -> Iterator[Scene]:
     yield started
     started.pods.remove_all()
     eventually(lambda: not started.pods.all())
-    started.anatomy.await_count(0)
+    eventually(lambda: not started.anatomy.containers())
 
 
 @pytest.fixture
