@@ -145,9 +145,7 @@ async def test_an_executor_without_a_disk_goes_on_from_the_status_in_the_api(
         rig.executor.kill()
         shutil.rmtree(rig.executor.run_dir)
         shutil.rmtree(tmp_path / "data")
-        rig.peer.beats.clear()
-        rig.executor.start()
-        await rig.granted()
+        await rig.start_again()
         rig.peer.reports.clear()
         for plan in (always, never, done):
             status = last[plan.uid]
@@ -238,9 +236,7 @@ async def test_a_pod_whose_plan_a_reboot_took_is_in_the_inventory_until_forgotte
         await rig.peer.running(plan)
         rig.executor.kill()
         shutil.rmtree(rig.executor.run_dir)
-        rig.peer.beats.clear()
-        rig.executor.start()
-        await rig.granted()
+        await rig.start_again()
         entries = (await rig.peer.report_all()).entries
         assert [(each.uid, each.plan_digest) for each in entries] == [(plan.uid, "")]
         await rig.peer.forget(plan)

@@ -118,9 +118,7 @@ async def reboot(rig: Rig) -> None:
     """Stop the executor in peace, lose what was in memory, and start it on its data directory."""
     await rig.executor.terminate()
     shutil.rmtree(rig.executor.run_dir)
-    rig.peer.beats.clear()
-    rig.executor.start()
-    await rig.granted()
+    await rig.start_again()
 
 
 async def test_the_logs_of_an_ended_pod_outlive_a_reboot_and_end_when_it_is_forgotten(

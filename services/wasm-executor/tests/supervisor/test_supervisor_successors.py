@@ -71,9 +71,7 @@ async def test_the_status_in_the_api_wins_where_it_knows_of_a_later_run(tmp_path
         shown = {plan.uid: await rig.peer.running(plan) for plan in (always, done)}
         rig.executor.kill()
         shutil.rmtree(rig.executor.run_dir)
-        rig.peer.beats.clear()
-        rig.executor.start()
-        await rig.granted()
+        await rig.start_again()
         rig.peer.reports.clear()
         later = msgspec.structs.replace(shown[always.uid], restart_count=5)
         await rig.peer.apply(always, last_status=(later,))
@@ -93,9 +91,7 @@ async def test_the_own_record_wins_where_the_status_in_the_api_lags(tmp_path: Pa
         assert shown is not None
         rig.executor.kill()
         shutil.rmtree(rig.executor.run_dir)
-        rig.peer.beats.clear()
-        rig.executor.start()
-        await rig.granted()
+        await rig.start_again()
         rig.peer.reports.clear()
         lagging = msgspec.structs.replace(shown, state=Running(started_at=end.started_at))
         await rig.peer.apply(plan, last_status=(lagging,))

@@ -188,6 +188,13 @@ class Rig:
             lambda: bool(self.peer.beats) and self.peer.beats[-1].incarnation == self.peer.holder
         )
 
+    async def start_again(self) -> None:
+        """Start a killed executor, and wait until commands are served in its next life."""
+        before = self.peer.holder
+        self.executor.start()
+        await self.peer.until(lambda: self.peer.holder != before)
+        await self.granted()
+
 
 @asynccontextmanager
 async def executor_rig(folder: Path, *, grant: bool = True, **settings: str) -> AsyncIterator[Rig]:
