@@ -245,7 +245,7 @@ def test_restarts_of_a_pod_that_always_restarts_are_counted(pods: Pods, images: 
 
 
 def test_numbers_in_a_log_are_complete_and_in_order(pods: Pods, images: Images) -> None:
-    pods.run("counts", images.push(guests.counts(0, up_to=20_000), "counts"))
+    pods.run("counts", images.push(guests.counts(0, up_to=20_000), "counts-to-20000"))
     pods.await_phase("counts", "Succeeded")
     # Compared before the assertion: pytest would explain the difference line by line.
     is_whole = pods.logs("counts") == guests.numbered(1, 20_000)
