@@ -100,6 +100,12 @@ async def test_sigterm_ends_it_with_readers_and_without_a_bus(tmp_path: Path) ->
             assert "service.stopped" in running.said
 
 
+def connecting_anew() -> httpx.AsyncClient:
+    """A connection for each request: one that waits for its next may be closed by then."""
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.AsyncClient(verify=trusting(), trust_env=False, limits=limits)
+
+
 async def test_its_admin_port_says_whether_it_can_work(tmp_path: Path) -> None:
     cluster = Cluster(Authority(tmp_path).pem)
     cluster.away = True
@@ -115,12 +121,7 @@ async def test_its_admin_port_says_whether_it_can_work(tmp_path: Path) -> None:
                     "WASMLET_API_CHECK_INTERVAL_S": "0.1",
                 },
             ) as running,
-            # A connection that waits for its next request may be closed by then.
-            httpx.AsyncClient(
-                verify=trusting(),
-                trust_env=False,
-                limits=httpx.Limits(max_keepalive_connections=0),
-            ) as client,
+            connecting_anew() as client,
         ):
             admin = f"http://127.0.0.1:{await running.admin_port()}"
             port = await announced_port(peers)  # a cluster that is away does not stop it
