@@ -189,7 +189,7 @@ def running(
             for line in up.stdout:
                 if "is Ready" in line:
                     break
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while "wasmlet-guest" not in names(descendants(up.pid)):
                 assert time.monotonic() < deadline, "the guest never ran"
                 time.sleep(0.05)

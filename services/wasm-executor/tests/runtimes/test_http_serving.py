@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from http_rig import serving
-from keeper_rig import KeeperProcess
+from keeper_rig import KeeperProcess, wait_until
 
 from wasm_executor.keeper.errors import StartFailedError
 
@@ -36,10 +36,10 @@ async def test_a_failed_handler_is_a_status_and_a_line_in_the_log(keeper: Keeper
                 pass
             assert client.line() == "\r\n"
             assert client.ended()  # without its last chunk: nobody takes it for the whole
+        wait_until(lambda: "a line on stderr\n" in served.container.content("stderr"))
         said = served.container.content("stderr")
         assert "GET /trap: " in said
         assert "unreachable" in said
-        assert "a line on stderr\n" in said
 
 
 async def test_a_handler_under_the_runtime_for_commands_says_which_class_it_wants(

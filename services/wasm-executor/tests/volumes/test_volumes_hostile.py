@@ -3,6 +3,7 @@
 import asyncio
 import os
 import resource
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -105,9 +106,9 @@ def swapping(part: Path, target: str) -> Iterator[None]:
     def swap() -> None:
         while not over.is_set():
             part.rename(kept)
-            part.symlink_to(target)
-            part.unlink()
-            kept.rename(part)
+            with suppress(FileExistsError):  # whoever mounts it may have made it meanwhile
+                part.symlink_to(target)
+            put_in_place(kept, part)
             time.sleep(0.0005)
 
     thread = threading.Thread(target=swap)
@@ -117,6 +118,17 @@ def swapping(part: Path, target: str) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+
+
+def put_in_place(kept: Path, part: Path) -> None:
+    """Move the folder back, whatever is there by now."""
+    while kept.exists():
+        if part.is_symlink():
+            part.unlink()
+        else:
+            shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):
+            kept.rename(part)
 
 
 async def test_part_that_is_swapped_for_a_symlink_all_the_time_is_written_inside_or_not_at_all(
