@@ -21,11 +21,15 @@ def test_rest_begins_once_after_work_at_the_second_idle_look() -> None:
 
 
 def test_idleness_without_work_before_it_is_nothing_new() -> None:
-    assert not any(looks(0.01, 0.01, 0.01, 0.1, 0.01, 0.01))
+    assert not any(looks(0.01, 0.01, 0.01, 0.15, 0.01, 0.01))
 
 
 def test_idle_looks_count_in_a_row() -> None:
-    assert looks(0.9, 0.01, 0.1, 0.01, 0.01) == [False, False, False, False, True]
+    assert looks(0.9, 0.01, 0.15, 0.01, 0.01) == [False, False, False, False, True]
+
+
+def test_events_that_trickle_out_are_no_work() -> None:
+    assert looks(0.9, 0.08, 0.08) == [False, False, True]
 
 
 def test_each_work_has_its_rest() -> None:

@@ -29,7 +29,7 @@ from kubekit.tls import TlsContext
 
 CONNECT_TIMEOUT_S: Final = 10.0
 # Idle connections are closed by us first: a server that closes one under a POST costs an error.
-_KEEPALIVE_S: Final = 60.0
+_KEEPALIVE_S: Final = 15.0
 _READ_BUFFER_BYTES: Final = 256 * 1024
 _OK: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401

@@ -15,7 +15,8 @@ from typing import Final
 INTERVAL_S: Final = 10.0
 BUSY_SHARE: Final = 0.2
 """Of one processor: from here on it is work."""
-IDLE_SHARE: Final = 0.05
+IDLE_SHARE: Final = 0.1
+"""Events that trickle out at their rate are no work: after a thousand pods they take minutes."""
 IDLE_LOOKS: Final = 2
 """In a row: HTTP clients keep what is idle for 15 s, and TLS connections are heavy."""
 
