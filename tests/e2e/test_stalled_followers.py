@@ -20,7 +20,7 @@ from controlplane import ControlPlane
 FOLLOWERS = 50
 MOST_KB_EACH = 1300
 """Two chunks of 256 KiB at most, and TLS' and uvloop's half a MiB of buffers."""
-PROMPT_S = 5.0
+SLOWER_AT_MOST = 10
 TALKER = Path(__file__).parents[2] / "benchmarks" / "guests" / "talker.wat"
 
 
@@ -38,9 +38,10 @@ def loud(pods: Pods, images: Images) -> str:
 def test_stalled_followers_are_bounded_and_hold_up_nobody(
     control_plane: ControlPlane, wasmlet_up: RunningWasmlet, pods: Pods, images: Images, loud: str
 ) -> None:
-    pods.run("quiet", images.push(guests.prints("hello\n"), "hello"))
+    pods.run("quiet", images.push(guests.prints("hello\n"), "quiet"))
     pods.await_phase("quiet", "Succeeded")
     server = Anatomy(wasmlet_up).get(Part.LOG_SERVER)
+    alone_s = quickest_read_s(pods)
     before_kb = server.pss_kb
     path = f"/api/v1/namespaces/{pods.namespace}/pods/{loud}/log?follow=true"
     with ExitStack() as stalled:
@@ -48,13 +49,19 @@ def test_stalled_followers_are_bounded_and_hold_up_nobody(
             connection = stalled.enter_context(closing(_connection(control_plane)))
             connection.request("GET", path)
             assert connection.getresponse().read(1000), "it is read no more"
-        for _ in range(3):
-            began = time.monotonic()
-            assert pods.logs("quiet") == "hello\n"
-            assert time.monotonic() - began < PROMPT_S
-        print(f"{(server.pss_kb - before_kb) // FOLLOWERS} kB each")  # noqa: T201 - shown with -s
+        assert quickest_read_s(pods) < SLOWER_AT_MOST * alone_s
         assert server.pss_kb - before_kb < FOLLOWERS * MOST_KB_EACH
     assert eventually(lambda: server.pss_kb - before_kb < FOLLOWERS * MOST_KB_EACH // 2, 30)
+
+
+def quickest_read_s(pods: Pods) -> float:
+    """Of three times that the quiet pod's log is read."""
+    took_s = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert pods.logs("quiet") == "hello\n"
+        took_s.append(time.monotonic() - began)
+    return min(took_s)
 
 
 def _connection(plane: ControlPlane) -> http.client.HTTPSConnection:

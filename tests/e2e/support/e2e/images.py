@@ -24,6 +24,7 @@ class Images:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
+        self._pushed: dict[str, str] = {}
         context = ssl.create_default_context(cafile=str(registry.authority or "") or None)
         self._client = httpx.Client(
             base_url=registry.url,
@@ -42,9 +43,16 @@ class Images:
     def push(
         self, content: bytes, repository: str, tag: str = "v1", *, layer_type: str = LAYER_TYPE
     ) -> str:
-        """Pushes one module as an artifact of one layer; returns its image name."""
+        """Pushes one module as an artifact of one layer; returns its image name.
+
+        A name means one module for as long as the registry lives: a Node that has run another
+        under it would not pull this one.
+        """
+        name = f"{self.registry.host}/{repository}:{tag}"
+        digest = digest_of(content)
+        assert self._pushed.setdefault(name, digest) == digest, f"{name} is another test's module"
         config = json.dumps(
-            {"architecture": "wasm", "os": "wasip1", "layerDigests": [digest_of(content)]}
+            {"architecture": "wasm", "os": "wasip1", "layerDigests": [digest]}
         ).encode()
         manifest = {
             "schemaVersion": 2,
@@ -53,7 +61,7 @@ class Images:
             "layers": [self.put_blob(repository, content, layer_type)],
         }
         self.put_manifest(repository, tag, json.dumps(manifest).encode())
-        return f"{self.registry.host}/{repository}:{tag}"
+        return name
 
     def put_manifest(
         self, repository: str, tag: str, manifest: bytes, media_type: str = MANIFEST_TYPE
