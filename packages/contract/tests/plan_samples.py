@@ -6,6 +6,7 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.health import Exec, Grpc, HttpGet, Probe, Sleep, TcpSocket
 from contract.messages.naming import Dns, DnsBase, DnsConfig, HostAlias, Naming
 from contract.messages.pod import (
+    CgiRoute,
     ContainerPlan,
     ContainerRole,
     Deletion,
@@ -69,6 +70,8 @@ PLAN = PodPlan(
             memory_limit_bytes=64 << 20,
             cpu_limit_millis=1500,
             ports=(8080,),
+            routes=(CgiRoute(route="/app/...", entrypoint="serve", argv="app ${ARGS}"),),
+            allowed_hosts=("files.example:443",),
             stdin=True,
             role=ContainerRole.SIDECAR,
             restart_policy=RestartPolicy.ALWAYS,
@@ -102,7 +105,9 @@ PLAN = PodPlan(
             ),
         ),
         VolumePlan(name="scratch", source=EmptyDir(memory=True, size_limit_bytes=1 << 20)),
-        VolumePlan(name="host", source=HostPath(path="/srv/data", path_type="Directory")),
+        VolumePlan(
+            name="host", source=HostPath(path="/srv/data", path_type="Directory", claim="data")
+        ),
         VolumePlan(
             name="model", source=ImageVolume(image="registry/model:1", pull_policy=PullPolicy.NEVER)
         ),

@@ -112,6 +112,10 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     cpu_limit_millis: int | None = None
     ports: tuple[int, ...] = ()
     """Its TCP ports: what an HTTP handler is served on."""
+    routes: tuple["CgiRoute", ...] = ()
+    """Of a CGI handler, set by `wasmlet.dev/wagi-modules`; none: every path is its own."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Where this container may make requests, beyond what the pod's `HttpRules` allow."""
     stdin: bool = False
     stdin_once: bool = False
     """Who attaches first and leaves ends its stdin."""
@@ -135,6 +139,16 @@ class ContainerPlan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     def __repr__(self) -> str:
         # Arguments and environment hold secrets, and a repr ends in logs.
         return f"ContainerPlan(name={self.name!r}, image={self.image!r}, ...)"
+
+
+class CgiRoute(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Which requests a module is run for (`wagi`), and how."""
+
+    route: str
+    """A path, or with `/...` at its end all that is below it, too."""
+    entrypoint: str = "_start"
+    argv: str = ""
+    """A command line in which `${SCRIPT_NAME}` and `${ARGS}` are put in; empty: CGI's own."""
 
 
 class HttpRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

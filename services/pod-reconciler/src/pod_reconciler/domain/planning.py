@@ -18,6 +18,7 @@ from contract.messages.pod import (
     PodPlan,
 )
 from contract.messages.volume import Mount
+from pod_reconciler.domain.cgiroutes import cgi_rules, require_known_containers
 from pod_reconciler.domain.container import Container
 from pod_reconciler.domain.environment import HOSTNAME, environment_of
 from pod_reconciler.domain.expansion import expand
@@ -64,6 +65,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
     pulls = pull_keys_of(pod, around)
     metadata, spec = pod.metadata, pod.spec
     placed = [each for each in spec.placed() if each.container.name not in withheld]
+    require_known_containers(metadata.annotations, {each.container.name for each in spec.placed()})
     plan = PodPlan(
         uid=PodUid(metadata.uid),
         namespace=metadata.namespace,
@@ -117,6 +119,7 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
     world = _world_of(container, path, pod, around)
     startup, readiness, liveness = probes_of(container, path)
     post_start, pre_stop = hooks_of(container, path)
+    cgi = cgi_rules(pod.metadata.annotations, container.name)
     return ContainerPlan(
         name=ContainerName(container.name),
         image=container.image,
@@ -129,6 +132,8 @@ def container_plan(placed: PlacedContainer, pod: Pod, around: Surroundings) -> C
         memory_limit_bytes=_memory_limit(container, path),
         cpu_limit_millis=_cpu_limit(container, path),
         ports=tcp_ports(container),
+        routes=cgi.routes,
+        allowed_hosts=cgi.allowed_hosts,
         stdin=container.stdin,
         stdin_once=container.stdin_once,
         tty=container.tty,
