@@ -22,6 +22,7 @@ from contract.messages.usage import (
 SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 NOW = datetime(2026, 1, 2, 3, 5, 0, 250000, tzinfo=UTC)
 FILES = FileUsage(at=NOW, used_bytes=8192, files=2)
+ROOM = FileSystem(at=NOW, capacity_bytes=100, available_bytes=60, inodes=10, inodes_free=4)
 USAGE = Usage(
     at=NOW,
     since=SINCE,
@@ -55,7 +56,10 @@ POD = PodUsage(
     started_at=SINCE,
     ended_core_nanoseconds=7,
     containers=(CONTAINER, ContainerUsage(name=ContainerName("z"), state="exited")),
-    volumes=(VolumeUsage(name="v", in_memory=True, files=FILES),),
+    volumes=(
+        VolumeUsage(name="v", in_memory=True, files=FILES),
+        VolumeUsage(name="data", files=FILES, claim="pvc", room=ROOM),
+    ),
 )
 USAGE_SAMPLES: tuple[Message, ...] = (
     UsageRead(node=NodeName("n1"), files=True, after="u-1", counted=True),
@@ -64,9 +68,7 @@ USAGE_SAMPLES: tuple[Message, ...] = (
         services=USAGE,
         cpu_millis=2000,
         memory_capacity_bytes=4 << 30,
-        file_system=FileSystem(
-            at=NOW, capacity_bytes=100, available_bytes=60, inodes=10, inodes_free=4
-        ),
+        file_system=ROOM,
         images=FILES,
         pods=(POD,),
         after="u-2",

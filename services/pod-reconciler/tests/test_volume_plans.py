@@ -161,7 +161,7 @@ def test_a_path_that_leads_out_of_its_volume_is_refused(path: str) -> None:
         ),
         (
             {"persistentVolumeClaim": {"claimName": "disk"}},
-            HostPath(path="/mnt/disk", path_type="Directory"),
+            HostPath(path="/mnt/disk", path_type="Directory", claim="disk"),
         ),
         (
             {"image": {"reference": "r/i:1", "pullPolicy": "IfNotPresent"}},

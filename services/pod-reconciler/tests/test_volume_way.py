@@ -155,4 +155,4 @@ async def test_a_claim_is_followed_to_a_folder_once_it_is_bound(
         await until(lambda: volume_on(executor, "p") and not missing_on(executor, "p"))
         planned = volume_on(executor, "p")
         assert planned is not None
-        assert planned.source == HostPath(path="/mnt/disk", path_type="Directory")
+        assert planned.source == HostPath(path="/mnt/disk", path_type="Directory", claim="disk")

@@ -77,11 +77,16 @@ class ContainerUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tr
 
 
 class VolumeUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One emptyDir."""
+    """One emptyDir; or one claim, which has a name, and the room of the file system that it is on.
+
+    Of a claim the files are those of this file system, as a kubelet counts them.
+    """
 
     name: str
     in_memory: bool = False
     files: FileUsage
+    claim: str = ""
+    room: FileSystem | None = None
 
 
 class PodUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -37,10 +37,13 @@ class EmptyDir(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
 
 
 class HostPath(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="host_path"):
-    """A path of the node; `path_type` is `hostPath.type`. A local or hostPath claim is one too."""
+    """A path of the node; `path_type` is `hostPath.type`. A local or hostPath claim is one too:
+    `claim` is its name.
+    """
 
     path: str
     path_type: str = ""
+    claim: str = ""
 
 
 class ImageVolume(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag="image"):

@@ -106,7 +106,8 @@ def _filed(files: Mapping[str, File], blobs: dict[str, bytes]) -> Iterator[Volum
 def _claimed(name: str, claim: str, around: Surroundings) -> VolumePlan:
     found = around.material.claims.get(claim, Lack(problem=f"PVC {claim} has not been read yet"))
     if isinstance(found, HostVolume):
-        return VolumePlan(name=name, source=HostPath(path=found.path, path_type=found.path_type))
+        source = HostPath(path=found.path, path_type=found.path_type, claim=claim)
+        return VolumePlan(name=name, source=source)
     return VolumePlan(name=name, missing=found.problem)
 
 
