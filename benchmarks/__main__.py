@@ -11,9 +11,8 @@ import platform
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -21,8 +20,11 @@ from typing import Any, Final
 import msgspec
 import wasmtime
 
+from benchmarks import pairs
+from benchmarks.arguments import parsed
 from benchmarks.bare import LABEL
 from benchmarks.cluster import PodWatch, watching
+from benchmarks.comparing import print_comparison
 from benchmarks.execs import exec_costs
 from benchmarks.handlers import handler_figures
 from benchmarks.kubelet import KubeletFigures, Place, kubelet_figures, source_guest
@@ -35,41 +37,26 @@ from benchmarks.measures import (
     start_one_by_one,
 )
 from benchmarks.memory import Weights, weigh
+from benchmarks.nodes import OBJECTS_PERIOD_S, Joining, wasmlet_up
 from benchmarks.probes import probe_costs
 from benchmarks.sources import Shared, rich_starts, update_many
 from controlplane import ControlPlane, Registry, Tuning
 from kubekit.client import Api, api_client
 from wasmlet.up.folders import run_folders
 
-READY_TIMEOUT_S: Final = 60
 REST_S: Final = 3.0
 PROBED_S: Final = 20.0
 LISTENER: Final = Path(__file__).parent.parent / "examples" / "guests" / "listener.wat"
 HANDLER: Final = LISTENER.parents[2] / "services/wasm-executor/tests/support/guests/http.wat"
 NODE: Final = "bench"
 BARE_NODE: Final = "bare"
-OBJECTS_PERIOD_S: Final = 5.0
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
-    parser.add_argument("--singles", type=int, default=100, help="pods started one by one")
-    parser.add_argument("--burst", type=int, default=500, help="pods started at once")
-    parser.add_argument("--probed", type=int, default=200, help="pods with HTTP probes")
-    parser.add_argument("--asked", type=int, default=60, help="pods with exec probes")
-    parser.add_argument("--rich", type=int, default=100, help="pods with volumes and variables")
-    parser.add_argument("--updated", type=int, default=200, help="pods that share a ConfigMap")
-    parser.add_argument("--sources-only", action="store_true", help="measure these two alone")
-    parser.add_argument("--readers", type=int, default=50, help="who read one log side by side")
-    parser.add_argument("--execs", type=int, default=50, help="commands, one by one")
-    parser.add_argument(
-        "--kubelet-only", action="store_true", help="measure the kubelet port alone"
-    )
-    parser.add_argument("--http", type=int, default=10, help="pods that handle HTTP requests")
-    parser.add_argument("--http-only", action="store_true", help="measure these alone")
-    parser.add_argument("--no-bare", action="store_true", help="leave the bare client out")
-    parser.add_argument("--out", type=Path, default=Path(".dev/bench.json"))
-    chosen = parser.parse_args()
+    chosen = parsed(__doc__)
+    if chosen.compare:
+        print_comparison(*chosen.compare)
+        return
     with tempfile.TemporaryDirectory(prefix="wasmlet-bench-") as folder:
         figures = run(Path(folder), chosen)
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
@@ -82,6 +69,7 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "machine": f"{os.cpu_count()} CPUs, {platform.machine()}, Linux {platform.release()}",
+        "load": os.getloadavg(),
         "python": platform.python_version(),
     }
     tuning = Tuning(kube_api_qps=1000)
@@ -89,15 +77,42 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     with plane, Registry(folder / "registry") as registry:
         plane.deploy()
         images = push_guests(registry, folder)
-        alone = chosen.sources_only or chosen.kubelet_only or chosen.http_only
-        if not (chosen.no_bare or alone):
+        if chosen.beside is not None:
+            return figures | {"pairs": run_pairs(plane, registry, images["idle"], folder, chosen)}
+        if not (chosen.no_bare or is_part(chosen)):
             with bare_client(plane):
                 bare = Subject(label="bare", node=BARE_NODE, image=images["idle"], selector=LABEL)
                 figures["bare"] = asyncio.run(measure_starts(plane, bare, chosen))
             plane.kubectl("delete", "node", BARE_NODE)
-        with wasmlet_up(plane, registry, folder) as pid:
-            figures["wasmlet"] = asyncio.run(measure_wasmlet(plane, images, folder, chosen, pid))
+        joining = Joining(
+            name=NODE,
+            kubeconfig=plane.admin_kubeconfig,
+            registry=registry.host,
+            folder=folder / "node",
+        )
+        with wasmlet_up(joining) as pid:
+            figures["wasmlet"] = asyncio.run(measure_wasmlet(plane, images, joining, chosen, pid))
     return figures
+
+
+def run_pairs(
+    plane: ControlPlane, registry: Registry, image: str, folder: Path, chosen: argparse.Namespace
+) -> dict[str, Any]:
+    """Measure two checkouts in turns."""
+    joined = pairs.joinings(chosen.beside, plane.admin_kubeconfig, registry.host, folder)
+    plan = pairs.Plan(pods=chosen.singles, burst=chosen.burst, rounds=chosen.rounds)
+
+    async def measured(sides: Mapping[str, pairs.Side]) -> dict[str, Any]:
+        async with connected(plane) as (api, watch):
+            return await pairs.measure(api, watch, sides, plan)
+
+    with ExitStack() as stack:
+        return asyncio.run(measured(pairs.both_up(stack, joined, image)))
+
+
+def is_part(chosen: argparse.Namespace) -> bool:
+    """Whether the parts that have a bare client beside them are left out."""
+    return bool(chosen.sources_only or chosen.kubelet_only or chosen.http_only)
 
 
 async def measure_starts(
@@ -119,26 +134,25 @@ async def measure_starts(
 async def measure_wasmlet(
     plane: ControlPlane,
     images: dict[str, str],
-    folder: Path,
+    joining: Joining,
     chosen: argparse.Namespace,
     pid: int,
 ) -> dict[str, Any]:
-    logs = folder / "data" / "nodes" / NODE / "logs"
+    logs = joining.data / "nodes" / NODE / "logs"
     async with connected(plane) as (api, watch):
         place = Place(api=api, watch=watch, plane=plane, logs=logs)
         figures: dict[str, Any] = {}
         await asyncio.sleep(REST_S)
         figures["memory_at_rest"] = weights_of(weigh(pid))
-        handler = of_wasmlet(images["http"])
-        figures["http"] = await handler_figures(api, watch, handler, pid, chosen.http)
-        if chosen.http_only:
-            return figures
-        figures["kubelet"] = await measure_kubelet(place, images, chosen)
-        if chosen.kubelet_only:
-            return figures
-        subject = of_wasmlet(images["idle"])
-        figures |= await measure_sources(api, watch, subject, folder, chosen, pid)
-        if not chosen.sources_only:
+        if chosen.http_only or not is_part(chosen):
+            handler = of_wasmlet(images["http"])
+            figures["http"] = await handler_figures(api, watch, handler, pid, chosen.http)
+        if chosen.kubelet_only or not is_part(chosen):
+            figures["kubelet"] = await measure_kubelet(place, images, chosen)
+        if chosen.sources_only or not is_part(chosen):
+            subject = of_wasmlet(images["idle"])
+            figures |= await measure_sources(api, watch, subject, joining.data, chosen, pid)
+        if not is_part(chosen):
             figures |= await measure_pods(place, images, chosen, pid)
         return figures
 
@@ -190,11 +204,11 @@ async def measure_sources(
     api: Api,
     watch: PodWatch,
     subject: Subject,
-    folder: Path,
+    data: Path,
     chosen: argparse.Namespace,
     pid: int,
 ) -> dict[str, Any]:
-    (run,) = run_folders(folder / "data")
+    (run,) = run_folders(data)
     shared = Shared(run=run, root=pid, pods=chosen.updated, period_s=OBJECTS_PERIOD_S)
     updates = await update_many(api, watch, subject, shared)
     return {"sources": await rich_starts(api, watch, subject, chosen.rich), "update": updates}
@@ -244,45 +258,13 @@ def bare_client(plane: ControlPlane) -> Iterator[None]:
             process.kill()
 
 
-@contextmanager
-def wasmlet_up(plane: ControlPlane, registry: Registry, folder: Path) -> Iterator[int]:
-    command = [sys.executable, "-m", "wasmlet", "up", "--node-name", NODE, "--kubelet-port", "0"]
-    command += ["--kubeconfig", str(plane.admin_kubeconfig), "--data-dir", str(folder / "data")]
-    command += ["--insecure-registry", registry.host, "--log-level", "warning"]
-    command += [
-        "--set",
-        "wasm-executor:max_pods=2000",
-        "--set",
-        "wasm-executor:log_max_bytes=100000000",
-    ]
-    command += ["--set", "wasm-executor:guest_sockets=true"]
-    command += ["--set", f"pod-reconciler:objects_period_s={OBJECTS_PERIOD_S}"]
-    command += ["--set", "node-registrar:max_pods=2000"]
-    log = folder / "up.log"
-    with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-        try:
-            await_ready(log, process)
-            yield process.pid
-        except BaseException:
-            print(log.read_text()[-4000:], file=sys.stderr)
-            raise
-        finally:
-            process.terminate()
-
-
-def await_ready(log: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + READY_TIMEOUT_S
-    while f"node {NODE} is Ready" not in log.read_text():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise RuntimeError("the node did not become Ready")
-        time.sleep(0.05)
-
-
 def print_table(figures: dict[str, Any]) -> None:
     plain = msgspec.to_builtins(figures)
     for who in ("bare", "wasmlet"):
         for measure, value in plain.get(who, {}).items():
             print(f"{who:<8} {measure:<18} {msgspec.json.encode(value).decode()}")
+    if "pairs" in plain:
+        print(msgspec.json.format(msgspec.json.encode(plain["pairs"])).decode())
 
 
 if __name__ == "__main__":

@@ -74,13 +74,13 @@ class UpdateFigures(msgspec.Struct, frozen=True, kw_only=True):
 
 async def rich_starts(api: Api, watch: PodWatch, subject: Subject, pods: int) -> SourceFigures:
     """Start a bare pod, then a rich one, and so on; nothing is deleted meanwhile."""
-    await _put_sources(api)
+    await put_sources(api)
     spans: dict[str, list[float]] = {"plain": [], "rich": []}
     for number in range(pods + WARM_UP):
         for kind, known in spans.items():
             name = f"{subject.label}-{kind}-{number}"
             started = time.perf_counter()
-            await create_all(api, [_body(kind, name, subject)])
+            await create_all(api, [started_body(kind, name, subject)])
             seen = await watch.reached([name], "Running", START_TIMEOUT_S)
             known.append((seen - started) * 1000)
     count = pods + WARM_UP
@@ -145,7 +145,8 @@ def _shared(stamp: str) -> dict[str, str]:
     return {"stamp": stamp, "bulk": stamp.ljust(SHARED_BYTES, "x")}
 
 
-async def _put_sources(api: Api) -> None:
+async def put_sources(api: Api) -> None:
+    """Have the ConfigMap and the Secret of rich pods."""
     values = {f"KEY_{number}": f"value-{number}" for number in range(KEYS_EACH)}
     await _put(api, "configmaps", SETTINGS, {"data": values})
     await _put(api, "secrets", KEYS, {"stringData": values})
@@ -164,7 +165,8 @@ async def _put(api: Api, plural: str, name: str, content: dict[str, Any]) -> Non
     )
 
 
-def _body(kind: str, name: str, subject: Subject) -> bytes:
+def started_body(kind: str, name: str, subject: Subject) -> bytes:
+    """Return a pod, `plain` or `rich`."""
     if kind == "plain":
         return pod_body(name, subject.image, subject.node, subject.selector)
     token = {"serviceAccountToken": {"path": "token", "expirationSeconds": 3600}}
