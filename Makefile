@@ -136,10 +136,10 @@ bench: setup ## Measure start, burst, status writes, memory and logs on a real c
 images: ## Build the services' container images; BASE=image, IMAGE_PREFIX=, IMAGE_TAG=, BUILDER=
 	@for name in $(IMAGES); do $(MAKE) --no-print-directory "image-$$name" || exit 1; done
 
-image-compose-jobs: DOCKERFILE = compose/jobs/Dockerfile
-image-%: DOCKERFILE = services/$*/Dockerfile
+image-%: PACKAGES = $*
+image-compose-jobs: PACKAGES = wasmlet controlplane
 image-%:
-	@$(BUILDER) build $(IMAGE_ARGS) --quiet --file "$(DOCKERFILE)" \
+	@$(BUILDER) build $(IMAGE_ARGS) --quiet --target "$*" --build-arg "PACKAGES=$(PACKAGES)" \
 		--tag "$(IMAGE_PREFIX)/$*:$(IMAGE_TAG)" --build-arg "BASE=$(BASE)" \
 		--build-arg "UV_VERSION=$(UV_VERSION)" \
 		--build-arg "REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown)" . >/dev/null

@@ -179,7 +179,7 @@ def test_images_are_of_the_versions_that_are_tested() -> None:
 
 def test_the_example_names_modules_that_are_pushed() -> None:
     pods = list(yaml.safe_load_all((REPOSITORY / "compose/example.yaml").read_text()))
-    dockerfile = (REPOSITORY / "compose/jobs/Dockerfile").read_text()
+    dockerfile = (REPOSITORY / "Dockerfile").read_text()
     for pod in pods:
         (container,) = pod["spec"]["containers"]
         name = container["image"].removeprefix("registry:5000/").removesuffix(":1")

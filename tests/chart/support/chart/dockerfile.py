@@ -6,7 +6,6 @@ environment is bound there, so that the entry point is run as it is written.
 
 import json
 import re
-from pathlib import Path
 
 import msgspec
 
@@ -25,15 +24,22 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 def image_named(reference: str) -> Image:
     """The image of one of our services by its name, whatever its registry and tag."""
     name = re.split(r"[:@]", reference.rpartition("/")[2])[0]
-    dockerfile = REPOSITORY / "services" / name / "Dockerfile"
-    return _read(dockerfile) if dockerfile.exists() else Image()
+    stages = _stages()
+    return _read(stages, name) if name in stages else Image()
 
 
-def _read(dockerfile: Path) -> Image:
-    text = dockerfile.read_text().replace("\\\n", " ")
-    last_stage = text[text.rindex("\nFROM ") :]
-    entrypoint = re.search(r"^ENTRYPOINT (\[.*\])$", last_stage, re.MULTILINE)
-    assert entrypoint, dockerfile
-    lines = re.findall(r"^ENV (.*)$", last_stage, re.MULTILINE)
+def _stages() -> dict[str, tuple[str, str]]:
+    """By name: what the stage starts from, and its lines."""
+    text = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", " ")
+    stages = re.split(r"(?m)^FROM (\S+) AS (\S+)$", text)[1:]
+    return dict(zip(stages[1::3], zip(stages[::3], stages[2::3], strict=True), strict=True))
+
+
+def _read(stages: dict[str, tuple[str, str]], name: str) -> Image:
+    start, own = stages[name]
+    text = stages[start][1] + own
+    entrypoint = re.search(r"^ENTRYPOINT (\[.*\])$", own, re.MULTILINE)
+    assert entrypoint, name
+    lines = re.findall(r"^ENV (.*)$", text, re.MULTILINE)
     env = dict(each.partition("=")[::2] for line in lines for each in line.split())
     return Image(entrypoint=json.loads(entrypoint[1]), env=env)

@@ -1,4 +1,4 @@
-"""The four Dockerfiles say the same, and what they say holds: no root, one pinned uv, one base."""
+"""What the Dockerfile says of all images holds: no root, one pinned uv, one base."""
 
 import importlib.util
 import re
@@ -7,52 +7,49 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("node-registrar", "pod-reconciler", "wasm-executor", "log-server")
-OWN = re.compile(r"(?m)^(EXPOSE .*|RUN install .*|# A named volume .*|    WASMLET_(?!ADMIN).*)\n")
+DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
+OWN = {"LABEL", "ENV", "EXPOSE", "ENTRYPOINT"}
 
 
-def dockerfile(service: str) -> str:
-    return (REPOSITORY / "services" / service / "Dockerfile").read_text()
-
-
-def common(service: str) -> str:
-    """What is left without what is the service's own."""
-    text = OWN.sub("", dockerfile(service)).replace(
-        " \\\n        --no-install-package kubernetes", ""
-    )
-    text = re.sub(r"(?m)^# The client library .*\n", "", text)
-    text = re.sub(r'image\.description=".*"', "", text)
-    text = text.replace("WASMLET_ADMIN_PORT=9400 \\\n", "WASMLET_ADMIN_PORT=9400\n")
-    return text.replace(service, "SERVICE").replace(service.replace("-", "_"), "MODULE")
+def stages() -> dict[str, tuple[str, list[str]]]:
+    """By name: what the stage starts from, and its instructions."""
+    text = re.sub(r"(?m)^#.*\n", "", DOCKERFILE).replace("\\\n", " ")
+    parts = re.split(r"(?m)^FROM (\S+) AS (\S+)$", text)[1:]
+    return {
+        name: (start, lines.strip().splitlines())
+        for start, name, lines in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    }
 
 
 def test_the_images_differ_in_nothing_but_their_service() -> None:
     for service in SERVICES:
-        assert common(service) == common("node-registrar")
+        start, lines = stages()[service]
+        assert start == "environment"
+        assert {line.split()[0] for line in lines} <= OWN
 
 
 def test_an_image_runs_its_service_as_nobody_in_particular() -> None:
     for service in SERVICES:
-        lines = dockerfile(service).splitlines()
         module = service.replace("-", "_")
-        assert f'ENTRYPOINT ["/opt/wasmlet/bin/python", "-m", "{module}"]' in lines
+        assert f'ENTRYPOINT ["/opt/wasmlet/bin/python", "-m", "{module}"]' in stages()[service][1]
         assert importlib.util.find_spec(f"{module}.__main__") is not None
-        assert "USER 65532:65532" in lines[lines.index("FROM ${BASE}") :]
-        assert [line for line in lines if line.startswith("FROM")] == [
-            "FROM ${BASE} AS build",
-            "FROM ${BASE}",
-        ]
-        assert "ARG BASE=python:3.13-slim" in lines
+    start, lines = stages()["environment"]
+    assert lines[-1] == "USER 65532:65532"
+    assert start == stages()["build"][0] == "${BASE}"
+    assert "ARG BASE=python:3.13-slim\n" in DOCKERFILE
+    assert {start for start, _ in stages().values()} == {"${BASE}", "build", "environment"}
 
 
 def test_images_are_built_with_the_uv_of_the_makefile_by_the_lock() -> None:
     pinned = re.search(r"(?m)^UV_VERSION := (\S+)$", (REPOSITORY / "Makefile").read_text())
     assert pinned is not None
-    jobs = (REPOSITORY / "compose/jobs/Dockerfile").read_text()
-    for text in (*map(dockerfile, SERVICES), jobs):
-        assert f"ARG UV_VERSION={pinned[1]}\n" in text
-        assert "uv==${UV_VERSION}" in text
-        assert "--locked" in text
-    assert "--no-dev" in jobs
+    assert f"ARG UV_VERSION={pinned[1]}\n" in DOCKERFILE
+    assert "uv==${UV_VERSION}" in DOCKERFILE
+    synced = [line for _, lines in stages().values() for line in lines if "uv sync" in line]
+    assert len(synced) == 3  # what is locked, what is ours, and the engine for the examples
+    for line in synced:
+        assert "--no-dev" in line
+        assert "--locked" in line or "--frozen --no-dev --no-install-workspace" in line
 
 
 def test_no_secret_and_no_test_is_in_reach_of_a_build() -> None:
