@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from e2e.api import Api
 from e2e.expectations import eventually
+from e2e.history import History
 from e2e.obedient import does
 from e2e.pods import Pods
 
@@ -110,6 +111,28 @@ def test_a_failed_post_start_hook_ends_its_container(pods: Pods, create: Make, p
     (status,) = found["status"]["containerStatuses"]
     assert status["state"]["terminated"]["exitCode"] == 143
     eventually(lambda: has_event(pods, "unhooked", "FailedPostStartHook", "PostStartHook failed"))
+
+
+def test_a_container_waits_for_its_next_run_with_what_its_post_start_hook_failed_of(
+    pods: Pods, api: Api, create: Make, play: Make
+) -> None:
+    history = History(api, pods.namespace)
+    hooks = {"postStart": does("exit1")}
+    made = create("greeting", play("main", "sleep", lifecycle=hooks), restartPolicy="Always")
+
+    def states() -> list[Any]:
+        pods_then = [each.pod for each in history.moments() if each.name == "greeting"]
+        listed = [each["status"].get("containerStatuses", ()) for each in pods_then]
+        found = [one["state"].get("waiting") for each in listed for one in each]
+        assert any(each and each["reason"] == "CrashLoopBackOff" for each in found)
+        return found
+
+    pod = f"greeting_{pods.namespace}({made['metadata']['uid']})"
+    said = (
+        f'Exec lifecycle hook ([obedient exit1]) for Container "main" in Pod "{pod}" failed - '
+        "error: command 'obedient exit1' exited with 1: , message: \"\""
+    )
+    assert {"reason": "PostStartHookError", "message": said} in eventually(states)
 
 
 def test_a_pre_stop_hook_runs_within_the_grace_and_no_longer(

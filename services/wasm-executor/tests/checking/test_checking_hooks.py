@@ -4,8 +4,23 @@ import asyncio
 
 from scripted_http import HANG, ScriptedServer, response, serve
 
+from contract.ids import PodUid
 from contract.messages.health import HttpGet
-from wasm_executor.checking.hooking import call_hook
+from contract.messages.pod import PodPlan, RestartPolicy
+from wasm_executor.checking.hooking import (
+    call_hook,
+    exec_exited,
+    exec_hook_failed,
+    http_hook_failed,
+)
+
+POD = PodPlan(
+    uid=PodUid("u-1"),
+    namespace="ns",
+    name="pod",
+    restart_policy=RestartPolicy.ALWAYS,
+    containers=(),
+)
 
 
 async def test_hook_is_called_as_life_cycle(server: ScriptedServer) -> None:
@@ -46,3 +61,17 @@ async def test_hook_waits_until_it_is_cancelled(server: ScriptedServer) -> None:
         hook.cancel()
         await server.left.wait()
     assert hook.cancelled()
+
+
+def test_a_failed_command_is_told_as_the_kubelet_tells_it() -> None:
+    error = exec_exited(("tool", "greet"), 3, "no\n")
+    assert exec_hook_failed(("tool", "greet"), POD, "c", error, "no\n") == (
+        'Exec lifecycle hook ([tool greet]) for Container "c" in Pod "pod_ns(u-1)" failed - error: '
+        "command 'tool greet' exited with 3: no\n, message: \"no\\n\""
+    )
+
+
+def test_a_failed_request_is_told_as_the_kubelet_tells_it() -> None:
+    assert http_hook_failed("/bye", POD, "c", "no route") == (
+        'HTTP lifecycle hook (/bye) for Container "c" in Pod "pod_ns(u-1)" failed - error: no route'
+    )

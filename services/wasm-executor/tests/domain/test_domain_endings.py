@@ -92,6 +92,21 @@ def test_a_pod_that_waits_for_its_image_ends_at_once(clock: Clock) -> None:
     assert driver.pod.stopped
 
 
+def test_a_container_that_never_ran_is_shown_as_lost_only_when_its_whole_pod_is_over(
+    clock: Clock,
+) -> None:
+    driver = Driver(clock, plan_of(RestartPolicy.ALWAYS, "first", "second"))
+    driver.tell()
+    driver.run("first")
+    before = driver.shown("second")
+    driver.tell(deletion(driver, 30))
+    assert driver.shown("second") == before
+    driver.ended(0, "first")
+    state = driver.shown("second").state
+    assert isinstance(state, Terminated)
+    assert (state.exit_code, state.reason) == (137, "ContainerStatusUnknown")
+
+
 def test_a_pod_in_back_off_ends_at_once_with_its_last_exit(clock: Clock) -> None:
     driver = running(clock, plan_of())
     driver.ended(3)

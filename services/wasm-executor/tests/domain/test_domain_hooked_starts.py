@@ -16,6 +16,7 @@ from wasm_executor.domain.states import Phase
 
 GREET = Exec(command=("greet",))
 ASK = Probe(action=TcpSocket(port=1), initial_delay_s=3, period_s=1)
+UNHOOKED = Waiting(reason="PostStartHookError", message="Exec lifecycle hook ([greet]) failed")
 TERM, KILL = (SignalRun(container=C, run=0, signum=number) for number in (15, 9))
 MANY_S = 100.0
 
@@ -97,6 +98,46 @@ def test_an_end_during_the_hook_is_the_end_of_that_run(clock: Clock) -> None:
     assert (state.exit_code, state.container_id) == (3, driver.shown().container_id)
 
 
+def fail(driver: Driver) -> ContainerReport:
+    driver.hooked(HookKind.POST_START, failure="Exec lifecycle hook ([greet]) failed")
+    driver.ended(143)
+    return driver.shown()
+
+
+def test_a_failed_hook_is_what_its_container_waits_for_until_the_next_run(clock: Clock) -> None:
+    driver = hooked(clock)
+    shown = fail(driver)
+    assert shown.state == UNHOOKED
+    assert shown.last_state is not None
+    assert shown.last_state.exit_code == 143
+    driver.run()
+    assert driver.phases()[C] is Phase.POST_START
+    assert driver.shown() == shown
+    driver.hooked(HookKind.POST_START)
+    assert is_up(driver.shown()) == (True, True, True)
+
+
+def test_a_hook_that_fails_again_is_shown_before_the_back_off_is(clock: Clock) -> None:
+    driver = hooked(clock)
+    fail(driver)
+    driver.run()
+    assert fail(driver).state == UNHOOKED
+    driver.wait(2.1)
+    state = driver.shown().state
+    assert isinstance(state, Waiting)
+    assert (state.reason, state.message[:13]) == ("CrashLoopBackOff", "back-off 10s ")
+    assert [each for each, _ in driver.reasons()].count("BackOff") == 1
+    driver.wait(8)
+    assert driver.phases()[C] is Phase.PREPARING
+
+
+def test_a_container_that_never_restarts_ends_with_its_failed_hook(clock: Clock) -> None:
+    driver = hooked(clock, restart_policy="Never")
+    state = fail(driver).state
+    assert isinstance(state, Terminated)
+    assert (state.exit_code, state.reason) == (143, "Error")
+
+
 def test_a_container_whose_hook_failed_is_never_shown_as_running(clock: Clock) -> None:
     driver = hooked(clock, pre_stop=Sleep(seconds=5), readiness=ASK)
     driver.hooked(HookKind.POST_START, failure="no")
@@ -105,7 +146,7 @@ def test_a_container_whose_hook_failed_is_never_shown_as_running(clock: Clock) -
     driver.hooked(HookKind.PRE_STOP)
     assert is_up(driver.shown()) == (False, False, False)
     driver.ended(143)
-    assert isinstance(driver.shown().state, Terminated)
+    assert isinstance(driver.shown().state, Waiting)
 
 
 @pytest.mark.parametrize(

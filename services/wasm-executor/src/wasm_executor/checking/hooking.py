@@ -1,12 +1,38 @@
-"""httpGet of a life cycle hook. Any response will do; only to have none is a failure."""
+"""Life cycle hooks: httpGet, for which any response will do, and what a failed hook is told as.
 
+The words are the kubelet's: a pod's status shows them, no Event does, since they may hold secrets.
+"""
+
+from collections.abc import Sequence
 from dataclasses import replace
 
 from contract.messages.health import HttpGet
+from contract.messages.pod import PodPlan
 from wasm_executor.checking.errors import AnswerCutError, CheckingError
 from wasm_executor.checking.httpget import answer_to
 from wasm_executor.checking.request import HOOK_AGENT, Get, request_for
-from wasm_executor.checking.wording import PLAIN_ANSWER
+from wasm_executor.checking.wording import PLAIN_ANSWER, quoted
+
+
+def exec_exited(command: Sequence[str], exit_code: int, output: str) -> str:
+    """The CRI client's words of a command that failed; it would quote stderr alone."""
+    return f"command '{' '.join(command)}' exited with {exit_code}: {output}"
+
+
+def exec_hook_failed(
+    command: Sequence[str], pod: PodPlan, container: str, error: str, output: str = ""
+) -> str:
+    what = f"Exec lifecycle hook ([{' '.join(command)}])"
+    return f"{_failed(what, pod, container)} - error: {error}, message: {quoted(output)}"
+
+
+def http_hook_failed(path: str, pod: PodPlan, container: str, error: str) -> str:
+    return f"{_failed(f'HTTP lifecycle hook ({path})', pod, container)} - error: {error}"
+
+
+def _failed(what: str, pod: PodPlan, container: str) -> str:
+    full_name = f"{pod.name}_{pod.namespace}({pod.uid})"
+    return f"{what} for Container {quoted(container)} in Pod {quoted(full_name)} failed"
 
 
 async def call_hook(action: HttpGet, pod_ip: str) -> str | None:

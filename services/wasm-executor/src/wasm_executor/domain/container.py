@@ -164,9 +164,7 @@ class Container(Core):
         self.move(Event.NOT_STARTED)
         delay_s = self.retries.after_crash(now.wall, now.mono)
         shown = Waiting(reason=RUN_ERROR, message=news.message)
-        shown_s = self.frame.rules.error_shown_s
-        afterwards = crash_waiting(self.frame.plan, self.plan.name, delay_s)
-        self.pause.hold_then(shown, afterwards, shown_s, max(delay_s, shown_s), now)
+        self._show_first(shown, delay_s, max(delay_s, self.frame.rules.error_shown_s), now)
 
     # Being there
 
@@ -220,6 +218,11 @@ class Container(Core):
 
     # Steps
 
+    def _show_first(self, shown: Waiting, delay_s: float, left_s: float, now: Moment) -> None:
+        """Show why it runs once more, and then that it waits for that."""
+        afterwards = crash_waiting(self.frame.plan, self.plan.name, delay_s)
+        self.pause.hold_then(shown, afterwards, self.frame.rules.error_shown_s, left_s, now)
+
     def _prepare(self) -> None:
         self._attempt += 1
         self.frame.want(
@@ -264,6 +267,7 @@ class Container(Core):
     def _after_end(self, news: RunEnded, now: Moment) -> None:
         following = self.stopping.decided or self._after(news.exit_code)
         replaced, goes_on = self.stopping.replaced, self.stopping.goes_on(news)
+        unhooked = self.stopping.unhooked
         self.stopping.forget()
         if following is not After.RESTART or self.frame.starts_nothing:
             self.due = goes_on
@@ -277,14 +281,20 @@ class Container(Core):
                 self.pause.shown = first_waiting(self.frame.plan)
             self._prepare_after(Event.ENDED_RESTARTS)
         else:
-            self._restart_after_crash(news, now)
+            self._restart_after_crash(news, unhooked, now)
 
-    def _restart_after_crash(self, news: RunEnded, now: Moment) -> None:
+    def _restart_after_crash(self, news: RunEnded, shown: Waiting | None, now: Moment) -> None:
         ended_mono = now.mono - now.passed_since(news.at, news.at_mono)
         delay_s = self.retries.after_crash(news.at, ended_mono)
         if delay_s <= 0:
+            self.pause.shown = shown
             self._prepare_after(Event.ENDED_RESTARTS)
             return
+        left_s = self.retries.crash_remains_s(now)
+        if shown is not None:
+            self.move(Event.ENDED_UNHOOKED)
+            self._show_first(shown, delay_s, left_s, now)
+            return
         self.move(Event.ENDED_BACKS_OFF)
-        self.back_off(delay_s, self.retries.crash_remains_s(now), now)
+        self.back_off(delay_s, left_s, now)
         self.frame.tell(occurrences.restart_backs_off(self.frame.plan, self.plan, now))

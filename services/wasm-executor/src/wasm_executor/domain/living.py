@@ -52,4 +52,4 @@ class Living:
                 core.move(Event.HOOK_DONE)
                 core.appear(now)
             else:
-                self._stopping.end_after_failed_hook(now)
+                self._stopping.end_after_failed_hook(news.failure, now)

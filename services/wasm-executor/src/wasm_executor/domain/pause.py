@@ -19,6 +19,7 @@ RESTARTING_ALL: Final = Waiting(
     message="The container is removed because RestartAllContainers in place",
 )
 CRASH_BACK_OFF: Final = "CrashLoopBackOff"
+POST_START_ERROR: Final = "PostStartHookError"
 
 
 def first_waiting(pod: PodPlan) -> Waiting:
@@ -34,6 +35,11 @@ def crash_waiting(pod: PodPlan, container: str, delay_s: float) -> Waiting:
         f"pod={pod.name}_{pod.namespace}({pod.uid})"
     )
     return Waiting(reason=CRASH_BACK_OFF, message=message)
+
+
+def hook_waiting(failure: str) -> Waiting:
+    """Return what a container shows after its postStart hook has failed, until it is told more."""
+    return Waiting(reason=POST_START_ERROR, message=failure)
 
 
 class Pause:

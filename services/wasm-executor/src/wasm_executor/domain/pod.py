@@ -144,8 +144,8 @@ class Pod:
             each.stopping.go_if_free(now, turn=may_end(each, self.containers))
         self._mounting.go_on(now)
         self._give_turns()
-        if self.stopped and not self.quiet:
-            self._mounting.drop()
+        if self.stopped:
+            self._account(now)
         return self._frame.taken()
 
     def doubt(self, now: Moment) -> None:
@@ -231,6 +231,12 @@ class Pod:
     def _end_unless_restarting(self, now: Moment) -> None:
         if not self._frame.restarting_all:
             self._end(Cause.FINISHED, self.plan.termination_grace_s, now)
+
+    def _account(self, now: Moment) -> None:
+        for each in self.containers:
+            each.stopping.account(now)
+        if not self.quiet:
+            self._mounting.drop()
 
     def _hold_to_ending(self, now: Moment) -> None:
         """A start that could not be taken back any more ends as soon as it is one."""

@@ -31,7 +31,8 @@ class Phase(StrEnum):
     STOPPING = "stopping"
     """Told to end, still running."""
     START_FAILED = "start-failed"
-    """The runtime refused it; the reason is shown before the back-off is."""
+    """The runtime refused it, or its postStart hook failed; the reason is shown before the back-off
+    is."""
     CRASH_BACK_OFF = "crash-back-off"
     """It waits for its next run."""
     ENDED = "ended"
@@ -55,6 +56,8 @@ class Event(StrEnum):
     STOP_SENT = "stop-sent"
     ENDED_RESTARTS = "ended-restarts"
     ENDED_BACKS_OFF = "ended-backs-off"
+    ENDED_UNHOOKED = "ended-unhooked"
+    """Ended for its postStart hook, which failed, and waits for its next run."""
     ENDED_FOR_GOOD = "ended-for-good"
     DISCARDED = "discarded"
     """The pod ends while no process of this container exists."""
@@ -118,11 +121,13 @@ TRANSITIONS: Final[dict[Phase, dict[Event, Phase]]] = {
         Event.STOP_SENT: Phase.STOPPING,
         Event.ENDED_RESTARTS: Phase.PREPARING,
         Event.ENDED_BACKS_OFF: Phase.CRASH_BACK_OFF,
+        Event.ENDED_UNHOOKED: Phase.START_FAILED,
         Event.ENDED_FOR_GOOD: Phase.ENDED,
     },
     Phase.STOPPING: {
         Event.ENDED_RESTARTS: Phase.PREPARING,
         Event.ENDED_BACKS_OFF: Phase.CRASH_BACK_OFF,
+        Event.ENDED_UNHOOKED: Phase.START_FAILED,
         Event.ENDED_FOR_GOOD: Phase.ENDED,
     },
     Phase.START_FAILED: {

@@ -8,6 +8,7 @@ import signal
 from typing import Final
 
 from contract.messages.pod import ContainerRole, Drain
+from contract.messages.report import Waiting
 from wasm_executor.domain import occurrences, verdicts
 from wasm_executor.domain.checks import HookKind, ProbeKind
 from wasm_executor.domain.core import Core
@@ -25,7 +26,7 @@ from wasm_executor.domain.frame import MIN_GRACE_S, Cause
 from wasm_executor.domain.health import probes_of
 from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.domain.moments import Moment
-from wasm_executor.domain.pause import INIT_ROLES
+from wasm_executor.domain.pause import INIT_ROLES, hook_waiting
 from wasm_executor.domain.states import ALIVE, STAYING, UNDERWAY, Event, Phase
 from wasm_executor.domain.verdicts import After
 
@@ -49,6 +50,10 @@ class Stopping:
         self.decided: After | None = None
         """What follows on its end, where its exit code is not to say."""
         self.memory_exceeded = False
+        self.unhooked: Waiting | None = None
+        """What is to be shown of its postStart hook, if it ends because that has failed."""
+        self._is_lost = False
+        """Its pod has ended before it ever ran."""
 
     def goes_on(self, end: RunEnded) -> bool:
         """Say whether the executor's own stop has ended this run: the next life takes it up again.
@@ -78,6 +83,7 @@ class Stopping:
         """The next run is another matter."""
         self._departure = self.decided = None
         self.replaced = self.memory_exceeded = False
+        self.unhooked = None
 
     # Who wants it
 
@@ -100,7 +106,7 @@ class Stopping:
         elif phase is Phase.STARTING:
             self._of.frame.want(AbandonStart(container=self._of.plan.name))
         elif phase is not Phase.ENDED:
-            self._discard(ending.cause, now)
+            self._discard(ending.cause)
 
     def reset(self, now: Moment) -> None:
         """All containers begin anew: end without grace."""
@@ -111,7 +117,14 @@ class Stopping:
         elif phase is Phase.STARTING:
             self._of.frame.want(AbandonStart(container=self._of.plan.name))
         elif phase not in UNDERWAY and phase not in (Phase.ENDED, Phase.PENDING):
-            self._discard(Cause.HALTED, now)
+            self._discard(Cause.HALTED)
+
+    def account(self, now: Moment) -> None:
+        """The whole pod is over: only now is a container that never ran shown as lost."""
+        if self._is_lost:
+            self._is_lost = False
+            self._of.pause.clear()
+            self._of.history.latest_end = verdicts.never_ran(now.wall)
 
     def replace(self, now: Moment) -> None:
         """Another image is wanted."""
@@ -127,7 +140,8 @@ class Stopping:
         grace_s = dict(probes_of(core.plan))[kind].termination_grace_s
         self._end_alone(text, grace_s, now)
 
-    def end_after_failed_hook(self, now: Moment) -> None:
+    def end_after_failed_hook(self, failure: str, now: Moment) -> None:
+        self.unhooked = hook_waiting(failure)
         self._end_alone(HOOK_KILL, None, now)
 
     def exceed_memory(self, run: int) -> None:
@@ -213,7 +227,7 @@ class Stopping:
         run = self._of.history.run
         self._of.frame.want(SignalRun(container=self._of.plan.name, run=run, signum=number))
 
-    def _discard(self, cause: Cause, now: Moment) -> None:
+    def _discard(self, cause: Cause) -> None:
         """Nothing of it runs, and nothing will."""
         core = self._of
         if core.phase is Phase.PREPARING:
@@ -228,7 +242,5 @@ class Stopping:
         core.move(Event.DISCARDED)
         core.pause.clear()
         if core.history.latest_end is None:
-            if shows_end and not never_begun:
-                core.history.latest_end = verdicts.never_ran(now.wall)
-            else:
-                core.pause.shown = waiting
+            core.pause.shown = waiting
+            self._is_lost = shows_end and not never_begun

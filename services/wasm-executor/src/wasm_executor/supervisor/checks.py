@@ -14,7 +14,12 @@ from contract.ids import ContainerName
 from contract.messages.health import Exec, Hook, HttpGet, ProbeAction, Sleep
 from wasm_executor.checking.checks import ATTEMPTS, check, not_own
 from wasm_executor.checking.finding import Finding, failure
-from wasm_executor.checking.hooking import call_hook
+from wasm_executor.checking.hooking import (
+    call_hook,
+    exec_exited,
+    exec_hook_failed,
+    http_hook_failed,
+)
 from wasm_executor.checking.wording import exec_timed_out
 from wasm_executor.domain.checks import HookKind, ProbeKind, Verdict
 from wasm_executor.domain.effects import RunHook, RunProbe
@@ -29,7 +34,7 @@ log = structlog.get_logger()
 
 type ImageOf = Callable[[ContainerName], Awaitable[PreparedImage]]
 
-NO_HANDLER: Final = "invalid handler: tcpSocket"
+NO_HANDLER: Final = "Cannot run handler: invalid handler: tcpSocket"
 """What the kubelet makes of a hook that old objects may still have."""
 
 NO_PORT: Final = "no port of this name"
@@ -158,24 +163,32 @@ class Checks:
             case Sleep():
                 await asyncio.sleep(hook.seconds)
                 return None
-            case HttpGet(port=0):
-                return NO_PORT
             case HttpGet():
-                return await call_hook(hook, self._pod.plan.pod_ip)
+                plan = self._pod.plan
+                error = NO_PORT if hook.port == 0 else await call_hook(hook, plan.pod_ip)
+                if error is None:
+                    return None
+                return http_hook_failed(hook.path, plan, want.container, error)
             case Exec():
                 return await self._exec_failure(want, hook)
             case _:
                 return NO_HANDLER
 
     async def _exec_failure(self, want: RunHook, hook: Exec) -> str | None:
+        plan, command = self._pod.plan, hook.command
         try:
             target = await self._target(want.container, want.run)
         except ImageError as error:
-            return error.message
-        outcome = (await self._execs.output_of(target, hook.command, None)).outcome
+            return exec_hook_failed(command, plan, want.container, error.message)
+        result = await self._execs.output_of(target, command, None)
+        outcome = result.outcome
         if outcome.failure is not None:
-            return outcome.failure
-        return None if outcome.exit_code == 0 else f"exit code {outcome.exit_code}"
+            return exec_hook_failed(command, plan, want.container, outcome.failure)
+        if outcome.exit_code == 0:
+            return None
+        output = result.output.decode(errors="replace")
+        exited = exec_exited(command, outcome.exit_code, output)
+        return exec_hook_failed(command, plan, want.container, exited, output)
 
     async def _target(self, container: ContainerName, run: int) -> ExecTarget:
         plan = self._pod.plan
