@@ -1,107 +1,25 @@
 """`/stats/summary` and `/metrics/*`: what an executor tells of use, in the kubelet's forms."""
 
+import re
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import msgspec
 import pytest
+from log_server_usage import AT_MS, POD, SHOWN, WHOLE
 from log_server_world import NODE, World, world
 from prometheus_client.parser import text_string_to_metric_families
 
-from contract.ids import ContainerName, PodUid
-from contract.messages.usage import (
-    ContainerUsage,
-    Counted,
-    CountedSample,
-    FileSystem,
-    FileUsage,
-    PodUsage,
-    ProbeCount,
-    Usage,
-    UsageShown,
-    VolumeUsage,
-)
+from contract.ids import PodUid
+from contract.messages.usage import Counted, CountedSample
 from log_server.domain.cadvisormetrics import cadvisor_metrics
 from log_server.domain.exposition import Family, Kind, Sample, exposed
 from log_server.domain.kubeletmetrics import kubelet_metrics
-from log_server.domain.nodeusage import NodeUsage
 from log_server.domain.probemetrics import probe_metrics
 from log_server.domain.resourcemetrics import resource_metrics
 from log_server.domain.summary import summary
-
-SINCE = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-AT = datetime(2026, 1, 2, 3, 5, 0, 250000, tzinfo=UTC)
-AT_MS = 1767323100250
-FILES = FileUsage(at=AT, used_bytes=8192, files=2)
-
-
-def usage(nanoseconds: int, memory: int) -> Usage:
-    return Usage(
-        at=AT,
-        since=SINCE,
-        core_nanoseconds=nanoseconds,
-        nano_cores=nanoseconds // 10,
-        memory_bytes=memory,
-        resident_bytes=memory * 2,
-        page_faults=7,
-        major_page_faults=1,
-    )
-
-
-RUNNING = ContainerUsage(
-    name=ContainerName("app"),
-    state="running",
-    image="hello:1",
-    id="wasmtime://abc",
-    usage=usage(1_500_000_000, 4 << 20),
-    memory_limit_bytes=64 << 20,
-    logs=FILES,
-    probes=(
-        ProbeCount(
-            kind="readiness",
-            successful=3,
-            failed=2,
-            buckets=(1, 2, 3, 3, 3, 3, 3, 3, 3, 3, 3),
-            seconds=0.03,
-        ),
-    ),
-)
-IDLE = ContainerUsage(name=ContainerName("idle"), state="running", usage=usage(1, 4096))
-ENDED = ContainerUsage(name=ContainerName("init"), state="exited")
-POD = PodUsage(
-    uid=PodUid("u-1"),
-    namespace="default",
-    name="hello",
-    started_at=SINCE,
-    ended_core_nanoseconds=500_000_000,
-    containers=(ENDED, RUNNING, IDLE),
-    volumes=(
-        VolumeUsage(name="disk", files=FILES),
-        VolumeUsage(name="memory", in_memory=True, files=FILES),
-    ),
-)
-WAITING = PodUsage(
-    uid=PodUid("u-2"),
-    namespace="default",
-    name="waits",
-    started_at=SINCE,
-    containers=(ContainerUsage(name=ContainerName("c")),),
-)
-SHOWN = UsageShown(
-    node=usage(9_000_000_000, 200 << 20),
-    services=usage(2_000_000_000, 90 << 20),
-    cpu_millis=2000,
-    memory_capacity_bytes=4 << 30,
-    file_system=FileSystem(
-        at=AT, capacity_bytes=1000, available_bytes=600, inodes=10, inodes_free=4
-    ),
-    images=FILES,
-    pods=(POD, WAITING),
-)
-WHOLE = NodeUsage(name=NODE, shown=SHOWN, pods=SHOWN.pods)
 
 
 def test_resource_metrics_are_written_as_the_kubelet_writes_them() -> None:
@@ -159,7 +77,10 @@ def test_summary_has_the_shape_of_the_kubelet_s() -> None:
     assert [(each["name"], each["usedBytes"]) for each in hello["volume"]] == [
         ("disk", 8192),
         ("memory", 8192),
+        ("data", 8192),
     ]
+    assert hello["volume"][2]["pvcRef"] == {"name": "pvc", "namespace": "default"}
+    assert hello["volume"][2]["capacityBytes"] == 70
     assert hello["ephemeral-storage"]["usedBytes"] == 2 * 8192
     assert hello["process_stats"] == {"process_count": 2}
     assert waits["containers"] == []
@@ -205,6 +126,20 @@ def test_running_pods_and_containers_are_counted_by_their_state() -> None:
     for state, number in (("created", 1), ("exited", 1), ("running", 2)):
         line = f'kubelet_running_containers{{container_state="{state}"}} {number}\n'
         assert line in text
+
+
+def test_a_claim_is_told_once_however_many_mount_it() -> None:
+    other = msgspec.structs.replace(POD, uid=PodUid("u-3"), name="other")
+    text = exposed(kubelet_metrics(WHOLE._replace(pods=(POD, other))))
+    claim = '{namespace="default",persistentvolumeclaim="pvc"}'
+    assert re.findall(r"^kubelet_volume_stats_.*", text, re.MULTILINE) == [
+        f"kubelet_volume_stats_available_bytes{claim} 60",
+        f"kubelet_volume_stats_capacity_bytes{claim} 70",
+        f"kubelet_volume_stats_inodes{claim} 9",
+        f"kubelet_volume_stats_inodes_free{claim} 4",
+        f"kubelet_volume_stats_inodes_used{claim} 2",
+        f"kubelet_volume_stats_used_bytes{claim} 8192",
+    ]
 
 
 def test_what_the_executor_counts_is_shown_as_it_is() -> None:

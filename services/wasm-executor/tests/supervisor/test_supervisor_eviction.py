@@ -4,10 +4,11 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from executor_rig import Executor, Rig, executor_rig
+from executor_rig import NODE, Executor, Rig, executor_rig
 
 from contract.ids import PodUid
 from contract.messages.pod import PodPlan
+from contract.messages.usage import UsageRead
 from contract.messages.volume import EmptyDir, Mount, VolumePlan
 from wasm_executor.supervisor.evicting import excess, quantity
 from wasm_executor.volumes.measuring import Usage
@@ -55,6 +56,11 @@ async def test_pod_that_exceeds_its_limit_is_evicted_and_others_go_on(
         ]
         assert [(each.type, each.message) for each in events] == [("Warning", text)]
         assert len(rig.executor.container_pids() & others) == 2
+        told = await rig.peer.ask(UsageRead(node=NODE, counted=True))
+        (evictions,) = (each for each in told.counted if each.name == "kubelet_evictions")
+        assert [(each.name, each.labels, each.value) for each in evictions.samples] == [
+            ("kubelet_evictions", {"eviction_signal": "emptydirfs.limit"}, 1)
+        ]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Final
 
 from contract.messages.usage import Counted, Usage
+from log_server.domain.claimmetrics import claim_metrics
 from log_server.domain.exposition import Family, Kind, Sample
 from log_server.domain.nodeusage import NodeUsage
 from log_server.domain.resourcemetrics import NANO
@@ -34,6 +35,7 @@ def kubelet_metrics(node: NodeUsage) -> list[Family]:
             Kind.GAUGE,
             [Sample(states[state], {"container_state": state}) for state in sorted(states)],
         ),
+        *claim_metrics(node),
         *_process(node.shown.services),
         *(_counted(each) for each in node.shown.counted if each.kind in _KINDS),
     ]

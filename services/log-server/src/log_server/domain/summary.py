@@ -7,7 +7,7 @@ share the node's.
 from datetime import UTC, datetime
 from typing import Any
 
-from contract.messages.usage import FileSystem, FileUsage, PodUsage, Usage
+from contract.messages.usage import FileSystem, FileUsage, PodUsage, Usage, VolumeUsage
 from log_server.domain.nodeusage import NodeUsage, Used, memory_limit, running_in, total
 
 type Fields = dict[str, Any]
@@ -84,10 +84,10 @@ def _pod_files(pod: PodUsage, room: FileSystem) -> Fields:
     if pod.volumes:
         fields["volume"] = [
             # What is in memory is no part of the disk, and has no room of its own.
-            {**_files(each.files, None if each.in_memory else room), "name": each.name}
+            _volume(pod, each, None if each.in_memory else room)
             for each in pod.volumes
         ]
-    on_disk = [each.files for each in pod.volumes if not each.in_memory]
+    on_disk = [each.files for each in pod.volumes if not each.in_memory and not each.claim]
     on_disk += [each.logs for each in pod.containers if each.logs is not None]
     if on_disk:
         whole = FileUsage(
@@ -96,6 +96,13 @@ def _pod_files(pod: PodUsage, room: FileSystem) -> Fields:
             files=sum(each.files for each in on_disk),
         )
         fields["ephemeral-storage"] = _files(whole, room)
+    return fields
+
+
+def _volume(pod: PodUsage, volume: VolumeUsage, room: FileSystem | None) -> Fields:
+    fields = {**_files(volume.files, volume.room or room), "name": volume.name}
+    if volume.claim:
+        fields["pvcRef"] = {"name": volume.claim, "namespace": pod.namespace}
     return fields
 
 

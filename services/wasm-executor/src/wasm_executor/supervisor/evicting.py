@@ -14,6 +14,7 @@ from contract.messages.pod import PodPlan
 from contract.messages.volume import EmptyDir
 from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.inputs import Condemned
+from wasm_executor.supervisor.kubeletseries import EVICTIONS
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.volumes.measuring import MAX_DEPTH, MAX_ENTRIES, Usage
 from wasm_executor.volumes.volumes import Volumes
@@ -21,6 +22,7 @@ from wasm_executor.volumes.volumes import Volumes
 log = structlog.get_logger()
 
 EVICTED: Final = "Evicted"
+EMPTY_DIR_SIGNAL: Final = "emptydirfs.limit"
 GRACE_S: Final = 1.0
 """The kubelet's own for this, whatever the pod's is."""
 _BINARY: Final = tuple((1 << 10 * power, unit) for power, unit in enumerate(("", *"KMGTPE")))
@@ -46,6 +48,7 @@ async def _look(task: PodTask, volumes: Volumes) -> None:
     message = excess(plan, used)
     if message is not None:
         log.warning("pod.evicted", pod_uid=plan.uid, message=message)
+        EVICTIONS.labels(EMPTY_DIR_SIGNAL).inc()
         task.put(Condemned(sentence=Sentence(reason=EVICTED, message=message), grace_s=GRACE_S))
 
 

@@ -32,6 +32,7 @@ from wasm_executor.supervisor.execprocess import (
     Stdio,
 )
 from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.kubeletseries import operation
 from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, Programs
 from wasm_executor.supervisor.work import DEFAULT_RUNTIME, process_plan
 from wasm_executor.supervisor.worlds import World, Worlds
@@ -89,7 +90,10 @@ class Execs:
         capture, output = Capture(MAX_OUTPUT_BYTES), b""
         try:
             stdio = Stdio(None, capture.write_end, capture.write_end)
-            outcome = await self.run(target, command, stdio, timeout_s)
+            with operation("exec_sync") as failed:
+                outcome = await self.run(target, command, stdio, timeout_s)
+                if outcome.failure is not None or outcome.timed_out:
+                    failed()
         finally:
             output = capture.finish()
         return ExecResult(outcome=outcome, output=output)

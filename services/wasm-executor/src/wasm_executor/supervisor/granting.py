@@ -39,6 +39,7 @@ from servicekit.bus import Bus, Handler
 from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
 from wasm_executor.supervisor.commands import Commands
+from wasm_executor.supervisor.kubeletseries import Relists
 from wasm_executor.supervisor.logs import Logs
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.roster import Roster
@@ -65,6 +66,7 @@ class Grant:
         self._logs = Logs(node, roster)
         self._streams = Streams(node, roster, self._logs)
         self._usage = UsageDesk(node, roster, facts)
+        self._relists = Relists()
         self._stopping = False
         self._turn = asyncio.Lock()
         """Taken to change between holding and not holding."""
@@ -187,13 +189,15 @@ class Grant:
 
     async def beat(self) -> None:
         identity = self._node.identity
+        with self._relists.one():
+            digest = self._roster.digest()
         await self._node.reporter.say(
             NodeBeat(
                 node=self._name,
                 incarnation=identity.incarnation,
                 epoch=identity.epoch,
                 at=datetime.now(UTC),
-                inventory_digest=self._roster.digest(),
+                inventory_digest=digest,
                 pods=len(self._roster),
                 shutting_down=self._shutdown.begun,
             )

@@ -5,11 +5,11 @@ shows them on the kubelet port; the admin port has them too.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from prometheus_client import REGISTRY, Counter, Histogram
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 
 from contract.messages.pod import ContainerRole
 from contract.messages.report import Occurrence
@@ -19,7 +19,9 @@ from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.states import ALIVE, Phase
 from wasm_executor.keeper.errors import UnknownContainerError
 
-_OURS: Final = ("kubelet_", "storage_operation_")
+_OURS: Final = ("kubelet_", "storage_operation_", "volume_manager_")
+_BARE: Final = frozenset({"kubelet_evictions"})
+"""Counters that are called so: the library calls each one `_total`."""
 _NEVER: Final = "_created"
 PULLING: Final = "Pulling"
 
@@ -54,11 +56,30 @@ START_SECONDS: Final = Histogram(
         *(1200, 1800, 2700, 3600),
     ),
 )
+RELIST_SECONDS: Final = Histogram(
+    "kubelet_pleg_relist_duration_seconds",
+    "[ALPHA] Duration in seconds for relisting pods in PLEG.",
+)
+RELIST_INTERVAL_SECONDS: Final = Histogram(
+    "kubelet_pleg_relist_interval_seconds",
+    "[ALPHA] Interval in seconds between relisting in PLEG.",
+)
+EVICTIONS: Final = Counter(
+    "kubelet_evictions",
+    "[ALPHA] Cumulative number of pod evictions by eviction signal",
+    ("eviction_signal",),
+)
 STORAGE_SECONDS: Final = Histogram(
     "storage_operation_duration_seconds",
     "[ALPHA] Storage operation duration",
     ("volume_plugin", "operation_name", "status", "migrated"),
     buckets=(0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 25, 50, 120, 300, 600),
+)
+
+VOLUMES: Final = Gauge(
+    "volume_manager_total_volumes",
+    "[ALPHA] Number of volumes in Volume Manager",
+    ("plugin_name", "state"),
 )
 
 
@@ -79,6 +100,25 @@ def operation(kind: str) -> Iterator[Callable[[], None]]:
         raise
     finally:
         OPERATION_SECONDS.labels(kind).observe(time.monotonic() - began)
+
+
+class Relists:
+    """The looks at all pods, one for each beat. What changes is told without them, by the kernel's
+    word; but that they are quick, and in time, is how a node shows that it keeps up.
+    """
+
+    def __init__(self) -> None:
+        self._last: float | None = None
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count a look."""
+        began = time.monotonic()
+        if self._last is not None:
+            RELIST_INTERVAL_SECONDS.observe(began - self._last)
+        self._last = began
+        yield
+        RELIST_SECONDS.observe(time.monotonic() - began)
 
 
 class PodTurns:
@@ -143,6 +183,16 @@ def mounted(volumes: tuple[VolumePlan, ...], seconds: float, *, failed: bool) ->
         STORAGE_SECONDS.labels(plugin, "volume_mount", status, "false").observe(seconds)
 
 
+def count_volumes(pods: Iterable[Pod]) -> None:
+    """Count the volumes of pods that have not ended: all of them, and those of pods that run."""
+    wanted = [pod for pod in pods if not pod.stopped]
+    there = [pod for pod in wanted if any(each.pid is not None for each in pod.containers)]
+    VOLUMES.clear()
+    for state, found in (("desired_state_of_world", wanted), ("actual_state_of_world", there)):
+        for volume in (volume for pod in found for volume in pod.plan.volumes):
+            VOLUMES.labels(f"kubernetes.io/{_plugin(volume)}", state).inc()
+
+
 def _plugin(volume: VolumePlan) -> str:
     match volume.source:
         case EmptyDir():
@@ -159,11 +209,11 @@ def counted() -> tuple[Counted, ...]:
     """Return all of them as they stand."""
     return tuple(
         Counted(
-            name=family.samples[0].name if family.type == "counter" else family.name,
+            name=_called(family.samples[0].name) if family.type == "counter" else family.name,
             help=family.documentation,
             kind=family.type,
             samples=tuple(
-                CountedSample(name=each.name, labels=dict(each.labels), value=each.value)
+                CountedSample(name=_called(each.name), labels=dict(each.labels), value=each.value)
                 for each in family.samples
                 if not each.name.endswith(_NEVER)
             ),
@@ -171,3 +221,8 @@ def counted() -> tuple[Counted, ...]:
         for family in REGISTRY.collect()
         if family.name.startswith(_OURS) and family.samples
     )
+
+
+def _called(name: str) -> str:
+    bare = name.removesuffix("_total")
+    return bare if bare in _BARE else name

@@ -18,6 +18,7 @@ from contract.messages.pod import PodPlan
 from contract.messages.usage import FileSystem, FileUsage, VolumeUsage
 from contract.messages.volume import EmptyDir
 from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor.claimrooms import room_of
 from wasm_executor.supervisor.runs import pod_log_folder
 from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.measuring import BLOCK_BYTES, measure
@@ -112,11 +113,4 @@ def _folder(folder: Path) -> FileUsage:
 
 
 def _file_system(folder: Path) -> FileSystem:
-    found = os.statvfs(folder)
-    return FileSystem(
-        at=datetime.now(UTC),
-        capacity_bytes=found.f_blocks * found.f_frsize,
-        available_bytes=found.f_bavail * found.f_frsize,
-        inodes=found.f_files,
-        inodes_free=found.f_favail,
-    )
+    return room_of(os.statvfs(folder), datetime.now(UTC))

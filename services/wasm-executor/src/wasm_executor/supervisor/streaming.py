@@ -65,8 +65,12 @@ class Streams:
         self._open: dict[str, ByteStream] = {}
 
     async def exec(self, _node: NodeName, command: ExecOpen) -> StreamOpened:
-        if command.stream in self._open:
-            return StreamOpened()
+        if command.stream not in self._open:
+            with operation("exec"):
+                self._begin(command)
+        return StreamOpened()
+
+    def _begin(self, command: ExecOpen) -> None:
         self._require_room()
         task = self._pod_of(command.namespace, command.pod)
         container = _running(task, command.uid, command.container)
@@ -77,10 +81,13 @@ class Streams:
         running = self._node.tasks.create_task(run, name=f"stream-{command.stream}")
         running.add_done_callback(lambda _: ends.close_stdio())
         self._add(command.stream, ends.sources, ends.sink, running, running.cancel)
-        return StreamOpened()
 
     async def attach(self, _node: NodeName, command: AttachOpen) -> StreamOpened:
         """Say where the log goes on, and open its stdin where there is one and it is wanted."""
+        with operation("attach"):
+            return await self._attached(command)
+
+    async def _attached(self, command: AttachOpen) -> StreamOpened:
         task = self._pod_of(command.namespace, command.pod)
         container = _running(task, command.uid, command.container)
         if container is None:
@@ -117,8 +124,12 @@ class Streams:
         self._add(name, Sources(None, None), stdin, over, left)
 
     async def forward(self, _node: NodeName, command: ForwardOpen) -> StreamOpened:
-        if command.stream in self._open:
-            return StreamOpened()
+        if command.stream not in self._open:
+            with operation("port_forward"):
+                self._forward(command)
+        return StreamOpened()
+
+    def _forward(self, command: ForwardOpen) -> None:
         self._require_room()
         task = self._pod_of(command.namespace, command.pod)
         if command.uid and command.uid != task.pod.plan.uid:
@@ -128,7 +139,6 @@ class Streams:
             over: asyncio.Future[StreamEnd] = asyncio.get_running_loop().create_future()
             over.set_result(StreamEnd())  # its end is the end of what comes
             self._add(command.stream, sources, sink, over, over.cancel)
-        return StreamOpened()
 
     async def read(self, _node: NodeName, command: StreamRead) -> StreamChunk:
         return await self._stream(command.stream).read(command)
@@ -150,8 +160,7 @@ class Streams:
             plan, run = task.pod.plan, container.history.run
             target = ExecTarget(plan, container.plan, run, image)
             running = self._roster.execs.run(target, command.command, ends.stdio, None)
-            with operation("exec"):
-                outcome = await _unless_interrupted(running, ends.sink)
+            outcome = await _unless_interrupted(running, ends.sink)
         except ImageError as error:
             return StreamEnd(failure=error.message)
         except Exception as error:  # the edge of this program: an exec's failure is its own

@@ -1,13 +1,18 @@
 """Answers what this node and its pods use, page by page."""
 
 import itertools
+import os
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.node import NodeFacts
+from contract.messages.pod import PodPlan
 from contract.messages.usage import (
     ContainerUsage,
+    Counted,
     FileUsage,
     PodUsage,
     UsageRead,
@@ -15,7 +20,8 @@ from contract.messages.usage import (
 )
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.states import ALIVE, Phase
-from wasm_executor.supervisor.kubeletseries import counted
+from wasm_executor.supervisor.claimrooms import ClaimRooms, claims_of
+from wasm_executor.supervisor.kubeletseries import count_volumes, counted
 from wasm_executor.supervisor.measuring import Measured, Meter, Running
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.podtask import PodTask
@@ -37,11 +43,13 @@ class UsageDesk:
         self._facts = facts
         self._meter = Meter(node.settings.usage_interval_s, self._running, self._known)
         self._surveyor = Surveyor(node.settings)
+        self._claims = ClaimRooms()
 
     async def read(self, _node: NodeName, command: UsageRead) -> UsageShown:
         measured = await self._meter.measured()
         plans = [task.pod.plan for task in self._roster]
         spaces = await self._surveyor.surveyed(plans) if command.files else None
+        rooms = await self._rooms_of_claims() if command.files or command.counted else {}
         page, after = self._page(command.after)
         return UsageShown(
             node=measured.node,
@@ -50,10 +58,23 @@ class UsageDesk:
             memory_capacity_bytes=self._facts.memory_bytes,
             file_system=None if spaces is None else spaces.file_system,
             images=None if spaces is None else spaces.images,
-            pods=tuple(self._pod(task, measured, spaces) for task in page),
+            pods=tuple(
+                _with_claims(self._pod(task, measured, spaces), task.pod.plan, rooms)
+                for task in page
+            ),
             after=after,
-            counted=counted() if command.counted and not after else (),
+            counted=self._counted() if command.counted and not after else (),
         )
+
+    def _counted(self) -> tuple[Counted, ...]:
+        count_volumes(task.pod for task in self._roster)
+        return counted()
+
+    async def _rooms_of_claims(self) -> dict[str, os.statvfs_result]:
+        """Ask those of pods that run: they are mounted."""
+        pods = (task.pod for task in self._roster)
+        running = (pod for pod in pods if any(each.pid is not None for each in pod.containers))
+        return await self._claims.told(pod.plan for pod in running)
 
     def _known(self) -> set[PodUid]:
         return {task.pod.plan.uid for task in self._roster}
@@ -111,6 +132,11 @@ class UsageDesk:
             logs=logs.get(plan.name),
             probes=task.probes.of(plan.name),
         )
+
+
+def _with_claims(pod: PodUsage, plan: PodPlan, rooms: Mapping[str, os.statvfs_result]) -> PodUsage:
+    claims = claims_of(plan, rooms)
+    return msgspec.structs.replace(pod, volumes=(*pod.volumes, *claims)) if claims else pod
 
 
 def _key(task: PodTask, container: Container) -> RunKey:
