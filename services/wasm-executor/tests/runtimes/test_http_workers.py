@@ -6,9 +6,15 @@ from pathlib import Path
 
 import pytest
 from http_rig import serving
-from keeper_rig import KeeperProcess, children, descriptors, is_alive, wait_until
+from keeper_rig import GUESTS, Compiler, KeeperProcess, children, descriptors, is_alive, wait_until
+from wasmtime import WasmtimeError
+from wasmtime.component import Component
 
 from wasm_executor.container.plan import HttpPlan
+from wasm_executor.runtimes.engine import new_engine
+from wasm_executor.runtimes.wasihttp.pooling import PLACES, POOL
+
+HANDLER = GUESTS[0] / "http.wat"
 
 
 async def test_an_instance_is_fresh_unless_reuse_is_asked_for(keeper: KeeperProcess) -> None:
@@ -19,6 +25,26 @@ async def test_an_instance_is_fresh_unless_reuse_is_asked_for(keeper: KeeperProc
         async with serving(supervisor, http=plan) as served:
             counts = [served.get("/count").body for _ in range(4)]
             assert counts == [b"1\n", b"2\n", b"3\n", b"1\n"]
+
+
+async def test_a_handler_that_is_too_large_for_the_pool_is_served_without_one(
+    keeper: KeeperProcess, compiler: Compiler
+) -> None:
+    text = HANDLER.read_text().replace("(global $count", "(table 200000 funcref) (global $count")
+    compiler.add("http_table", text)
+    with pytest.raises(WasmtimeError, match="exceeds the limit"):
+        Component.deserialize_file(new_engine(POOL), compiler.artifact("http_table").path)
+    Component.deserialize_file(new_engine(POOL), compiler.artifact("http").path)
+    async with keeper.supervise() as supervisor, serving(supervisor, "http_table") as served:
+        assert [served.get("/count").body for _ in range(2)] == [b"1\n", b"1\n"]
+
+
+async def test_as_many_requests_as_are_allowed_find_a_place(keeper: KeeperProcess) -> None:
+    plan = HttpPlan(concurrency=PLACES)
+    async with keeper.supervise() as supervisor, serving(supervisor, http=plan) as served:
+        with ThreadPoolExecutor(PLACES) as clients:
+            answers = list(clients.map(served.get, ["/sleep"] * PLACES))
+        assert {each.status for each in answers} == {200}
 
 
 async def test_workers_share_the_listener_and_drain_at_sigterm(keeper: KeeperProcess) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from wasmtime import Module, wat2wasm
+from wasmtime import Module
 from wasmtime.component import Component
 
 from wasm_executor.container.plan import Artifact, ArtifactKind, Preopen, ProcessPlan
@@ -38,27 +38,19 @@ class Compiler:
 
     def artifact(self, guest: str) -> Artifact:
         if guest not in self._done:
-            self._done[guest] = self._compile(guest)
+            texts = (folder / f"{guest}.wat" for folder in GUESTS)
+            self.add(guest, next(each for each in texts if each.exists()).read_text())
         return self._done[guest]
 
-    def add(self, guest: str, wasm: bytes) -> None:
-        """Take a module that another compiler made."""
-        self._done[guest] = self._kept(guest, Module(self._engine, wasm).serialize())
-
-    def _kept(
-        self, guest: str, code: bytes | bytearray, kind: ArtifactKind = ArtifactKind.MODULE
-    ) -> Artifact:
+    def add(self, guest: str, source: str | bytes) -> None:
+        """Take what another compiler made, or what a test has put together."""
+        if isinstance(source, str) and "(component" in source:
+            kind, code = ArtifactKind.COMPONENT, bytes(Component(self._engine, source).serialize())
+        else:
+            kind, code = ArtifactKind.MODULE, bytes(Module(self._engine, source).serialize())
         path = self._folder / f"{guest}.cwasm"
         path.write_bytes(code)
-        return Artifact(path=str(path), kind=kind)
-
-    def _compile(self, guest: str) -> Artifact:
-        texts = (folder / f"{guest}.wat" for folder in GUESTS)
-        text = next(each for each in texts if each.exists()).read_text()
-        if "(component" in text:
-            code = Component(self._engine, text).serialize()
-            return self._kept(guest, code, ArtifactKind.COMPONENT)
-        return self._kept(guest, Module(self._engine, bytes(wat2wasm(text))).serialize())
+        self._done[guest] = Artifact(path=str(path), kind=kind)
 
 
 @dataclass(frozen=True)

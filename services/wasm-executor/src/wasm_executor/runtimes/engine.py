@@ -5,6 +5,7 @@ compile job and the container process are different processes, so both take thei
 here, and the fingerprint names these settings in the key of the AOT cache.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -30,15 +31,30 @@ SETTINGS: Final[dict[str, Setting]] = {
 }
 
 
-def new_engine() -> Engine:
-    """Make an engine; it starts no thread before something is compiled with it."""
+def new_engine(pool: Mapping[str, int] | None = None) -> Engine:
+    """Make an engine; it starts no thread before something is compiled with it.
+
+    With a pool (by the names of wasmtime's pooling allocator), instances lie in memory that is
+    mapped once; code that was compiled without one runs there, too.
+    """
     config = Config()
     for name, value in SETTINGS.items():
         if name == "concurrency_support":  # the binding has no name for it
             wasmtime_c.wasmtime_config_concurrency_support_set(config.ptr(), value)
         else:
             setattr(config, name, value)
+    if pool is not None:
+        _set_pool(config, pool)
     return Engine(config)
+
+
+def _set_pool(config: Config, sizes: Mapping[str, int]) -> None:
+    """The binding has no names for a pool, either."""
+    pool = wasmtime_c.wasmtime_pooling_allocation_config_new()
+    for name, size in sizes.items():
+        getattr(wasmtime_c, f"wasmtime_pooling_allocation_config_{name}_set")(pool, size)
+    wasmtime_c.wasmtime_pooling_allocation_strategy_set(config.ptr(), pool)
+    wasmtime_c.wasmtime_pooling_allocation_config_delete(pool)
 
 
 def engine_fingerprint() -> str:

@@ -22,15 +22,15 @@ def memory_ceiling(plan: ProcessPlan) -> int | None:
     return None if limit is None else int(limit * ENGINE_LIMIT_FACTOR)
 
 
-def limit_store(store: Store, ceiling: int | None) -> None:
-    """Hold a store to it."""
+def limits_of(ceiling: int | None) -> tuple[int, int, int, int, int]:
+    """Return what one store may have: of memory, table elements, instances, tables, memories."""
     elements = MAX_TABLE_ELEMENTS
     if ceiling is not None:
         elements = min(elements, ceiling // TABLE_ELEMENT_BYTES)
-    store.set_limits(
-        memory_size=-1 if ceiling is None else ceiling,
-        table_elements=elements,
-        instances=MAX_INSTANCES,
-        tables=MAX_TABLES,
-        memories=MAX_MEMORIES,
-    )
+    memory = -1 if ceiling is None else ceiling
+    return memory, elements, MAX_INSTANCES, MAX_TABLES, MAX_MEMORIES
+
+
+def limit_store(store: Store, ceiling: int | None) -> None:
+    """Hold a store to it."""
+    store.set_limits(*limits_of(ceiling))

@@ -2,7 +2,8 @@
 ;;   /hello   answers `hello`              /echo    sends the body back as it comes
 ;;   /trap    traps, nothing was said      /late    says half of an answer, then traps
 ;;   /loop    computes for ever            /sleep   waits for 0.3 s, then answers `hello`
-;;   /nothing returns without an answer    /count   answers how many requests this instance had
+;;   /nothing returns without an answer    /count   answers how many requests this instance had,
+;;                                                  by its globals and by its memory
 ;;   /fail    answers with an error-code   /write   writes a line to stderr and answers `hello`
 ;;   /read/PATH sends the file of that path below its first folder, or fails
 ;;   /ask/HOST:PORT asks that server for /hello and sends on what it answers, or why it does not
@@ -352,6 +353,7 @@
     (func (export "handle") (param $request i32) (param $outparam i32) (local $letter i32)
       (local $pollable i32) (local $output i32)
       (global.set $count (i32.add (global.get $count) (i32.const 1)))
+      (i32.store (i32.const 1104) (i32.add (i32.load (i32.const 1104)) (i32.const 1)))
       (call $path (local.get $request) (i32.const 0))
       (local.set $letter (i32.load8_u (i32.add (i32.load (i32.const 4)) (i32.const 1))))
       (if (i32.eq (local.get $letter) (i32.const 101))  ;; e
@@ -378,7 +380,8 @@
           (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
       (if (i32.eq (local.get $letter) (i32.const 99))  ;; c
         (then
-          (i32.store8 (i32.const 1072) (i32.add (i32.const 48) (global.get $count)))
+          (i32.store8 (i32.const 1072) (i32.add (i32.const 48)
+            (i32.or (global.get $count) (i32.load (i32.const 1104)))))
           (call $answer (local.get $outparam) (i32.const 1072) (i32.const 2))))
       (if (i32.eq (local.get $letter) (i32.const 102))  ;; f
         (then (call $fail (local.get $outparam) (i32.const 0))))

@@ -3,7 +3,7 @@
 import codecs
 import time
 from http import HTTPStatus
-from typing import Final
+from typing import Final, Protocol
 
 from wasmtime import WasmtimeError
 
@@ -17,9 +17,8 @@ from wasm_executor.runtimes.wasihttp.errors import (
     StreamClosedError,
 )
 from wasm_executor.runtimes.wasihttp.fields import Fields
-from wasm_executor.runtimes.wasihttp.guests import Handlers
 from wasm_executor.runtimes.wasihttp.instance import Instance, OnWait
-from wasm_executor.runtimes.wasihttp.messages import IncomingRequest
+from wasm_executor.runtimes.wasihttp.messages import Answer, IncomingRequest
 from wasm_executor.runtimes.wasihttp.responding import Responder, whole
 from wasm_executor.runtimes.wasihttp.saying import say
 
@@ -31,6 +30,15 @@ _STATUS_OF_ERROR: Final = {
 _escape: Final = codecs.getencoder("unicode_escape")
 """Found here: a container's process can read no more modules."""
 _ABSOLUTE: Final = (b"http://", b"https://")
+
+
+class Handling(Protocol):
+    """Whoever answers requests."""
+
+    def handle(
+        self, request: IncomingRequest, answer: Answer, deadline: float, on_wait: OnWait, reuse: int
+    ) -> None:
+        """Answer it; raise a trap, or what else ended its handler."""
 
 
 class Exchange:
@@ -50,7 +58,7 @@ class Exchange:
         whole_answer = responder.finished and responder.keep_alive
         return whole_answer and self._request.complete and not self._request.connection.lost
 
-    def run(self, handlers: Handlers, on_wait: OnWait) -> None:
+    def run(self, handlers: Handling, on_wait: OnWait) -> None:
         """Answer the request, in one way or another."""
         try:
             handlers.handle(

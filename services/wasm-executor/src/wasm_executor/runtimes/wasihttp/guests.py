@@ -1,12 +1,10 @@
 """The component that a container serves: linked once, instantiated for each request."""
 
-import ctypes
 from typing import Any, Final, NamedTuple
 
-from wasmtime import Engine, Store
+from wasmtime import Engine, WasmtimeError
 from wasmtime.component import Component, Linker
 
-from wasm_executor.runtimes.limits import limit_store
 from wasm_executor.runtimes.wasihttp import (
     cliinterfaces,
     fileinterfaces,
@@ -15,30 +13,17 @@ from wasm_executor.runtimes.wasihttp import (
     outgoinginterface,
 )
 from wasm_executor.runtimes.wasihttp.files import Descriptor
+from wasm_executor.runtimes.wasihttp.guestcalls import Blueprint, GuestStore
 from wasm_executor.runtimes.wasihttp.httpresources import INCOMING_REQUEST, RESPONSE_OUTPARAM
 from wasm_executor.runtimes.wasihttp.instance import Instance, OnWait
-from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Imports, address_of, error_of
+from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Imports
 from wasm_executor.runtimes.wasihttp.messages import Answer, IncomingRequest
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
-from wasm_executor.runtimes.wasihttp.values import SIZE, delete, slow
 
 HANDLER: Final = "wasi:http/incoming-handler@0.2.0"
 """wasmtime finds a later 0.2.x by it."""
 VERSION: Final = "0.2.12"
 
-_call: Final = slow(
-    "wasmtime_component_func_call",
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-    ctypes.c_void_p,
-    ctypes.c_size_t,
-)
-
-
-PARAMETERS: Final = 2
 _DEFINED: Final = (
     iointerfaces,
     cliinterfaces,
@@ -73,26 +58,22 @@ class _Live:
 
     def __init__(self, handlers: "Handlers") -> None:
         world = handlers.world
-        self.store = Store(handlers.engine)
-        limit_store(self.store, world.memory_ceiling)
+        self._store = GuestStore(handlers.blueprint)
+        self._context = self._store.context
         self.instance = Instance(world.args, world.env, world.outgoing)
         self.instance.folders = world.folders
-        self.context = address_of(self.store)
-        HOLDERS[self.context] = self.instance
+        HOLDERS[self._context] = self.instance
         self.served = 0
         try:
-            instantiated = handlers.linker.instantiate(self.store, handlers.component)
-            function = instantiated.get_func(self.store, handlers.function)
-            assert function is not None
-            self.function: Any = function._func  # noqa: SLF001 - the binding's own call is slow
+            self._store.instantiate()
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Drop everything that the guest still held."""
-        HOLDERS.pop(self.context, None)
-        self.store.close()
+        HOLDERS.pop(self._context, None)
+        self._store.close()
         for thing in self.instance.objects.values():
             drop = getattr(thing, "drop", None)
             if drop is not None:
@@ -100,18 +81,10 @@ class _Live:
 
     def call(self, request: IncomingRequest, answer: Answer) -> None:
         """Call the handler; raise what ended it."""
-        context = self.context
-        parameters = ctypes.create_string_buffer(
-            INCOMING_REQUEST.own.write(request, context)
-            + RESPONSE_OUTPARAM.own.write(answer, context)
-        )
-        error = _call(ctypes.byref(self.function), context, parameters, PARAMETERS, None, 0)
-        at = ctypes.addressof(parameters)
-        delete(at)
-        delete(at + SIZE)
-        if error:
-            trap = error_of(error)
-            raise self.instance.failure or trap
+        try:
+            self._store.call(request, INCOMING_REQUEST.own, answer, RESPONSE_OUTPARAM.own)
+        except WasmtimeError as trap:
+            raise self.instance.failure or trap from None
 
 
 class Handlers:
@@ -120,10 +93,7 @@ class Handlers:
     def __init__(
         self, engine: Engine, linker: Linker, component: Component, function: Any, world: World
     ) -> None:
-        self.engine = engine
-        self.linker = linker
-        self.component = component
-        self.function = function
+        self.blueprint = Blueprint(engine, linker, component, function, world.memory_ceiling)
         self.world = world
         self._idle: list[_Live] = []
 

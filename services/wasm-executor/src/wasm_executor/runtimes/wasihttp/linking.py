@@ -11,11 +11,12 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
-from wasmtime import Store, WasmtimeError
+from wasmtime import WasmtimeError
 from wasmtime import _ffi as wasmtime_c
 from wasmtime.component import Linker, LinkerInstance, ResourceType
 
-from wasm_executor.runtimes.wasihttp.values import SIZE, Type, quick
+from wasm_executor.runtimes.wasihttp.library import MEMORY, quick
+from wasm_executor.runtimes.wasihttp.values import SIZE, Type
 
 _POINTER: Final = ctypes.c_void_p
 _any_to_host: Final = quick(
@@ -35,8 +36,10 @@ _host_to_any: Final = quick(
 )
 _error_new: Final = quick("wasmtime_error_new", _POINTER, ctypes.c_char_p)
 
-_RESOURCE: Final = struct.Struct("<B7xQ16x")
 _RESOURCE_KIND: Final = wasmtime_c.WASMTIME_COMPONENT_RESOURCE.value
+_NOTHING_KIND: Final = wasmtime_c.WASMTIME_COMPONENT_BOOL.value
+_HANDLE: Final = 8
+"""Where it is in a value; what follows it there is free."""
 _one: Final = struct.Struct("<Q").unpack_from
 
 _FUNCTION: Final = ctypes.CFUNCTYPE(
@@ -60,11 +63,6 @@ def _require(error: Any) -> None:
     """Raise an error that a definition returned; a null pointer is none."""
     if error:
         raise WasmtimeError._from_ptr(error)  # noqa: SLF001 - as the binding itself does
-
-
-def address_of(store: Store) -> int:
-    """Return what callbacks name this store by."""
-    return ctypes.cast(store._context(), _POINTER).value or 0  # noqa: SLF001 - it has no other
 
 
 def error_of(error: int) -> WasmtimeError:
@@ -106,36 +104,35 @@ class Resource:
         self.own = Type(_takes, self._gives)
         self.borrow = Type(_looks, self._gives)
 
-    def _gives(self, thing: Any, context: int) -> bytes:
+    def _gives(self, at: int, thing: Any, context: int) -> None:
         host = _host_new(True, HOLDERS[context].hold(thing), self.number)
-        made = ctypes.c_size_t()
-        error = _host_to_any(context, host, ctypes.byref(made))
+        error = _host_to_any(context, host, at + _HANDLE)
         _host_delete(host)
         assert not error
-        return _RESOURCE.pack(_RESOURCE_KIND, made.value)
+        MEMORY[at] = _RESOURCE_KIND
 
 
 HOLDERS: Final[dict[int, Holder]] = {}
 """By the address of a store's context: whose call it is."""
 
 
-def _rep(raw: bytes, at: int, context: int) -> int:
+def _rep(at: int, context: int) -> int:
     """Return the number behind a handle; that also gives the handle back to wasmtime."""
-    (handle,) = _one(raw, at + 8)
-    host = ctypes.c_size_t()
-    error = _any_to_host(context, handle, ctypes.byref(host))
+    free = at + 2 * _HANDLE
+    error = _any_to_host(context, _one(MEMORY, at + _HANDLE)[0], free)
     assert not error
-    rep: int = _host_rep(host.value)
-    _host_delete(host.value)
+    (host,) = _one(MEMORY, free)
+    rep: int = _host_rep(host)
+    _host_delete(host)
     return rep
 
 
-def _looks(raw: bytes, at: int, context: int) -> Any:
-    return HOLDERS[context].objects[_rep(raw, at, context)]
+def _looks(at: int, context: int) -> Any:
+    return HOLDERS[context].objects[_rep(at, context)]
 
 
-def _takes(raw: bytes, at: int, context: int) -> Any:
-    return HOLDERS[context].objects.pop(_rep(raw, at, context))
+def _takes(at: int, context: int) -> Any:
+    return HOLDERS[context].objects.pop(_rep(at, context))
 
 
 class Imports:
@@ -193,23 +190,29 @@ class Imports:
 
 
 def _trampoline(function: Function) -> Callable[..., int]:
-    readers = tuple(each.read for each in function.parameters)
-    call, size = function.call, len(readers) * SIZE
+    call, readers = function.call, tuple(each.read for each in function.parameters)
     write = function.result.write if function.result is not None else None
-    offsets = tuple(range(0, size, SIZE))
+    read_first = readers[0] if readers else None
+    others = tuple((read, n * SIZE) for n, read in enumerate(readers[1:], start=1))
 
     def trampoline(
         _data: int, context: int, _type: int, arguments: int, _n: int, results: int, _m: int
     ) -> int:
         holder = HOLDERS[context]
         try:
-            raw = ctypes.string_at(arguments, size) if size else b""
-            given = [read(raw, at, context) for read, at in zip(readers, offsets, strict=True)]
-            value = call(holder, *given)
+            if read_first is None:
+                value = call(holder)
+            elif others:
+                first = read_first(arguments, context)
+                value = call(holder, first, *[read(arguments + at, context) for read, at in others])
+            else:
+                value = call(holder, read_first(arguments, context))
             if write is not None:
-                ctypes.memmove(results, write(value, context), SIZE)
+                write(results, value, context)
         except BaseException as error:  # noqa: BLE001 - it must not pass through C frames
             holder.failure = error
+            if write is not None:
+                MEMORY[results] = _NOTHING_KIND  # nobody follows what is half written
             return int(_error_new(str(error).encode() or b"the host failed"))
         return 0
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
-from wasmtime import Store, WasmtimeError
+from wasmtime import Engine, Store, WasmtimeError
 from wasmtime.component import Component
 
 from wasm_executor.container.needs import Need
-from wasm_executor.container.plan import HTTP_WORLD, Artifact, ProcessPlan
+from wasm_executor.container.plan import HTTP_WORLD, Artifact, HttpPlan, ProcessPlan
 from wasm_executor.runtimes.engine import new_engine
 from wasm_executor.runtimes.limits import memory_ceiling
 from wasm_executor.runtimes.startfailures import (
@@ -21,6 +21,7 @@ from wasm_executor.runtimes.wasihttp.files import folders_of
 from wasm_executor.runtimes.wasihttp.guests import HANDLER, Handlers, World, new_linker
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.policy import Policy
+from wasm_executor.runtimes.wasihttp.pooling import PLACES, POOL
 from wasm_executor.runtimes.wasihttp.serving import Worker
 from wasm_executor.runtimes.wasihttp.workers import Workers
 
@@ -39,8 +40,11 @@ class WasiHttpRuntime:
     """What a container of it may do, beside what all may."""
 
     def prepare(self) -> None:
-        self._engine = new_engine()
-        self._linker, self._imports = new_linker(self._engine)
+        self._use(new_engine(POOL))
+
+    def _use(self, engine: Engine) -> None:
+        self._engine = engine
+        self._linker, self._imports = new_linker(engine)
 
     def accepts(self, artifact: Artifact) -> bool:
         return artifact.world == HTTP_WORLD
@@ -51,7 +55,7 @@ class WasiHttpRuntime:
             raise no_entry("the component handles HTTP requests: it is no command")
         if not plan.listeners:
             raise no_entry("the container declares no TCP containerPort to be served on")
-        component = self._loaded(plan.artifact.path)
+        component = self._loaded(plan.artifact.path, http)
         function = _handler_of(component)
         self._require_imports(component)
         folders = folders_of(plan.preopens)
@@ -69,7 +73,14 @@ class WasiHttpRuntime:
 
         return Workers(http.workers, plan.listeners, serve).run(on_started)
 
-    def _loaded(self, path: str) -> Component:
+    def _loaded(self, path: str, http: HttpPlan) -> Component:
+        """Load it; what does not fit into the pool gets an engine without one."""
+        if http.concurrency <= PLACES:
+            try:
+                return Component.deserialize_file(self._engine, path)
+            except WasmtimeError:
+                pass  # too large for a place, or unusable: then it is so without a pool, too
+        self._use(new_engine())
         try:
             return Component.deserialize_file(self._engine, path)
         except WasmtimeError as error:

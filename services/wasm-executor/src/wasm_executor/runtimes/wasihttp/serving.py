@@ -18,8 +18,7 @@ from typing import Final, NoReturn
 from wasm_executor.container.plan import HttpPlan
 from wasm_executor.runtimes.wasihttp.connection import Connection, Request
 from wasm_executor.runtimes.wasihttp.errors import StreamClosedError
-from wasm_executor.runtimes.wasihttp.exchange import Exchange
-from wasm_executor.runtimes.wasihttp.guests import Handlers
+from wasm_executor.runtimes.wasihttp.exchange import Exchange, Handling
 from wasm_executor.runtimes.wasihttp.overdue import Watch
 from wasm_executor.runtimes.wasihttp.responding import whole
 
@@ -36,7 +35,7 @@ class Worker:
     """Serves listeners until it is told to drain, by the end of `control`."""
 
     def __init__(
-        self, handlers: Handlers, plan: HttpPlan, listeners: Sequence[int], control: int
+        self, handlers: Handling, plan: HttpPlan, listeners: Sequence[int], control: int
     ) -> None:
         self._handlers = handlers
         self._plan = plan

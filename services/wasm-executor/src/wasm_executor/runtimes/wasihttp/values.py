@@ -2,18 +2,28 @@
 
 wasmtime's binding asks for a value's type with each call and converts lists element by element:
 1 ms per KiB of a body. A host function's types never change, so each `Type` here is a pair of
-functions put together once, and bytes are copied by the stride of C's array: 15 ms per MiB.
+functions put together once. They read and write C's memory where it is, through one view of all of
+it: each call by ctypes that is not made saves half a microsecond, and a request makes hundreds.
 
 A value is 32 bytes in C: its kind at 0, from 8 on what it is. Strings, lists and boxes are made by
 the library's own allocator, which frees them when it has taken the value.
 """
 
-import ctypes
 import struct
 from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from wasmtime import _ffi as wasmtime_c
+
+from wasm_executor.runtimes.wasihttp.library import (
+    MEMORY,
+    move_away,
+    new_bytes,
+    new_flags,
+    new_list,
+    new_record,
+    new_tuple,
+)
 
 SIZE: Final = 32
 ENTRY_SIZE: Final = 48
@@ -21,64 +31,14 @@ ENTRY_SIZE: Final = 48
 _AT: Final = 8
 _PIECE: Final = 16 * 1024
 """Elements of a list that are copied at once: their C form is 32 times as large."""
+_FEW: Final = 64
+"""Bytes that are sooner written one by one than laid out first."""
 
-_string_at: Final = ctypes.string_at
-_pointers: Final = struct.Struct("<QQ")
-_two: Final = _pointers.unpack_from
+_two: Final = struct.Struct("<QQ").unpack_from
 _one: Final = struct.Struct("<Q").unpack_from
-_scalar: Final = struct.Struct("<B7xQ16x")
-_signed: Final = struct.Struct("<B7xq16x")
-_pair: Final = struct.Struct("<B7xQQ8x")
-_triple: Final = struct.Struct("<B7xQQQ")
-_named: Final = struct.Struct("<QQ")
-
-# The interpreter's lock is kept over these: each takes less time than letting it go.
-_LIBRARY: Final = wasmtime_c.dll._name  # noqa: SLF001 - ctypes' documented attribute
-_quick: Final = ctypes.PyDLL(_LIBRARY)
-_slow: Final = ctypes.CDLL(_LIBRARY)
-
-
-def quick(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """Return one of the library's functions that never waits and never calls back."""
-    function = _quick[name]
-    function.restype, function.argtypes = result, arguments
-    return function
-
-
-def slow(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:
-    """Return one that runs a guest: other threads go on meanwhile."""
-    function = _slow[name]
-    function.restype, function.argtypes = result, arguments
-    return function
-
-
-delete: Final = quick("wasmtime_component_val_delete", None, ctypes.c_void_p)
-"""Frees what hangs on a value."""
-# It takes what it is given away, out of the bytes themselves: they must be nobody else's.
-_box: Final = quick("wasmtime_component_val_new", ctypes.c_void_p, ctypes.c_char_p)
-_new_bytes: Final = quick(
-    "wasm_byte_vec_new", None, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_char_p
-)
-_new_list: Final = quick(
-    "wasmtime_component_vallist_new_uninit", None, ctypes.c_void_p, ctypes.c_size_t
-)
-_new_tuple: Final = quick(
-    "wasmtime_component_valtuple_new_uninit", None, ctypes.c_void_p, ctypes.c_size_t
-)
-_new_record: Final = quick(
-    "wasmtime_component_valrecord_new_uninit", None, ctypes.c_void_p, ctypes.c_size_t
-)
-
-
-_new_flags: Final = quick(
-    "wasmtime_component_valflags_new_uninit", None, ctypes.c_void_p, ctypes.c_size_t
-)
-
-
-class _Vector(ctypes.Structure):
-    _fields_ = (("size", ctypes.c_size_t), ("data", ctypes.c_size_t))
-    size: int
-    data: int
+_scalar: Final = struct.Struct("<B7xQ").pack_into
+_signed: Final = struct.Struct("<B7xq").pack_into
+_pair: Final = struct.Struct("<B7xQQ").pack_into
 
 
 class Ok(NamedTuple):
@@ -103,94 +63,104 @@ class Case(NamedTuple):
 class Type(NamedTuple):
     """How one type is read and written. `context` is the store's: resources live in it."""
 
-    read: Callable[[bytes, int, int], Any]
-    """From the bytes of a C value at an offset."""
-    write: Callable[[Any, int], bytes]
-    """To the 32 bytes of one."""
+    read: Callable[[int, int], Any]
+    """From the address of a C value."""
+    write: Callable[[int, Any, int], None]
+    """To the address of one."""
 
 
-def _number(kind: int, width: int, *, signed: bool = False) -> Type:
-    packed = (_signed if signed else _scalar).pack
+def _number(kind: int, of: str, *, signed: bool = False) -> Type:
+    pack, unpack = _signed if signed else _scalar, struct.Struct(of).unpack_from
 
-    def read(raw: bytes, at: int, _context: int) -> int:
-        return int.from_bytes(raw[at + _AT : at + _AT + width], "little", signed=signed)
+    def read(at: int, _context: int) -> int:
+        number: int = unpack(MEMORY, at + _AT)[0]
+        return number
 
-    return Type(read, lambda value, _context: packed(kind, value))
-
-
-def _named_bytes(text: bytes) -> tuple[int, int]:
-    made = _Vector()
-    _new_bytes(ctypes.byref(made), len(text), text)
-    return made.size, made.data
+    return Type(read, lambda at, value, _context: pack(MEMORY, at, kind, value))
 
 
-def _read_string(raw: bytes, at: int, _context: int) -> str:
-    size, data = _two(raw, at + _AT)
-    return _string_at(data, size).decode() if size else ""
+def _read_name(at: int) -> bytes:
+    size, data = _two(MEMORY, at)
+    return bytes(MEMORY[data : data + size])
 
 
-def _writes_name(kind: int) -> Callable[[str, int], bytes]:
-    return lambda value, _context: _pair.pack(kind, *_named_bytes(value.encode()))
+def _read_string(at: int, _context: int) -> str:
+    size, data = _two(MEMORY, at + _AT)
+    return str(MEMORY[data : data + size], "utf-8")
 
 
-def _read_bytes(raw: bytes, at: int, _context: int) -> bytes:
-    size, data = _two(raw, at + _AT)
-    if size <= _PIECE:
-        return _string_at(data, size * SIZE)[_AT::SIZE]
-    return b"".join(
-        _string_at(data + start * SIZE, min(_PIECE, size - start) * SIZE)[_AT::SIZE]
-        for start in range(0, size, _PIECE)
-    )
-
-
-def _write_bytes(value: bytes, _context: int) -> bytes:
-    made = _Vector()
-    size = len(value)
-    _new_list(ctypes.byref(made), size)
-    for start in range(0, size, _PIECE):
-        piece = value[start : start + _PIECE]
-        raw = bytearray(len(piece) * SIZE)
-        raw[::SIZE] = bytes((_U8_KIND,)) * len(piece)
-        raw[_AT::SIZE] = piece
-        ctypes.memmove(made.data + start * SIZE, bytes(raw), len(raw))
-    return _pair.pack(_LIST_KIND, made.size, made.data)
-
-
-def _writes_array(kind: int, new: Callable[..., Any]) -> Callable[[list[bytes]], bytes]:
-    def write(parts: list[bytes]) -> bytes:
-        made = _Vector()
-        new(ctypes.byref(made), len(parts))
-        raw = b"".join(parts)
-        ctypes.memmove(made.data, raw, len(raw))
-        return _pair.pack(kind, made.size, made.data)
+def _writes_name(kind: int) -> Callable[[int, str, int], None]:
+    def write(at: int, value: str, _context: int) -> None:
+        encoded = value.encode()
+        MEMORY[at] = kind
+        new_bytes(at + _AT, len(encoded), encoded)
 
     return write
 
 
+def _read_bytes(at: int, _context: int) -> bytes:
+    size, data = _two(MEMORY, at + _AT)
+    if size <= _PIECE:
+        return bytes(MEMORY[data : data + size * SIZE])[_AT::SIZE]
+    ends = range(data, data + size * SIZE, _PIECE * SIZE), data + size * SIZE
+    return b"".join(
+        bytes(MEMORY[start : min(start + _PIECE * SIZE, ends[1])])[_AT::SIZE] for start in ends[0]
+    )
+
+
+def _write_bytes(at: int, value: bytes, _context: int) -> None:
+    size = len(value)
+    MEMORY[at] = _LIST_KIND
+    new_list(at + _AT, size)
+    (data,) = _one(MEMORY, at + 2 * _AT)
+    if size <= _FEW:
+        MEMORY[data : data + size * SIZE : SIZE] = _U8_KINDS[:size]
+        MEMORY[data + _AT : data + _AT + size * SIZE : SIZE] = value
+        return
+    for start in range(0, size, _PIECE):
+        piece = value[start : start + _PIECE]
+        raw = bytearray(len(piece) * SIZE)
+        raw[::SIZE] = _U8_KINDS[: len(piece)]
+        raw[_AT::SIZE] = piece
+        to = data + start * SIZE
+        MEMORY[to : to + len(raw)] = raw
+
+
 _U8_KIND: Final = wasmtime_c.WASMTIME_COMPONENT_U8.value
+_U8_KINDS: Final = bytes((_U8_KIND,)) * _PIECE
 _LIST_KIND: Final = wasmtime_c.WASMTIME_COMPONENT_LIST.value
-_list: Final = _writes_array(_LIST_KIND, _new_list)
-_tuple: Final = _writes_array(wasmtime_c.WASMTIME_COMPONENT_TUPLE.value, _new_tuple)
-_record: Final = _writes_array(wasmtime_c.WASMTIME_COMPONENT_RECORD.value, _new_record)
 
 
 def list_of(item: Type) -> Type:
-    def read(raw: bytes, at: int, context: int) -> list[Any]:
-        size, data = _two(raw, at + _AT)
-        block = _string_at(data, size * SIZE)
-        return [item.read(block, start, context) for start in range(0, size * SIZE, SIZE)]
+    def read(at: int, context: int) -> list[Any]:
+        size, data = _two(MEMORY, at + _AT)
+        return [item.read(each, context) for each in range(data, data + size * SIZE, SIZE)]
 
-    return Type(read, lambda value, context: _list([item.write(each, context) for each in value]))
+    def write(at: int, value: list[Any], context: int) -> None:
+        MEMORY[at] = _LIST_KIND
+        new_list(at + _AT, len(value))
+        (data,) = _one(MEMORY, at + 2 * _AT)
+        for each in value:
+            item.write(data, each, context)
+            data += SIZE
+
+    return Type(read, write)
 
 
 def tuple_of(*items: Type) -> Type:
-    def read(raw: bytes, at: int, context: int) -> tuple[Any, ...]:
-        block = _string_at(_two(raw, at + _AT)[1], len(items) * SIZE)
-        return tuple(item.read(block, n * SIZE, context) for n, item in enumerate(items))
+    kind, size = wasmtime_c.WASMTIME_COMPONENT_TUPLE.value, len(items)
 
-    def write(value: tuple[Any, ...], context: int) -> bytes:
-        pairs = zip(items, value, strict=True)
-        return _tuple([item.write(each, context) for item, each in pairs])
+    def read(at: int, context: int) -> tuple[Any, ...]:
+        (data,) = _one(MEMORY, at + 2 * _AT)
+        return tuple(item.read(data + n * SIZE, context) for n, item in enumerate(items))
+
+    def write(at: int, value: tuple[Any, ...], context: int) -> None:
+        MEMORY[at] = kind
+        new_tuple(at + _AT, size)
+        (data,) = _one(MEMORY, at + 2 * _AT)
+        for item, each in zip(items, value, strict=True):
+            item.write(data, each, context)
+            data += SIZE
 
     return Type(read, write)
 
@@ -198,36 +168,43 @@ def tuple_of(*items: Type) -> Type:
 def record_of(**fields: Type) -> Type:
     """Return the type of a record, which is a tuple in Python; `_` stands for a name's `-`."""
     names = [name.replace("_", "-").encode() for name in fields]
-    items = tuple(fields.values())
+    items, kind = tuple(fields.values()), wasmtime_c.WASMTIME_COMPONENT_RECORD.value
 
-    def read(raw: bytes, at: int, context: int) -> tuple[Any, ...]:
-        block = _string_at(_two(raw, at + _AT)[1], len(items) * ENTRY_SIZE)
-        offsets = range(16, len(items) * ENTRY_SIZE, ENTRY_SIZE)
-        return tuple(
-            item.read(block, start, context) for item, start in zip(items, offsets, strict=True)
-        )
+    def read(at: int, context: int) -> tuple[Any, ...]:
+        (data,) = _one(MEMORY, at + 2 * _AT)
+        starts = range(data + _NAME, data + len(items) * ENTRY_SIZE, ENTRY_SIZE)
+        pairs = zip(items, starts, strict=True)
+        return tuple(item.read(start, context) for item, start in pairs)
 
-    def write(value: tuple[Any, ...], context: int) -> bytes:
-        entries = zip(names, items, value, strict=True)
-        return _record(
-            [
-                _named.pack(*_named_bytes(name)) + item.write(each, context)
-                for name, item, each in entries
-            ]
-        )
+    def write(at: int, value: tuple[Any, ...], context: int) -> None:
+        MEMORY[at] = kind
+        new_record(at + _AT, len(items))
+        (data,) = _one(MEMORY, at + 2 * _AT)
+        for name, item, each in zip(names, items, value, strict=True):
+            new_bytes(data, len(name), name)
+            item.write(data + _NAME, each, context)
+            data += ENTRY_SIZE
 
     return Type(read, write)
+
+
+_NAME: Final = 16
+"""The size of a name: its length, and where it is."""
 
 
 def option_of(item: Type) -> Type:
     kind = wasmtime_c.WASMTIME_COMPONENT_OPTION.value
 
-    def read(raw: bytes, at: int, context: int) -> Any:
-        (box,) = _one(raw, at + _AT)
-        return item.read(_string_at(box, SIZE), 0, context) if box else None
+    def read(at: int, context: int) -> Any:
+        (box,) = _one(MEMORY, at + _AT)
+        return item.read(box, context) if box else None
 
-    def write(value: Any, context: int) -> bytes:
-        return _scalar.pack(kind, 0 if value is None else _box(item.write(value, context)))
+    def write(at: int, value: Any, context: int) -> None:
+        box = 0
+        if value is not None:
+            item.write(at, value, context)
+            box = move_away(at)
+        _scalar(MEMORY, at, kind, box)
 
     return Type(read, write)
 
@@ -236,18 +213,20 @@ def result_of(good: Type | None = None, bad: Type | None = None) -> Type:
     """Return the type of `Ok` and `Err`."""
     kind = wasmtime_c.WASMTIME_COMPONENT_RESULT.value
 
-    def read(raw: bytes, at: int, context: int) -> Ok | Err:
-        is_ok = bool(raw[at + _AT])
+    def read(at: int, context: int) -> Ok | Err:
+        is_ok = bool(MEMORY[at + _AT])
         item = good if is_ok else bad
-        (box,) = _one(raw, at + 2 * _AT)
-        value = item.read(_string_at(box, SIZE), 0, context) if item and box else None
+        (box,) = _one(MEMORY, at + 2 * _AT)
+        value = item.read(box, context) if item and box else None
         return Ok(value) if is_ok else Err(value)
 
-    def write(value: Ok | Err, context: int) -> bytes:
+    def write(at: int, value: Ok | Err, context: int) -> None:
         is_ok = isinstance(value, Ok)
-        item = good if is_ok else bad
-        box = _box(item.write(value.value, context)) if item else 0
-        return _pair.pack(kind, is_ok, box)
+        item, box = good if is_ok else bad, 0
+        if item is not None:
+            item.write(at, value.value, context)
+            box = move_away(at)
+        _pair(MEMORY, at, kind, is_ok, box)
 
     return Type(read, write)
 
@@ -257,43 +236,48 @@ def variant_of(**cases: Type | None) -> Type:
     types = {name.strip("_").replace("_", "-"): item for name, item in cases.items()}
     kind = wasmtime_c.WASMTIME_COMPONENT_VARIANT.value
 
-    def read(raw: bytes, at: int, context: int) -> Case:
-        tag = _read_string(raw, at, context)
-        item, (box,) = types[tag], _one(raw, at + 3 * _AT)
-        value = item.read(_string_at(box, SIZE), 0, context) if item and box else None
-        return Case(tag, value)
+    def read(at: int, context: int) -> Case:
+        tag = _read_string(at, context)
+        item, (box,) = types[tag], _one(MEMORY, at + 3 * _AT)
+        return Case(tag, item.read(box, context) if item and box else None)
 
-    def write(value: Case, context: int) -> bytes:
-        item = types[value.tag]
-        box = _box(item.write(value.value, context)) if item else 0
-        return _triple.pack(kind, *_named_bytes(value.tag.encode()), box)
+    def write(at: int, value: Case, context: int) -> None:
+        item, box, tag = types[value.tag], 0, value.tag.encode()
+        if item is not None:
+            item.write(at, value.value, context)
+            box = move_away(at)
+        _scalar(MEMORY, at + 2 * _AT, 0, box)
+        MEMORY[at] = kind
+        new_bytes(at + _AT, len(tag), tag)
 
     return Type(read, write)
 
 
+def _read_flags(at: int, _context: int) -> frozenset[str]:
+    size, data = _two(MEMORY, at + _AT)
+    return frozenset(_read_name(data + n * _NAME).decode() for n in range(size))
+
+
+def _write_flags(at: int, value: Iterable[str], _context: int) -> None:
+    names = [each.encode() for each in value]
+    MEMORY[at] = wasmtime_c.WASMTIME_COMPONENT_FLAGS.value
+    new_flags(at + _AT, len(names))
+    (data,) = _one(MEMORY, at + 2 * _AT)
+    for number, name in enumerate(names):
+        new_bytes(data + number * _NAME, len(name), name)
+
+
 BOOL: Final = Type(
-    lambda raw, at, _context: bool(raw[at + _AT]),
-    lambda value, _context: _scalar.pack(wasmtime_c.WASMTIME_COMPONENT_BOOL.value, value),
+    lambda at, _context: bool(MEMORY[at + _AT]),
+    lambda at, value, _context: _scalar(
+        MEMORY, at, wasmtime_c.WASMTIME_COMPONENT_BOOL.value, value
+    ),
 )
-U8: Final = _number(_U8_KIND, 1)
-U16: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U16.value, 2)
-U32: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U32.value, 4)
-U64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U64.value, 8)
-S64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_S64.value, 8, signed=True)
-
-
-def _read_flags(raw: bytes, at: int, _context: int) -> frozenset[str]:
-    size, data = _two(raw, at + _AT)
-    names = _string_at(data, size * _named.size)
-    pairs = _named.iter_unpack(names)
-    return frozenset(_string_at(text, length).decode() for length, text in pairs)
-
-
-def _write_flags(value: Iterable[str], _context: int) -> bytes:
-    return _flags([_named.pack(*_named_bytes(each.encode())) for each in value])
-
-
-_flags: Final = _writes_array(wasmtime_c.WASMTIME_COMPONENT_FLAGS.value, _new_flags)
+U8: Final = _number(_U8_KIND, "<B")
+U16: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U16.value, "<H")
+U32: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U32.value, "<I")
+U64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U64.value, "<Q")
+S64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_S64.value, "<q", signed=True)
 STRING: Final = Type(_read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_STRING.value))
 FLAGS: Final = Type(_read_flags, _write_flags)
 ENUM: Final = Type(_read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_ENUM.value))

@@ -1,0 +1,32 @@
+"""Memory for a handler's instances, mapped once: a fresh one for each request maps nothing anew.
+
+What an instance has written is given back to the kernel when it ends, before another one gets its
+place. A place is address space only until somebody uses it. A component that needs more of
+something than one place has, or more instances side by side than there are places, runs without.
+"""
+
+from typing import Final
+
+PLACES: Final = 64
+"""Requests that may be under way at once in a worker of the pool."""
+_MEMORIES: Final = 4
+_TABLES: Final = 16
+_CORE_INSTANCES: Final = 32
+_WARM: Final = 4
+
+POOL: Final = {
+    "total_component_instances": PLACES,
+    "max_memories_per_component": _MEMORIES,
+    "total_memories": PLACES * _MEMORIES,
+    "max_tables_per_component": _TABLES,
+    "total_tables": PLACES * _TABLES,
+    "table_elements": 100_000,
+    # Of a table so much is cleared, not given back: most have less, and it costs no fault.
+    "table_keep_resident": 16 * 1024,
+    "max_core_instances_per_component": _CORE_INSTANCES,
+    "total_core_instances": PLACES * _CORE_INSTANCES,
+    "max_unused_warm_slots": _WARM,
+    "total_stacks": 0,
+    "total_gc_heaps": 0,
+}
+"""For one component each, as `new_engine` takes it."""
