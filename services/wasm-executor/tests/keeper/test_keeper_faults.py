@@ -1,10 +1,11 @@
 """Kill whatever may die, while a guest writes numbered lines at full speed."""
 
 import asyncio
+import os
 import random
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import pytest
@@ -13,6 +14,7 @@ from keeper_rig import (
     KeeperProcess,
     Supervisor,
     children,
+    guests,
     is_alive,
     kill,
     numbered,
@@ -98,6 +100,38 @@ async def test_next_supervisor_finds_what_runs_and_what_ended_meanwhile(
             assert await exit_of(second, ending) == 137
             await second.client.signal(running.key, signal.SIGKILL)
             assert (await second.next_exit()).key == running.key
+
+
+async def test_nothing_begins_behind_the_back_of_the_next_supervisor(
+    keeper: KeeperProcess,
+) -> None:
+    """It was told of all that there was, and goes by that."""
+    async with keeper.supervise() as first, asyncio.TaskGroup() as tasks:
+        await first.start("sleep", name="before")
+        frozen = [keeper.zygote_pid(), *spares(keeper.pid)]
+        for pid in frozen:
+            os.kill(pid, signal.SIGSTOP)
+        late = first.spec("late")
+        asked = tasks.create_task(lost(first.client.spawn(late, first.plan("sleep"))))
+        await asyncio.sleep(0)
+        assert await first.row(late.key) is None  # the keeper has heard of it by now
+        kill(first.pid)
+        async with keeper.supervise() as second:
+            assert await second.row(late.key) is None
+            for pid in frozen:
+                os.kill(pid, signal.SIGCONT)
+            for number in range(2 * FEW):
+                await second.start("sleep", name=f"after{number}")
+            assert await second.row(late.key) is None
+            assert len(guests(keeper.pid)) == 1 + 2 * FEW
+            assert is_alive((await second.start("sleep", name="late")).pid)
+        first.client.close()
+        await asked
+
+
+async def lost(asked: Awaitable[object]) -> None:
+    with pytest.raises(KeeperGoneError):
+        await asked
 
 
 async def test_client_of_a_keeper_that_died_says_so(keeper: KeeperProcess) -> None:

@@ -10,7 +10,6 @@ import fcntl
 import os
 import signal
 import socket
-import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,18 +21,19 @@ import msgspec
 from wasm_executor.keeper.children import Service, spawn_bound
 from wasm_executor.keeper.containers import OurEnds
 from wasm_executor.keeper.events import warn
+from wasm_executor.keeper.gate import greeting
 from wasm_executor.keeper.logfile import LogFile
 from wasm_executor.keeper.loop import EventLoop
 from wasm_executor.keeper.output import OutputEnds
 from wasm_executor.keeper.protocol import Spawn, SpawnSpec
 from wasm_executor.keeper.records import Records, start_ticks
 from wasm_executor.keeper.settings import KeeperSettings
-from wasm_executor.zygote.wire import GO, HELLO, SPAWN
+from wasm_executor.zygote.wire import GO, SPAWN
 
 ATTEMPTS: Final = 5
 WINDOW: Final = 32
 """Spawns under way at once; it bounds the descriptors in flight, which the kernel counts."""
-CREDENTIALS: Final = struct.Struct("3i")
+ASKER_ENDED: Final = "the supervisor that asked for it ended"
 ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
     # Each container is a fork: threads and arenas it never uses would cost every one of them.
@@ -118,16 +118,25 @@ class Spawner:
         self._zygote: socket.socket | None = None
         self._ready = False
         self._waiting: deque[SpawnOrder] = deque()
-        self._under_way = 0
+        self._under_way: dict[int, _Attempt] = {}
+        """By the descriptor of their gate."""
 
     def submit(self, order: SpawnOrder) -> None:
         self._waiting.append(order)
         self._dispatch()
 
     def drop_waiting(self) -> None:
-        """Forget what no supervisor waits for any more; nothing of it has begun."""
+        """Forget what no supervisor waits for any more; nothing of it has begun.
+
+        What is on its way to its gate will find that closed: the next supervisor is told now of all
+        that there is, and nothing may begin behind its back.
+        """
+        for attempt in tuple(self._under_way.values()):
+            self._leave_gate(attempt)
+            self._discard(attempt)
+            self._fail(attempt.order, ASKER_ENDED)
         while self._waiting:
-            self._fail(self._waiting.popleft(), "the supervisor that asked for it ended")
+            self._fail(self._waiting.popleft(), ASKER_ENDED)
 
     def stop(self) -> None:
         """Kill the zygote; its spares see that no order can come."""
@@ -164,7 +173,7 @@ class Spawner:
         self._zygote, self._ready = None, False
 
     def _dispatch(self) -> None:
-        while self._ready and self._waiting and self._under_way < WINDOW:
+        while self._ready and self._waiting and len(self._under_way) < WINDOW:
             order = self._waiting.popleft()
             try:
                 self._attempt(order)
@@ -187,8 +196,8 @@ class Spawner:
                 log.close()
             raise
         order.attempts += 1
-        self._under_way += 1
         attempt = _Attempt(order=order, ends=ours, gate=socket.socket(fileno=gate))
+        self._under_way[gate] = attempt
         self._loop.add(gate, lambda: self._hear_gate(attempt))
 
     def _prepare(self, order: SpawnOrder, ends: _Ends, log: LogFile | None) -> tuple[OurEnds, int]:
@@ -229,8 +238,7 @@ class Spawner:
         return ends.keep(read_end)
 
     def _hear_gate(self, attempt: _Attempt) -> None:
-        self._loop.remove(attempt.gate.fileno())
-        self._under_way -= 1
+        self._leave_gate(attempt)
         try:
             if not self._handed_over(attempt):
                 self._try_again(attempt)
@@ -239,9 +247,13 @@ class Spawner:
             self._fail(attempt.order, str(error))
         self._dispatch()
 
+    def _leave_gate(self, attempt: _Attempt) -> None:
+        self._loop.remove(attempt.gate.fileno())
+        del self._under_way[attempt.gate.fileno()]
+
     def _handed_over(self, attempt: _Attempt) -> bool:
         """Give the container to whoever ordered it; False if there is none."""
-        pid = _greeting(attempt.gate)
+        pid = greeting(attempt.gate)
         ticks = start_ticks(pid) if pid is not None else None
         if pid is None or ticks is None:
             return False
@@ -280,16 +292,3 @@ def _open_log(spec: SpawnSpec) -> LogFile | None:
         return None
     path = Path(spec.log_path)
     return LogFile(path, max_bytes=spec.log_max_bytes, max_files=spec.log_max_files)
-
-
-def _greeting(gate: socket.socket) -> int | None:
-    """Return the pid of who says hello, as the kernel knows it; None if the gate is closed."""
-    try:
-        data, ancillary, _, _ = gate.recvmsg(16, socket.CMSG_SPACE(CREDENTIALS.size))
-    except ConnectionResetError:
-        return None
-    for level, kind, content in ancillary:
-        if data == HELLO and level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-            pid: int = CREDENTIALS.unpack(content)[0]
-            return pid
-    return None
