@@ -22,11 +22,13 @@ from kubekit.errors import (
 from kubekit.leadership import Leadership
 from kubekit.patches import MERGE, STRATEGIC_MERGE, object_patch
 from node_registrar.domain.lease import NAMESPACE, new_lease, renewed
-from node_registrar.domain.node_view import NodeView, decode_node
+from node_registrar.domain.node_view import HostView, NodeMeta, NodeView, decode_host, decode_node
 
 NODES: Final = "/api/v1/nodes"
 _LEASES: Final = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases"
 _PUT_TRIES: Final = 5
+LEAVING_MARK: Final = "wasmlet.dev/leaving"
+"""The annotation of the installation's ConfigMap that its removal sets."""
 
 
 class Cluster:
@@ -76,8 +78,17 @@ class Nodes:
 
     async def get(self, name: NodeName) -> NodeView | None:
         """Return the Node, None if there is none."""
+        body = await self._found(name)
+        return None if body is None else _node(body)
+
+    async def get_host(self, name: NodeName) -> HostView | None:
+        """Return a machine's Node, None if there is none."""
+        body = await self._found(name)
+        return None if body is None else _host(body)
+
+    async def _found(self, name: NodeName) -> bytes | None:
         try:
-            return _node((await self._cluster.read(f"{NODES}/{name}")).body)
+            return (await self._cluster.read(f"{NODES}/{name}")).body
         except NotFoundError as error:
             if error.reason != "NotFound":  # a proxy's page says nothing about the Node
                 raise
@@ -87,19 +98,56 @@ class Nodes:
         """Create; raises `AlreadyExistsError`."""
         return _node((await self._cluster.write("POST", NODES, msgspec.json.encode(node))).body)
 
-    async def patch_metadata(
-        self, view: NodeView, metadata: Mapping[str, Any], *, same_version: bool
+    async def patch(
+        self,
+        view: NodeView,
+        metadata: Mapping[str, Any],
+        spec: Mapping[str, Any] | None = None,
+        *,
+        same_version: bool,
     ) -> NodeView:
-        """Merge metadata into this Node; with `same_version`, only if nobody wrote meanwhile."""
+        """Merge into this Node; with `same_version`, only if nobody wrote meanwhile."""
         meta = view.metadata
         version = meta.resource_version if same_version else ""
+        body = object_patch(meta.uid, resource_version=version, metadata=metadata, spec=spec)
+        return _node(await self._merge(meta, body))
+
+    async def annotate_host(
+        self, host: HostView, annotations: Mapping[str, str | None]
+    ) -> HostView:
+        """Merge annotations into a machine's Node: of that, nothing else is ours to write."""
+        meta = host.metadata
+        version = meta.resource_version
+        metadata = {"annotations": annotations}
         body = object_patch(meta.uid, resource_version=version, metadata=metadata)
-        return _node((await self._cluster.write("PATCH", f"{NODES}/{meta.name}", body, MERGE)).body)
+        return _host(await self._merge(meta, body))
+
+    async def _merge(self, meta: NodeMeta, body: bytes) -> bytes:
+        return (await self._cluster.write("PATCH", f"{NODES}/{meta.name}", body, MERGE)).body
 
     async def patch_status(self, name: NodeName, patch: bytes) -> NodeView:
         """Merge into the status; the patch names the UID."""
         path = f"{NODES}/{name}/status"
         return _node((await self._cluster.write("PATCH", path, patch, STRATEGIC_MERGE)).body)
+
+
+class Installation:
+    """The ConfigMap `NAMESPACE/NAME` by which an installation says that it is being removed."""
+
+    def __init__(self, cluster: Cluster, named: str) -> None:
+        namespace, _, name = named.partition("/")
+        self._cluster = cluster
+        self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+    async def is_leaving(self) -> bool:
+        """Say whether the mark is there. Without the ConfigMap there is nothing to be removed."""
+        try:
+            found = _object((await self._cluster.read(self._path)).body)
+        except NotFoundError as error:
+            if error.reason != "NotFound":
+                raise
+            return False
+        return LEAVING_MARK in (found["metadata"].get("annotations") or {})
 
 
 class NodeLease:
@@ -157,5 +205,12 @@ def _object(body: bytes) -> dict[str, Any]:
 def _node(body: bytes) -> NodeView:
     try:
         return decode_node(body)
+    except msgspec.DecodeError as error:
+        raise MalformedAnswerError(f"node: {error}") from error
+
+
+def _host(body: bytes) -> HostView:
+    try:
+        return decode_host(body)
     except msgspec.DecodeError as error:
         raise MalformedAnswerError(f"node: {error}") from error

@@ -59,6 +59,20 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     )
     """`K[=V]:Effect,...`; `none` or nothing for an untainted Node."""
     kubernetes_version: str = "v1.36.3"
+    host_prefix: str = ""
+    """A Node of this prefix stands beside the machine's own Node, named by the rest: it is owned by
+    it, cordoned with it, and never created without it. Empty: Nodes stand alone."""
+    host_leaving_taints: tuple[str, ...] = (
+        "ToBeDeletedByClusterAutoscaler",
+        "karpenter.sh/disrupted",
+    )
+    """A host with a taint of such a key is about to go: its Wasm Node is drained by a taint of
+    effect NoExecute. With `node.kubernetes.io/unschedulable` a cordon is enough; `none`: never."""
+    hold_hosts: bool = True
+    """While a Wasm Node has pods, its host is annotated so that autoscalers leave it alone."""
+    installation: str = ""
+    """`NAMESPACE/NAME` of a ConfigMap: while it is annotated `wasmlet.dev/leaving`, no Node is
+    created. Empty: none is asked for."""
     """The kubelet whose contract is kept; the Node shows it before our own version."""
     max_cpu_millis: Whole = 0
     """No Node announces more than this; 0: what the executor says."""
@@ -119,6 +133,8 @@ def labels_of(settings: RegistrarSettings) -> dict[str, str]:
         labels[LABEL_NO_BALANCER] = ""
     for text in settings.node_labels:
         key, _, value = text.partition("=")
+        if self.installation and not all(self.installation.partition("/")):
+            raise ValueError(f"{PREFIX}INSTALLATION is not NAMESPACE/NAME")
         _checked("NODE_LABELS", _KEY, key, "label key")
         _checked("NODE_LABELS", _VALUE, value, "label value")
         if key == LABEL_HOSTNAME:

@@ -108,6 +108,7 @@ class Executor:
         self.incarnation = incarnation or life()
         self.facts = FACTS
         self.pressures: dict[str, bool] = {}
+        self.pods = 0
         self.revoked_by: list[Incarnation] = []
 
     async def ask(self, timeout_s: float = 2) -> NodeGrant:
@@ -146,6 +147,7 @@ class Executor:
             epoch=1,
             at=datetime.now(UTC),
             inventory_digest="",
+            pods=self.pods,
             **self.pressures,
         )
         await self.bus.publish(self.node, event)

@@ -17,7 +17,7 @@ from node_registrar.domain.addresses import Endpoint
 from node_registrar.domain.conditions import Pressures
 from node_registrar.domain.granting import VACANT_GRANT, Grant
 from node_registrar.domain.liveness import Beat, Health, Verdict
-from node_registrar.domain.node_view import NodeView
+from node_registrar.domain.node_view import HostView, NodeView
 
 log = structlog.get_logger()
 
@@ -30,6 +30,7 @@ class Member:
         self.lock: Final = asyncio.Lock()
         self.status_wake: Final = asyncio.Event()
         self.lease_wake: Final = asyncio.Event()
+        self.host_wake: Final = asyncio.Event()
         self.opened = False
         self.grant: Grant = VACANT_GRANT
         self.facts: NodeFacts | None = None
@@ -43,6 +44,8 @@ class Member:
         self.endpoint_refusal: str | None = None
         self.host_ip = ""
         self.node: NodeView | None = None
+        self.host: HostView | None = None
+        self.pods: int | None = None
         self.adopted = False
         self.report_due_at: float | None = None
         self.complaint = ""
@@ -76,6 +79,9 @@ class Member:
             self.pressures = pressures
             self.shutting_down = beat.shutting_down
             self.status_wake.set()
+        if beat.pods != self.pods:
+            self.pods = beat.pods
+            self.host_wake.set()
         self.hear(now)
 
     def take_node(self, view: NodeView) -> None:
@@ -86,6 +92,7 @@ class Member:
             self.lease_wake.set()
         self.node = view
         self.status_wake.set()
+        self.host_wake.set()
 
     def lose_node(self, uid: str) -> None:
         """Note that the Node object of this UID is gone."""

@@ -30,10 +30,22 @@ from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.domain import granting
 from node_registrar.domain.conditions import Pressures
 from node_registrar.domain.granting import Claim, Grant, Outcome
-from node_registrar.errors import ForeignNodeError, GrantMovedError
+from node_registrar.errors import (
+    ForeignNodeError,
+    GrantMovedError,
+    HostMissingError,
+    NotWantedError,
+)
 from node_registrar.settings import RegistrarSettings
 
 _DECISIONS: Final = 3
+_UNRECORDED: Final = (
+    ApiError,
+    GrantMovedError,
+    HostMissingError,
+    NotLeadingError,
+    NotWantedError,
+)
 
 log = structlog.get_logger()
 
@@ -179,7 +191,7 @@ class Pool:
         except ForeignNodeError as error:
             member.complain("node.foreign", kubelet_version=error.kubelet_version)
             raise CommandError(409, str(error)) from error
-        except (ApiError, GrantMovedError, NotLeadingError) as error:
+        except _UNRECORDED as error:
             member.complain("grant.unrecorded", reason=str(error))
             raise CommandError(503, str(error)) from error
         finally:

@@ -16,22 +16,27 @@ from contract.ids import NodeName
 from kubekit.correlation import ObjectRef
 from kubekit.events import EventRecorder, EventSender
 from kubekit.patches import status_patch
+from node_registrar.app.births import Births
 from node_registrar.app.member import Member
 from node_registrar.domain import conditions, readiness
 from node_registrar.domain.conditions import READY, Condition, Face
 from node_registrar.domain.granting import Grant
+from node_registrar.domain.hosts import beside
 from node_registrar.domain.node_object import (
-    NodeTemplate,
     address_status,
+    adopted_spec,
     adoption,
     correction,
     differing,
     facts_status,
     is_rebooted,
     new_node,
+    template_of,
 )
 from node_registrar.domain.node_view import NodeView
+from node_registrar.errors import HostMissingError, NotWantedError
 from node_registrar.kube import Nodes
+from node_registrar.settings import RegistrarSettings
 
 log = structlog.get_logger()
 
@@ -40,20 +45,26 @@ class NodeWriter:
     """Writes Nodes. Raises what the cluster answers; the caller tries again."""
 
     def __init__(
-        self, nodes: Nodes, template: NodeTemplate, events: EventSender, report_s: float
+        self, nodes: Nodes, births: Births, settings: RegistrarSettings, events: EventSender
     ) -> None:
         self._nodes = nodes
-        self._template = template
+        self._births = births
+        self._leaving_keys = settings.host_leaving_taints
+        self._template = template_of(settings)
         self._events = events
-        self._report_s = report_s
+        self._report_s = settings.status_report_s
 
     async def create(self, member: Member, grant: Grant) -> None:
         """Create the Node, with labels, taints and the grant. Call it with the member's lock."""
+        host = await self._births.host_for(member.name)
         shown = self._shown(member, {}, released=grant.released)
         status = self._told(member) | {
             "conditions": conditions.rendered(shown, {}, datetime.now(UTC))
         }
-        view = await self._nodes.create(new_node(member.name, self._template, grant, status))
+        node = new_node(member.name, self._template, grant, status)
+        if host is not None:
+            node = beside(node, host, self._leaving_keys)
+        view = await self._nodes.create(node)
         log.info("node.created", node=member.name, uid=view.metadata.uid)
         member.adopted = True
         self._reported(member, first=True)
@@ -64,8 +75,8 @@ class NodeWriter:
         """Write annotations, and what a Node found lacks, if nobody wrote it meanwhile."""
         metadata = adoption(view, self._template)
         merged = {**metadata.get("annotations", {}), **annotations}
-        written = await self._nodes.patch_metadata(
-            view, metadata | {"annotations": merged}, same_version=True
+        written = await self._nodes.patch(
+            view, metadata | {"annotations": merged}, adopted_spec(view), same_version=True
         )
         member.adopted = True
         member.take_node(written)
@@ -99,7 +110,10 @@ class NodeWriter:
     async def _recreate(self, member: Member) -> None:
         async with member.lock:
             if member.node is None and member.grant.in_force and member.facts is not None:
-                await self.create(member, member.grant)
+                try:
+                    await self.create(member, member.grant)
+                except (HostMissingError, NotWantedError) as error:
+                    member.complain("node.uncreated", reason=str(error))
 
     async def _correct(self, member: Member) -> None:
         view = member.node
@@ -108,7 +122,7 @@ class NodeWriter:
         find = correction if member.adopted else adoption
         metadata = find(view, self._template, member.endpoint)
         if metadata:
-            member.take_node(await self._nodes.patch_metadata(view, metadata, same_version=False))
+            member.take_node(await self._nodes.patch(view, metadata, same_version=False))
         member.adopted = True
 
     async def _write_status(self, member: Member, view: NodeView) -> None:

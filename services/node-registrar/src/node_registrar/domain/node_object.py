@@ -80,6 +80,17 @@ def node_labels(name: NodeName, template: NodeTemplate) -> dict[str, str]:
     return {LABEL_HOSTNAME: name, **template.labels}
 
 
+def provider_id(name: NodeName) -> str:
+    """Return an id that no cloud knows: one who finds none asks its cloud by name, and deletes."""
+    return f"wasmlet://{name}"
+
+
+def adopted_spec(view: NodeView) -> dict[str, Any]:
+    """Return the spec that a Node found lacks. An id that is there can never be another."""
+    present = view.spec.get("providerID")
+    return {} if present else {"providerID": provider_id(NodeName(view.metadata.name))}
+
+
 def new_node(
     name: NodeName, template: NodeTemplate, grant: Grant, status: Mapping[str, Any]
 ) -> dict[str, Any]:
@@ -93,7 +104,10 @@ def new_node(
             "labels": node_labels(name, template),
             "annotations": {CONTROLLER_ATTACHES: "true", **recorded},
         },
-        "spec": {"taints": [msgspec.to_builtins(taint) for taint in template.taints]},
+        "spec": {
+            "providerID": provider_id(name),
+            "taints": [msgspec.to_builtins(taint) for taint in template.taints],
+        },
         "status": dict(status),
     }
 

@@ -13,12 +13,14 @@ class NodeMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     resource_version: str = ""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
+    owner_references: tuple[dict[str, Any], ...] = ()
 
 
 class NodeView(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a Node. `status` is the object's own JSON."""
+    """One version of a Node. `spec` and `status` are the object's own JSON."""
 
     metadata: NodeMeta
+    spec: dict[str, Any] = {}
     status: dict[str, Any] = {}
 
     @property
@@ -53,9 +55,22 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
         return all(version.isdigit() for version in both) and int(both[0]) < int(both[1])
 
 
+class HostView(msgspec.Struct, frozen=True, kw_only=True):
+    """The Node of a machine that a real kubelet keeps: without its long status."""
+
+    metadata: NodeMeta
+    spec: dict[str, Any] = {}
+
+
+_HOST_DECODER: Final = msgspec.json.Decoder(HostView)
 _DECODER: Final = msgspec.json.Decoder(NodeView)
 
 
 def decode_node(raw: bytes | msgspec.Raw) -> NodeView:
     """Return the Node that this JSON is; raises `msgspec.DecodeError`."""
     return _DECODER.decode(raw)
+
+
+def decode_host(raw: bytes | msgspec.Raw) -> HostView:
+    """Return a machine's Node; raises `msgspec.DecodeError`."""
+    return _HOST_DECODER.decode(raw)

@@ -1,0 +1,183 @@
+"""`python -m node_registrar.app.leaving`: take our Nodes out of the cluster, before an uninstall.
+
+The order is what matters. First the mark, so that no registrar creates anew what goes; then every
+Node is cordoned, its pods are evicted as `kubectl drain` does (disruption budgets hold), and when
+they are gone the Node is deleted and its host let go. If pods stay for too long, nothing is
+deleted: the mark is taken back, and the exit code says so.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import structlog
+
+from contract.ids import NodeName
+from kubekit.client import Api, api_client
+from kubekit.errors import ApiError, KubekitError, NotFoundError, TooManyRequestsError
+from kubekit.patches import MERGE, delete_options, object_patch
+from node_registrar.domain.granting import INCARNATION
+from node_registrar.domain.hosts import hold_of, host_name
+from node_registrar.domain.node_view import HostView
+from node_registrar.errors import ClusterAccessError, RegistrarError
+from node_registrar.kube import LEAVING_MARK, NODES
+from node_registrar.settings import IN_CLUSTER
+from servicekit.running import run_service
+from servicekit.settings import Seconds, ServiceSettings
+
+MIRROR: Final = "kubernetes.io/config.mirror"
+_LOOK_S: Final = 1.0
+
+log = structlog.get_logger()
+
+
+class LeavingSettings(ServiceSettings, frozen=True, kw_only=True):
+    """What is to be taken away."""
+
+    kubeconfig: str = IN_CLUSTER
+    installation: str
+    """`NAMESPACE/NAME` of the ConfigMap that gets the mark."""
+    host_prefix: str
+    """Ours are the Nodes that stand beside another by this prefix."""
+    drain_s: Seconds = 120.0
+    """For how long pods may take to go, all together."""
+
+
+class StillBusyError(RegistrarError):
+    """Pods did not go in time: nothing was deleted."""
+
+    def __init__(self, pods: Sequence[str]) -> None:
+        self.pods = pods
+        some = ", ".join(sorted(pods)[:5])
+        super().__init__(f"{len(pods)} pods did not go: {some}; nothing was deleted")
+
+
+async def leave(settings: LeavingSettings) -> None:
+    """Mark, drain, delete."""
+    path = None if settings.kubeconfig == IN_CLUSTER else Path(settings.kubeconfig)
+    agent = f"wasmlet-leaving/{version('node-registrar')}"
+    try:
+        async with api_client(path, user_agent=agent) as api:
+            await Departure(api, settings).run()
+    except KubekitError as error:
+        raise ClusterAccessError(str(error)) from error
+
+
+class Departure:
+    """One uninstallation."""
+
+    def __init__(self, api: Api, settings: LeavingSettings) -> None:
+        self._api = api
+        self._prefix = settings.host_prefix
+        self._drain_s = settings.drain_s
+        namespace, _, name = settings.installation.partition("/")
+        self._installation = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+    async def run(self) -> None:
+        await self._mark("true")
+        try:
+            nodes = await self._nodes()
+            for node in nodes:
+                await self._patch(node.metadata.name, object_patch(node.metadata.uid, spec=_CORDON))
+            await self._drain([node.metadata.name for node in nodes])
+        except BaseException:
+            await self._mark(None)
+            raise
+        for node in nodes:
+            await self._delete(node)
+
+    async def _mark(self, value: str | None) -> None:
+        body = msgspec.json.encode({"metadata": {"annotations": {LEAVING_MARK: value}}})
+        await self._api.request("PATCH", self._installation, body=body, content_type=MERGE)
+        log.info("installation.marked" if value else "installation.unmarked")
+
+    async def _nodes(self) -> list[HostView]:
+        answer = await self._api.request("GET", NODES)
+        found = msgspec.json.decode(answer.body, type=_Nodes).items
+        return [each for each in found if self._is_ours(each)]
+
+    def _is_ours(self, node: HostView) -> bool:
+        meta = node.metadata
+        host = host_name(NodeName(meta.name), self._prefix)
+        owners = {each["name"] for each in meta.owner_references if each.get("kind") == "Node"}
+        return INCARNATION in meta.annotations and host in owners
+
+    async def _drain(self, nodes: Sequence[str]) -> None:
+        until = time.monotonic() + self._drain_s
+        while pods := [pod for node in nodes for pod in await self._pods(node)]:
+            if time.monotonic() > until:
+                raise StillBusyError([_path(pod) for pod in pods])
+            for pod in pods:
+                if "deletionTimestamp" not in pod["metadata"]:
+                    await self._evict(pod)
+            await asyncio.sleep(_LOOK_S)
+
+    async def _pods(self, node: str) -> list[dict[str, Any]]:
+        """Those that a drain ends: neither mirrors nor a DaemonSet's."""
+        query = {"fieldSelector": f"spec.nodeName={node}"}
+        answer = await self._api.request("GET", "/api/v1/pods", query=query)
+        items: list[dict[str, Any]] = msgspec.json.decode(answer.body)["items"]
+        return [pod for pod in items if not _stays(pod["metadata"])]
+
+    async def _evict(self, pod: dict[str, Any]) -> None:
+        meta = pod["metadata"]
+        eviction = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
+            "deleteOptions": {"preconditions": {"uid": meta["uid"]}},
+        }
+        path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}/eviction"
+        try:
+            await self._api.request("POST", path, body=msgspec.json.encode(eviction))
+            log.info("pod.evicted", pod=_path(pod))
+        except (TooManyRequestsError, NotFoundError) as error:
+            log.info("pod.not_evicted", pod=_path(pod), reason=str(error))
+
+    async def _delete(self, node: HostView) -> None:
+        name = node.metadata.name
+        with suppress(NotFoundError):
+            options = delete_options(node.metadata.uid)
+            await self._api.request("DELETE", f"{NODES}/{name}", body=options)
+        log.info("node.deleted", node=name)
+        try:
+            await self._let_go(name.removeprefix(self._prefix))
+        except ApiError as error:
+            log.warning("host.not_released", host=name, reason=str(error))
+
+    async def _let_go(self, host: str) -> None:
+        answer = await self._api.request("GET", f"{NODES}/{host}")
+        view = msgspec.json.decode(answer.body, type=HostView)
+        annotations = hold_of(view, busy=False)
+        if annotations:
+            metadata = {"annotations": annotations}
+            await self._patch(host, object_patch(view.metadata.uid, metadata=metadata))
+
+    async def _patch(self, node: str, body: bytes) -> None:
+        await self._api.request("PATCH", f"{NODES}/{node}", body=body, content_type=MERGE)
+
+
+class _Nodes(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[HostView] = []
+
+
+_CORDON: Final = {"unschedulable": True}
+
+
+def _stays(metadata: dict[str, Any]) -> bool:
+    owners = metadata.get("ownerReferences", [])
+    is_daemon = any(each["kind"] == "DaemonSet" and each.get("controller") for each in owners)
+    return is_daemon or MIRROR in metadata.get("annotations", {})
+
+
+def _path(pod: dict[str, Any]) -> str:
+    return f"{pod['metadata']['namespace']}/{pod['metadata']['name']}"
+
+
+if __name__ == "__main__":
+    run_service("leaving", LeavingSettings, leave)
