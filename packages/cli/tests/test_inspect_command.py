@@ -87,6 +87,19 @@ def test_a_handler_is_for_the_http_runtime(file: Path, capsys: pytest.CaptureFix
     ]
 
 
+def test_a_module_that_asks_as_under_wagi_is_for_that_runtime(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = """(module (import "wasi_experimental_http" "close" (func (param i32) (result i32)))
+              (func (export "_start")))"""
+    file.write_bytes(bytes(wat2wasm(text)))
+    code, lines = told(capsys, "inspect", file)
+    assert (code, ["runtime", "wagi"] in lines) == (0, True)
+    assert [text for title, text in lines if title == "remark"] == [
+        "its pod wants a RuntimeClass whose handler is `wagi` (wasmtime-wagi)"
+    ]
+
+
 def test_what_no_runtime_takes_ends_with_one(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

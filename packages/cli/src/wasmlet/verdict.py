@@ -6,6 +6,8 @@ from wasmlet.artifact import Kind, kind_of
 from wasmlet.wasmnames import Names, names_of_component, names_of_module
 
 _MODULE_WASI: Final = ("wasi_snapshot_preview1::", "wasi_unstable::")
+_CGI_HTTP: Final = "wasi_experimental_http::"
+"""What only CGI handlers have."""
 _HANDLER: Final = "wasi:http/incoming-handler@0.2"
 _RUN: Final = "wasi:cli/run@0.2"
 _GIVEN: Final = tuple(
@@ -34,14 +36,18 @@ def verdict_on(name: str, content: bytes) -> Verdict:
 def _on_module(names: Names) -> Verdict:
     wasi = any(each.startswith(_MODULE_WASI) for each in names.imports)
     is_command = "_start" in names.exports
+    is_cgi = any(each.startswith(_CGI_HTTP) for each in names.imports)
     remarks = [] if is_command else ["it exports no function `_start`: no runtime takes it"]
+    if is_cgi:
+        remarks.append("its pod wants a RuntimeClass whose handler is `wagi` (wasmtime-wagi)")
     remarks += [
         f"nothing provides the import {each}"
         for each in names.imports
-        if not each.startswith(_MODULE_WASI)
+        if not each.startswith((*_MODULE_WASI, _CGI_HTTP))
     ]
+    runtime = "wagi" if is_cgi else "wasi"
     what = "module (WASI 0.1)" if wasi else "module (without WASI)"
-    return Verdict(what, "wasi" if is_command else "", names, (*remarks, *_sockets(names)))
+    return Verdict(what, runtime if is_command else "", names, (*remarks, *_sockets(names)))
 
 
 def _on_component(names: Names) -> Verdict:

@@ -102,13 +102,16 @@ async def serving(
     guest: str = "http",
     http: HttpPlan | None = None,
     preopens: tuple[Preopen, ...] = (),
+    *,
+    runtime: str = "",
+    env: dict[str, str] | None = None,
 ) -> AsyncIterator[Served]:
     """Serve a guest on a free port."""
-    own = supervisor.plan(guest, preopens=preopens)
+    own = supervisor.plan(guest, env=env, preopens=preopens)
     plan = msgspec.structs.replace(
         own,
-        runtime="",
-        artifact=msgspec.structs.replace(own.artifact, world="http"),
+        runtime=runtime,
+        artifact=msgspec.structs.replace(own.artifact, world="command" if runtime else "http"),
         http=http or HttpPlan(),
     )
     with socket.create_server(("127.0.0.1", 0)) as listener:

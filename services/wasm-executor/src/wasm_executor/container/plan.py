@@ -43,6 +43,14 @@ class Preopen(msgspec.Struct, frozen=True, kw_only=True):
     only whoever opens the folder can see to; see `open_beneath`."""
 
 
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests that a CGI module answers, and by which of its functions; see `wagi.routes`."""
+
+    route: str
+    entrypoint: str = "_start"
+    argv: str = ""
+
+
 class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How requests are served, and what handlers may ask of others."""
 
@@ -63,6 +71,8 @@ class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Where handlers' own requests may go; see `wasihttp.policy`."""
     node_hosts: tuple[str, ...] = ()
     """The same, by the node: both have to allow it."""
+    routes: tuple[Route, ...] = ()
+    """Of a CGI module; none means all paths."""
 
 
 class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,6 +11,8 @@ from typing import Final, Protocol, runtime_checkable
 from wasm_executor.container.plan import Artifact, ProcessPlan
 
 ENTRY_POINT_GROUP: Final = "wasmlet.runtimes"
+SERVING_GROUP: Final = "wasmlet.runtimes.serving"
+"""Names those of them that take the listening sockets of whatever they run."""
 
 
 @runtime_checkable

@@ -1,17 +1,31 @@
 """How a container's HTTP handlers are run: its pod's rules, and its share of processors."""
 
 import math
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Final
 
 import msgspec
 
 from contract.messages.pod import ContainerPlan, HttpRules, PodPlan
-from wasm_executor.container.plan import HttpPlan
+from wasm_executor.container.plan import HTTP_WORLD, HttpPlan, Route
+from wasm_executor.runtimes.interface import SERVING_GROUP
 
 MOST_WORKERS: Final = 32
 CONCURRENCY: Final = 64
 """Where the pod says nothing."""
 _DEFAULT: Final = HttpPlan()
+
+
+@cache
+def serving_runtimes() -> frozenset[str]:
+    """Return the runtimes that serve their containers' ports whatever the artifact exports."""
+    return frozenset(point.name for point in entry_points(group=SERVING_GROUP))
+
+
+def is_served(runtime: str, world: str) -> bool:
+    """Whether a container's ports are bound for it, and handed over."""
+    return world == HTTP_WORLD or runtime in serving_runtimes()
 
 
 def http_plan(plan: PodPlan, container: ContainerPlan) -> HttpPlan:
@@ -28,7 +42,11 @@ def http_plan(plan: PodPlan, container: ContainerPlan) -> HttpPlan:
         concurrency=math.ceil((rules.concurrency or CONCURRENCY) / workers),
         timeout_s=rules.timeout_s or _DEFAULT.timeout_s,
         access_log=rules.access_log,
-        allowed_hosts=rules.allowed_hosts,
+        allowed_hosts=(*rules.allowed_hosts, *container.allowed_hosts),
+        routes=tuple(
+            Route(route=each.route, entrypoint=each.entrypoint, argv=each.argv)
+            for each in container.routes
+        ),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from contract.ids import PodUid
 from contract.messages.usage import Usage
-from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, children_of, inherited_bytes
+from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, inherited_bytes, workers_of
 from wasm_executor.supervisor.processes import Process, Reading, read_process, read_tree
 from wasm_executor.supervisor.runs import RunKey
 
@@ -86,7 +86,7 @@ class Meter:
         inherited = inherited_bytes(self._keeper_pid)
         tree = read_tree(self._keeper_pid)
         guests = {each.pid for each in running.values()}
-        guests |= {worker for pid in guests for worker in children_of(pid)}
+        guests |= {worker for pid in guests for worker in workers_of(pid)}
         services = [self._alone(pid, each) for pid, each in tree.items() if pid not in guests]
         containers = self._containers(running, inherited, before)
         self._ended = _with_ended(self._ended, before, containers, known)
@@ -150,7 +150,7 @@ def _with_workers(pid: int, inherited: int) -> Reading | None:
     own = read_process(pid)
     if own is None:
         return None
-    workers = (read_process(worker) for worker in children_of(pid))
+    workers = (read_process(worker) for worker in workers_of(pid))
     readings = (own, *(each for each in workers if each is not None))
     charged = (
         each._replace(anonymous_bytes=max(0, each.anonymous_bytes - inherited)) for each in readings

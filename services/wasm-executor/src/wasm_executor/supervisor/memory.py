@@ -63,7 +63,7 @@ class MemoryWatch:
                 each.on_exceeded()
 
     def _taken(self, each: Watched) -> int:
-        pids = (each.pid, *children_of(each.pid)) if each.forks else (each.pid,)
+        pids = (each.pid, *workers_of(each.pid)) if each.forks else (each.pid,)
         sizes = (anonymous_bytes(pid) or 0 for pid in pids)
         return sum(max(0, size - self._inherited_bytes) for size in sizes)
 
@@ -88,11 +88,27 @@ def inherited_bytes(keeper_pid: int) -> int:
     return 0
 
 
-def children_of(pid: int) -> list[int]:
-    """Return what a process with one thread has forked; nothing if there is no such process."""
+def workers_of(pid: int) -> list[int]:
+    """Return a container's workers, and what they have forked for requests."""
+    found = []
+    for worker in _forked_by(pid, pid):  # whose parent has one thread
+        found.append(worker)
+        for thread in _threads_of(worker):
+            found += _forked_by(worker, thread)
+    return found
+
+
+def _forked_by(pid: int, thread: int) -> list[int]:
     try:
-        with open(f"/proc/{pid}/task/{pid}/children", "rb") as file:  # noqa: PTH123 - as below
+        with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:  # noqa: PTH123 - as below
             return [int(child) for child in file.read().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def _threads_of(pid: int) -> list[int]:
+    try:
+        return [int(each) for each in os.listdir(f"/proc/{pid}/task")]  # noqa: PTH208 - as below
     except (FileNotFoundError, ProcessLookupError):
         return []
 

@@ -23,9 +23,9 @@ from wasm_executor.images.errors import ImageError, ImagePullError
 from wasm_executor.images.keyring import Keyring
 from wasm_executor.images.localfile import PREFIX
 from wasm_executor.images.policy import ImageEvent, back_off_message
-from wasm_executor.images.records import Overrides, PreparedImage, World
+from wasm_executor.images.records import Overrides, PreparedImage
 from wasm_executor.images.rootmodule import command_line, working_folder
-from wasm_executor.supervisor.httpplans import http_plan
+from wasm_executor.supervisor.httpplans import http_plan, is_served
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.volumes.errors import MountError
@@ -122,6 +122,7 @@ def process_plan(
     plan: PodPlan, container: ContainerPlan, image: PreparedImage, *, sockets: bool
 ) -> ProcessPlan:
     """Return what the container's process is told; its folders are the caller's to add."""
+    served = is_served(plan.runtime_handler, image.facts.world)
     return ProcessPlan(
         runtime=plan.runtime_handler,
         artifact=Artifact(
@@ -133,7 +134,7 @@ def process_plan(
         env=_environment(container, image),
         memory_limit_bytes=container.memory_limit_bytes,
         network=sockets,
-        http=http_plan(plan, container) if image.facts.world is World.HTTP else None,
+        http=http_plan(plan, container) if served else None,
     )
 
 
