@@ -27,6 +27,8 @@ class NodeOf:
     def __init__(self, api: PodApi, **labels: str) -> None:
         self.labels = labels
         self.taints: list[Json] = []
+        self.remembered: dict[str, str] | None = None
+        """The labels in a server's memory that lags behind."""
         self.reads = 0
         api.gate = self._answer
 
@@ -34,7 +36,8 @@ class NodeOf:
         if request.path != f"/api/v1/nodes/{NODE}":
             return None
         self.reads += 1
-        metadata = {"name": NODE, "labels": self.labels}
+        is_memory = request.query.get("resourceVersion") == "0" and self.remembered is not None
+        metadata = {"name": NODE, "labels": self.remembered if is_memory else self.labels}
         return web.json_response({"metadata": metadata, "spec": {"taints": self.taints}})
 
 
@@ -88,6 +91,21 @@ async def test_a_pod_that_names_its_node_is_judged_by_the_node_as_it_is(
         await until(lambda: [e for e in api.events if e["reason"] == "NodeAffinity"])
         assert [e["message"] for e in api.events if e["reason"] == "NodeAffinity"] == [AFFINITY]
         assert "u-q" not in executor.plans
+
+
+async def test_a_label_that_is_newer_than_the_servers_memory_counts(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    node = NodeOf(api, zone="b")
+    node.remembered = {"zone": "a"}
+    async with reconciler():
+        await registrar.grant()
+        api.create(api_pod("p", "u-p", NODE, nodeSelector={"zone": "a"}))
+        await until(lambda: "u-p" in executor.plans)
+        assert node.reads == 1, "who fits is not asked about twice"
+        api.create(api_pod("q", "u-q", NODE, nodeSelector={"zone": "b"}))
+        await until(lambda: "u-q" in executor.plans)
+        assert node.reads == 3
 
 
 async def test_a_taint_keeps_out_who_does_not_tolerate_it(

@@ -1,11 +1,14 @@
 """What the Node objects say, for admission: labels and taints, read by name and remembered.
 
 A pod that the scheduler has just put somewhere is judged by what is remembered. One that names its
-node itself met no scheduler, and one that seems out of place may have been put there by a label
-that is newer than our memory: for these the Node is read anew, since a pod is judged only once.
+node itself met no scheduler: for it the Node is read anew, from the API server's own memory, which
+is as new as what a kubelet's watch shows and costs no way to etcd. One that seems out of place may
+have been put there by a label that is newer than any memory: before it is turned away the Node is
+read as it is, since a pod is judged only once.
 """
 
 import time
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -24,6 +27,9 @@ log = structlog.get_logger()
 
 REMEMBERED_S: Final = 60.0
 _TIMEOUT_S: Final = 5.0
+_AS_REMEMBERED: Final = {"resourceVersion": "0"}
+"""By the API server, whose watch of etcd may lag by moments."""
+_AS_IT_IS: Final[Mapping[str, str]] = {}
 
 
 class _Metadata(msgspec.Struct, frozen=True):
@@ -55,20 +61,23 @@ class Nodes:
             return version
         place, read_at_s = self._known.get(node, (UNKNOWN_PLACE, float("-inf")))
         is_recent = time.monotonic() - read_at_s < REMEMBERED_S
-        if not (is_recent and was_scheduled(version.pod)) or _is_misplaced(version, place):
-            place = await self._read(node)
-            self._known[node] = place, time.monotonic()
+        if not (is_recent and was_scheduled(version.pod)):
+            place = await self._read(node, _AS_REMEMBERED)
+        if _is_misplaced(version, place):
+            place = await self._read(node, _AS_IT_IS)
         return version._replace(place=place)
 
-    async def _read(self, node: NodeName) -> NodeFacts:
-        """The Node as it is; where that cannot be had, nothing: whoever chose it has judged."""
+    async def _read(self, node: NodeName, query: Mapping[str, str]) -> NodeFacts:
+        """The Node; where it cannot be had, nothing: whoever chose it has judged."""
+        place, path = UNKNOWN_PLACE, f"/api/v1/nodes/{node}"
         try:
-            answer = await self._api.request("GET", f"/api/v1/nodes/{node}", timeout_s=_TIMEOUT_S)
+            answer = await self._api.request("GET", path, query=query, timeout_s=_TIMEOUT_S)
             found = _DECODER.decode(answer.body)
+            place = NodeFacts(name=node, labels=found.metadata.labels, taints=found.spec.taints)
         except (ApiError, msgspec.DecodeError) as error:
             log.warning("node.unknown", node=node, reason=str(error))
-            return UNKNOWN_PLACE
-        return NodeFacts(name=node, labels=found.metadata.labels, taints=found.spec.taints)
+        self._known[node] = place, time.monotonic()
+        return place
 
 
 def _is_to_be_judged(pod: Pod) -> bool:

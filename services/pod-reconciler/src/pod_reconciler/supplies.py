@@ -14,7 +14,7 @@ from kubekit.client import Api
 from kubekit.reflector import Pace
 from pod_reconciler.claims import Claims
 from pod_reconciler.domain.material import Content, Lack, Material, ObjectKey
-from pod_reconciler.domain.needs import Needs, needs_of
+from pod_reconciler.domain.needs import NOTHING, Needs, needs_of
 from pod_reconciler.domain.pod import Pod
 from pod_reconciler.domain.servicelinks import MASTER_NAMESPACE
 from pod_reconciler.objects import Freshness, Notify, ObjectCache, PlacedKey
@@ -95,16 +95,20 @@ class Supplies:
             holder.release(user)
 
     async def _read(self, order: Order, needs: Needs, user: _User) -> Material:
+        if needs == NOTHING:
+            self._objects.release(order.user)
+            return Material()
         objects = self._read_objects(order, needs.objects)
         tokens, claims = self._tokens, self._claims
         async with asyncio.TaskGroup() as tasks:
-            read = tasks.create_task(objects, name="read-objects")
+            # What takes the API server longest is asked for first.
             asked = tasks.create_task(
                 _each(
                     (key, tokens.token(order.user, order.pod, key)) for key in sorted(needs.tokens)
                 ),
                 name="read-tokens",
             )
+            read = tasks.create_task(objects, name="read-objects")
             followed = tasks.create_task(
                 _each(
                     (name, claims.volume(order.user, order.namespace, name))

@@ -1,6 +1,7 @@
 """Which objects a pod names: those are read for it, and no others."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -16,6 +17,9 @@ class Needs(msgspec.Struct, frozen=True, kw_only=True):
     objects: frozenset[ObjectKey] = frozenset()
     tokens: frozenset[TokenKey] = frozenset()
     claims: frozenset[str] = frozenset()
+
+
+NOTHING: Final = Needs()
 
 
 def needs_of(pod: Pod) -> Needs:
