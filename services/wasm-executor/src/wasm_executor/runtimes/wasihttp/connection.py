@@ -39,6 +39,7 @@ class Request:
         self.connection = connection
         self.target = b""
         self.entries: list[tuple[str, bytes]] = []
+        self.host: bytes | None = None
         self.method = ""
         self.version = "1.1"
         self.keep_alive = False
@@ -183,6 +184,7 @@ class Connection:
         hosts = [value for name, value in request.entries if name == "host"]
         if len(hosts) > 1 or (not hosts and request.version == "1.1"):
             raise BadRequestError(400, "the request needs one Host")
+        request.host = hosts[0] if hosts else None
         expected = [value.lower() for name, value in request.entries if name == "expect"]
         if expected:
             if expected != [b"100-continue"]:

@@ -89,8 +89,7 @@ class Exchange:
     def _incoming(self) -> IncomingRequest:
         request = self._request
         entries = [each for each in request.entries if each[0] != "host"]
-        hosts = [value for name, value in request.entries if name == "host"]
-        target, authority = request.target, hosts[0] if hosts else None
+        target, authority = request.target, request.host
         if target.startswith(_ABSOLUTE):
             rest = target.partition(b"://")[2]
             authority, slash, path = rest.partition(b"/")
@@ -134,8 +133,10 @@ class Exchange:
 
     def _send_rest(self, on_wait: OnWait) -> None:
         """Wait until the client has taken all of the answer, while the request has time."""
-        waiting = Instance.waiting(self.deadline, on_wait)
         try:
+            if self.responder.flushed():
+                return
+            waiting = Instance.waiting(self.deadline, on_wait)
             while not self.responder.flushed():
                 waiting.wait(self.responder)
         except (RequestTimeoutError, StreamClosedError):

@@ -35,6 +35,7 @@ _call: Final = slow(
 _INSTANCE: Final = ctypes.sizeof(wasmtime_c.wasmtime_component_instance_t)
 _FUNCTION: Final = ctypes.sizeof(wasmtime_c.wasmtime_component_func_t)
 _ARGUMENTS: Final = 2
+_Own: Final = ctypes.c_char * (_INSTANCE + _FUNCTION + _ARGUMENTS * SIZE)
 
 
 def _address(pointer: Any) -> int:
@@ -68,7 +69,7 @@ class GuestStore:
         self._store: int | None = _new_store(blueprint.engine, None, None)
         _limit(self._store, *blueprint.limits)
         self.context: int = _context_of(self._store)
-        self._own = ctypes.create_string_buffer(_INSTANCE + _FUNCTION + _ARGUMENTS * SIZE)
+        self._own = _Own()
         self._function = ctypes.addressof(self._own) + _INSTANCE
 
     def instantiate(self) -> None:

@@ -50,9 +50,11 @@ _FUNCTION: Final = ctypes.CFUNCTYPE(
     ctypes.c_size_t,
     ctypes.c_size_t,
     ctypes.c_size_t,
-    ctypes.c_size_t,
 )
-"""data, context, type, arguments and their number, results and their number; an error or 0."""
+"""data, context, type, arguments and their number, results; an error or 0.
+
+Their number, which comes last, is known: each argument costs a callback a twentieth of it.
+"""
 _DESTRUCTOR: Final = ctypes.CFUNCTYPE(
     ctypes.c_size_t, ctypes.c_size_t, ctypes.c_size_t, ctypes.c_uint32
 )
@@ -196,7 +198,7 @@ def _trampoline(function: Function) -> Callable[..., int]:
     others = tuple((read, n * SIZE) for n, read in enumerate(readers[1:], start=1))
 
     def trampoline(
-        _data: int, context: int, _type: int, arguments: int, _n: int, results: int, _m: int
+        _data: int, context: int, _type: int, arguments: int, _n: int, results: int
     ) -> int:
         holder = HOLDERS[context]
         try:
