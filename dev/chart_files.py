@@ -39,7 +39,7 @@ SHARED_BY_CHART: Final = frozenset(
 )
 ELECTING: Final = frozenset(["KUBECONFIG", "ELECTION", "ELECTION_NAMESPACE", "ELECTION_IDENTITY"])
 SAID_BY_CHART: Final[dict[str, tuple[str, frozenset[str]]]] = {
-    "nodeRegistrar": ("node-registrar", ELECTING),
+    "nodeRegistrar": ("node-registrar", ELECTING | {"HOST_PREFIX", "INSTALLATION"}),
     "podReconciler": ("pod-reconciler", ELECTING | {"NAMESPACES", "STATUS_FILE"}),
     "wasmExecutor": (
         "wasm-executor",

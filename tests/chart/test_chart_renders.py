@@ -11,10 +11,11 @@ import pytest
 import yaml
 from chart.golden import golden_file, shown
 from chart.helm import CHART, NAMESPACE, Helm
-from chart.objects import named, pods, services, settings
+from chart.objects import hooks, named, pods, services, settings
 
 from controlplane.plane import DEPLOY
 from log_server.settings import LogServerSettings
+from node_registrar.app.leaving import LeavingSettings
 from node_registrar.settings import RegistrarSettings
 from pod_reconciler.settings import Settings as ReconcilerSettings
 from servicekit.settings import read_settings
@@ -103,15 +104,46 @@ def test_no_role_has_a_wildcard_or_reads_all_secrets(objects: list[dict[str, Any
         for rule in role["rules"]:
             assert "*" not in rule["verbs"] + rule["resources"] + rule["apiGroups"]
             if {"secrets", "configmaps"} & set(rule["resources"]):
-                assert rule["verbs"] == ["get"]
+                # The hook of an uninstallation leaves its mark, on one object that it cannot read.
+                marks = role["metadata"]["name"] == "wasmlet-leaving"
+                assert rule["verbs"] == (["patch"] if marks else ["get"])
+                assert not marks or rule["resourceNames"] == ["wasmlet-installation"]
 
 
 def test_the_roles_are_those_that_the_other_ways_apply(default: list[dict[str, Any]]) -> None:
     of_roles = ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "ServiceAccount")
     elsewhere = yaml.safe_load_all((DEPLOY / "rbac.yaml").read_text())
     wanted = [each for each in elsewhere if each["kind"] in of_roles]
-    rendered = [each for each in default if each["kind"] in of_roles]
+    of_hooks = hooks(default, "pre-delete")
+    rendered = [each for each in default if each["kind"] in of_roles and each not in of_hooks]
     assert sorted(map(json.dumps, rendered)) == sorted(map(json.dumps, wanted))
+
+
+def test_an_uninstallation_is_understood_and_removes_its_own_rights(
+    default: list[dict[str, Any]],
+) -> None:
+    made = hooks(default, "pre-delete")
+    kinds = ("ServiceAccount", "ClusterRole", "ClusterRoleBinding", "Role", "RoleBinding", "Job")
+    assert sorted(each["kind"] for each in made) == sorted(kinds)
+    for each in made:
+        policy = each["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        assert policy == "before-hook-creation,hook-succeeded"
+    ((_, spec),) = pods(made)
+    (container,) = spec["containers"]
+    told = {f"WASMLET_{name}": value for name, value in settings(container).items()}
+    marked = read_settings(LeavingSettings, told).installation
+    namespace, _, name = marked.partition("/")
+    assert namespace == NAMESPACE
+    assert named(default, "ConfigMap", name)
+    (registrar,) = (each for each in services(default) if each["name"] == "node-registrar")
+    assert settings(registrar)["INSTALLATION"] == marked
+    role = named(default, "Role", "wasmlet-leaving")
+    assert role["rules"][0]["resourceNames"] == [name]
+
+
+def test_an_uninstallation_that_keeps_the_nodes_has_no_hook(helm: Helm) -> None:
+    objects = helm.render("-f", DEFAULT, "--set", "uninstall.leave=false")
+    assert hooks(objects, "pre-delete") == []
 
 
 def test_the_runtime_classes_are_those_of_deploy(default: list[dict[str, Any]]) -> None:

@@ -53,6 +53,12 @@ spec:
               value: {{ .root.Release.Namespace }}
             - name: WASMLET_ELECTION_IDENTITY
               value: $(POD_NAME)
+            {{- if eq .key "nodeRegistrar" }}
+            - name: WASMLET_HOST_PREFIX
+              value: {{ .root.Values.nodePool.nodeNamePrefix | quote }}
+            - name: WASMLET_INSTALLATION
+              value: {{ .root.Release.Namespace }}/wasmlet-installation
+            {{- end }}
             {{- if and (eq .key "podReconciler") .root.Values.namespaces }}
             - name: WASMLET_NAMESPACES
               value: {{ join "," .root.Values.namespaces | quote }}

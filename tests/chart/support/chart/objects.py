@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet")
+WORKLOADS = ("Deployment", "DaemonSet", "StatefulSet", "Job")
+HOOK = "helm.sh/hook"
 
 
 def named(objects: Iterable[dict[str, Any]], kind: str, name: str) -> dict[str, Any]:
@@ -15,7 +16,7 @@ def named(objects: Iterable[dict[str, Any]], kind: str, name: str) -> dict[str, 
 
 
 def pods(objects: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and pod spec of every workload, and of the pod that `helm test` makes."""
+    """Name and pod spec of every workload, of hooks too, and of the pod that `helm test` makes."""
     for each in objects:
         if each["kind"] in WORKLOADS:
             yield each["metadata"]["name"], each["spec"]["template"]["spec"]
@@ -28,6 +29,11 @@ def services(objects: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for name, spec in pods(objects):
         if "restartPolicy" not in spec:
             yield from (each | {"pod": name} for each in spec["containers"])
+
+
+def hooks(objects: Iterable[dict[str, Any]], when: str) -> list[dict[str, Any]]:
+    """What Helm makes at this moment of a release's life."""
+    return [each for each in objects if each["metadata"].get("annotations", {}).get(HOOK) == when]
 
 
 def settings(container: dict[str, Any]) -> dict[str, str]:
