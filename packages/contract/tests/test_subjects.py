@@ -14,7 +14,7 @@ from contract.ids import EVERY_NODE, NO_NODE, NodeName, id_token, node_of_token,
 from contract.messages.form import Command, Event
 from contract.messages.node import NodeBeat
 from contract.messages.pod import PodApply
-from contract.permissions import permissions
+from contract.permissions import ADMISSION, OF_ONE_NODE, permissions, user_of_one_node
 from contract.subjects import PREFIX, ROUTES, Role, parse, subject_of, subscription_for
 
 REPOSITORY = Path(__file__).parents[3]
@@ -82,8 +82,10 @@ def test_the_prefix_stands_nowhere_else() -> None:
     assert found <= allowed
 
 
-def test_an_executor_names_only_its_own_node() -> None:
-    rights = permissions(Role.WASM_EXECUTOR, NODE)
+@pytest.mark.parametrize("role", OF_ONE_NODE)
+def test_the_service_of_one_node_names_only_that_node(role: Role) -> None:
+    rights = permissions(role, NODE)
+    assert user_of_one_node(rights.user) == (role, NODE)
     token = node_token(NODE)
     assert all(f".{token}." in subject for subject in rights.publish)
     assert {s for s in rights.subscribe if f".{token}." not in s} == {f"{rights.inbox_prefix}.>"}
@@ -95,10 +97,31 @@ def test_every_command_has_one_server_and_nobody_publishes_what_he_only_hears() 
         if issubclass(kind, Command):
             assert len(route.listeners) == 1
         for role in Role:
-            spoken = subscription_for(kind, EVERY_NODE if role is not Role.WASM_EXECUTOR else NODE)
+            spoken = subscription_for(kind, NODE if role in OF_ONE_NODE else EVERY_NODE)
             rights = permissions(role, NODE)
             assert (spoken in rights.publish) == (role in route.speakers)
             assert (spoken in rights.subscribe) == (role in route.listeners)
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        *("", "log-server", "wasm-executor", "wasm-executor-", "wasm-executor-a.b"),
+        *("wasm-executor-*", "pod-reconciler-a", "node-registrar", "wasm-executor-A"),
+        *("log-server->", "log-server-_"),
+    ],
+)
+def test_the_user_of_no_node_is_none(user: str) -> None:
+    with pytest.raises(InvalidTokenError):
+        user_of_one_node(user)
+
+
+def test_only_the_registrar_hears_who_wants_to_be_let_in_and_nobody_asks_it() -> None:
+    hearers = [role for role in Role if ADMISSION in permissions(role, NODE).subscribe]
+    assert hearers == [Role.NODE_REGISTRAR]
+    assert not any(
+        subject.startswith("$") for role in Role for subject in permissions(role, NODE).publish
+    )
 
 
 def test_inboxes_are_private() -> None:

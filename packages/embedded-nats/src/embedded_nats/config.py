@@ -6,10 +6,15 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+import msgspec
+
 from contract.ids import NodeName
 from contract.permissions import Permissions, permissions, serves_requests
 from contract.subjects import Role
 
+ADMISSION_TIMEOUT_S = 1.5
+"""For one login: the registrar may have to ask the API server. After 2 s the server sends its first
+PING, which clients expect after the verdict only."""
 SERVICES = (Role.NODE_REGISTRAR, Role.POD_RECONCILER, Role.LOG_SERVER)
 
 
@@ -33,21 +38,54 @@ def write_passwords(folder: Path, users: Iterable[Permissions]) -> dict[str, str
     return passwords
 
 
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """The place of one server among several."""
+
+    name: str
+    port: int
+    routes: tuple[str, ...]
+
+
 def server_config(
-    port: int, users: Iterable[Permissions], passwords: Mapping[str, str], ports_folder: Path
+    port: int,
+    users: Iterable[Permissions],
+    passwords: Mapping[str, str],
+    ports_folder: Path,
+    issuer: str | None = None,
+    cluster: Cluster | None = None,
 ) -> str:
     """Return the configuration as text (JSON, which the server's format contains).
 
-    Nobody who is not listed may connect, and a listed user may do only what its subjects say.
+    Nobody who is not listed may connect, and a listed user may do only what its subjects say. With
+    an issuer, who is not listed is asked for: see `callout`.
     """
     entries = [{**user_entry(user), "password": passwords[user.user]} for user in users]
-    config = {
+    config: dict[str, object] = {
         "listen": f"127.0.0.1:{port}",
         "ports_file_dir": str(ports_folder),
         "max_payload": 1024 * 1024,
-        "authorization": {"users": entries},
+        "authorization": {"users": entries} | ({} if issuer is None else callout(issuer)),
     }
+    if cluster is not None:
+        config["server_name"] = cluster.name
+        config["cluster"] = {
+            "name": "wasmlet",
+            "listen": f"127.0.0.1:{cluster.port}",
+            "routes": list(cluster.routes),
+        }
     return json.dumps(config, indent=2)
+
+
+def callout(issuer: str) -> dict[str, object]:
+    """Return what makes the server ask the registrar about everybody but the services themselves.
+
+    `issuer` is the public account key by which the registrar signs.
+    """
+    listed = [role.value for role in SERVICES]
+    return {
+        "timeout": ADMISSION_TIMEOUT_S,
+        "auth_callout": {"issuer": issuer, "auth_users": listed},
+    }
 
 
 def user_entry(user: Permissions) -> dict[str, object]:

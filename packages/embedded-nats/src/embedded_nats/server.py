@@ -14,7 +14,7 @@ from typing import Self
 from contract.ids import NodeName
 from contract.permissions import user_name
 from contract.subjects import Role
-from embedded_nats.config import all_permissions, server_config, write_passwords
+from embedded_nats.config import Cluster, all_permissions, server_config, write_passwords
 
 START_TIMEOUT_S = 15.0
 _PR_SET_PDEATHSIG = 1
@@ -28,11 +28,22 @@ class NatsServerError(Exception):
 class EmbeddedNats:
     """One nats-server with the users of the given nodes. Passwords are in files in `folder`.
 
-    `folder` should be on tmpfs: it holds passwords. Restarted, the server keeps its port.
+    `folder` should be on tmpfs: it holds passwords. Restarted, the server keeps its port. With an
+    `issuer` the nodes of a bus need not be known: the registrar lets them in.
     """
 
-    def __init__(self, folder: Path, nodes: Sequence[NodeName], port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nodes: Sequence[NodeName],
+        port: int = 0,
+        *,
+        issuer: str | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
         self._folder = folder
+        self._issuer = issuer
+        self._cluster = cluster
         self._port = port
         self._users = all_permissions(nodes)
         self._passwords = write_passwords(folder, self._users)
@@ -65,7 +76,7 @@ class EmbeddedNats:
         ports.mkdir()
         config = self._folder / "nats.json"
         config.touch(mode=0o600)
-        config.write_text(server_config(self._port or -1, self._users, self._passwords, ports))
+        config.write_text(self._configuration(ports))
         log = self._folder / "nats.log"
         with log.open("ab") as out:
             self._process = subprocess.Popen(
@@ -77,6 +88,11 @@ class EmbeddedNats:
                 start_new_session=True,
             )
         self._port = self._await_port(ports, log)
+
+    def _configuration(self, ports: Path) -> str:
+        return server_config(
+            self._port or -1, self._users, self._passwords, ports, self._issuer, self._cluster
+        )
 
     def _await_port(self, ports: Path, log: Path) -> int:
         deadline = time.monotonic() + START_TIMEOUT_S

@@ -24,7 +24,7 @@ from contract.ids import NodeName
 from contract.messages.form import Command, Event, Message
 from contract.permissions import inbox_prefix, user_name
 from contract.subjects import ROUTES, Role, parse, subject_of, subscription_for
-from servicekit.connecting import Connection, connect
+from servicekit.connecting import Connection, Login, connect
 from servicekit.errors import BusUnavailableError
 from servicekit.settings import ServiceSettings
 
@@ -43,6 +43,7 @@ UNREADABLE = Counter(
 
 type Handler[C, R] = Callable[[NodeName, C], Awaitable[R]]
 type Listener[E] = Callable[[NodeName, E], None]
+type Answerer = Callable[[bytes], Awaitable[bytes]]
 
 
 class Bus:
@@ -147,6 +148,25 @@ class Bus:
         client = self._connection(stream).client
         return await client.subscribe(subscription_for(kind, node, id), cb=receive)
 
+    async def answer_server(
+        self, tasks: asyncio.TaskGroup, subject: str, queue: str, answerer: Answerer
+    ) -> Subscription:
+        """Answer what the NATS server itself asks; one of those who share the queue is asked.
+
+        What the answerer raises is logged, and the server, without an answer, refuses.
+        """
+
+        async def answer(message: Msg) -> None:
+            try:
+                await _send(message, await answerer(message.data), None)
+            except Exception:
+                log.exception("question.crashed", subject=subject)
+
+        async def receive(message: Msg) -> None:
+            tasks.create_task(answer(message), name="answer-server")
+
+        return await self._control.client.subscribe(subject, queue=queue, cb=receive)
+
     async def _answer[C: Command[Message], R: Message](
         self, kind: type[C], handler: Handler[C, R], message: Msg
     ) -> None:
@@ -207,17 +227,33 @@ async def connected(
 
     Waits for the first connection as long as it takes, saying so in the log.
     """
-    user = user_name(role, node)
-    password = _password(settings.nats_password_file)
+    login = _login(settings, role, node)
     async with (
-        connect(settings, user, password, inbox_prefix(user), "control") as control,
-        connect(settings, user, password, inbox_prefix(user), "streams") as streams,
+        connect(settings, login, "control") as control,
+        connect(settings, login, "streams") as streams,
     ):
         yield Bus(control, streams)
 
 
+def _login(settings: ServiceSettings, role: Role, node: NodeName | None) -> Login:
+    user = user_name(role, node)
+    inbox, token_file = inbox_prefix(user), settings.nats_token_file
+    if token_file is not None:
+        return Login(user=user, inbox=inbox, password=lambda: _token(token_file), patient=True)
+    return Login(user=user, inbox=inbox, password=_password(settings.nats_password_file))
+
+
 def _password(file: Path | None) -> str | None:
     return None if file is None else file.read_text().strip()
+
+
+def _token(file: Path) -> str:
+    """Return what the file holds now. Without it nobody is let in, and it is tried again."""
+    try:
+        return file.read_text().strip()
+    except OSError as error:
+        log.warning("token.unreadable", file=str(file), reason=str(error))
+        return "none"
 
 
 __all__ = ["Bus", "Client", "connected"]

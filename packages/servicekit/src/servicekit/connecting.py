@@ -2,9 +2,10 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 
+import msgspec
 import nats.aio.client
 import nats.errors
 import structlog
@@ -22,6 +23,10 @@ turns of the loop, and a stream a third slower. It reads this name at each use."
 nats.aio.client.DEFAULT_BUFFER_SIZE = READ_BYTES
 
 RECONNECT_WAIT_S = 0.25
+REFUSED_WAIT_S = 2.0
+"""After a refusal that may pass: the registrar is away, or does not know this node yet."""
+CONNECT_TIMEOUT_S = 5
+"""More than the server gives its auth callout."""
 DRAIN_TIMEOUT_S = 2
 
 SLOW_CONSUMER = Counter(
@@ -29,12 +34,54 @@ SLOW_CONSUMER = Counter(
 )
 
 
+class Login(msgspec.Struct, frozen=True, kw_only=True):
+    """Who connects. A password that is a function is asked for at each connection."""
+
+    user: str
+    inbox: str
+    password: str | Callable[[], str] | None = None
+    patient: bool = False
+    """Whether a refusal is tried again."""
+
+
+class _CarefulClient(Client):
+    """nats-py, where a login may end by time, or be decided upon only after a while."""
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Connect anew when the login has ended by time; nats-py would close for good."""
+        if "authentication expired" in err_msg.lower():
+            await self._process_op_err(nats.errors.StaleConnectionError())
+            return
+        await super()._process_err(err_msg)
+
+    async def _process_connect_init(self) -> None:
+        """Leave nothing behind where nobody is let in.
+
+        A server that takes long to decide sends its first PING before its verdict, which nats-py
+        takes for neither yes nor no: it would go on, connected to nothing.
+        """
+        try:
+            await super()._process_connect_init()
+            self._refuse_silence()
+        except BaseException:
+            for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
+                if task is not None:
+                    task.cancel()
+            if self._transport is not None:
+                self._transport.close()  # type: ignore[no-untyped-call]  # untyped there
+            raise
+
+    def _refuse_silence(self) -> None:
+        if not self.is_connected:
+            raise nats.errors.Error("nats: the server did not say whether we are let in")
+
+
 class Connection:
     """A NATS client with its life as awaitable events."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.client = Client()
+        self.client: Client = _CarefulClient()
         self._closed = asyncio.Event()
         self._refused = asyncio.Event()
         self._reconnected = asyncio.Event()
@@ -50,9 +97,7 @@ class Connection:
         self._reconnected.clear()
         await self._reconnected.wait()
 
-    async def open(
-        self, settings: ServiceSettings, user: str, password: str | None, inbox: str
-    ) -> None:
+    async def open(self, settings: ServiceSettings, login: Login) -> None:
         """Connect once; raises what nats-py raises, `BusClosedError` for a refused user.
 
         nats-py would go on trying a wrong password for ever.
@@ -61,8 +106,8 @@ class Connection:
         if settings.nats_ca_file is not None:
             tls = ssl.create_default_context(cafile=str(settings.nats_ca_file))
         async with asyncio.TaskGroup() as tasks:
-            refusal = tasks.create_task(self._raise_when_refused(user), name="bus-refusal")
-            await self._connect(settings, user, password, inbox, tls)
+            refusal = tasks.create_task(self._raise_when_refused(login.user), name="bus-refusal")
+            await self._connect(settings, login, tls)
             refusal.cancel()
 
     async def _raise_when_refused(self, user: str) -> None:
@@ -70,21 +115,16 @@ class Connection:
         raise BusClosedError(f"NATS refuses user {user}")
 
     async def _connect(
-        self,
-        settings: ServiceSettings,
-        user: str,
-        password: str | None,
-        inbox: str,
-        tls: ssl.SSLContext | None,
+        self, settings: ServiceSettings, login: Login, tls: ssl.SSLContext | None
     ) -> None:
         await self.client.connect(
-            settings.nats_url,
-            name=f"{user}/{self.name}",
-            user=user if password is not None else None,
-            password=password,
-            inbox_prefix=inbox,
+            settings.nats_url.split(","),
+            name=f"{login.user}/{self.name}",
+            user=login.user if login.password is not None else None,
+            password=login.password,
+            inbox_prefix=login.inbox,
             tls=tls,
-            connect_timeout=2,
+            connect_timeout=CONNECT_TIMEOUT_S if login.patient else 2,
             max_reconnect_attempts=-1,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # used as a float
             ping_interval=10,
@@ -146,24 +186,26 @@ def _others_cancellation_absorbed() -> Iterator[None]:
 
 
 @asynccontextmanager
-async def connect(
-    settings: ServiceSettings, user: str, password: str | None, inbox: str, name: str
-) -> AsyncIterator[Connection]:
+async def connect(settings: ServiceSettings, login: Login, name: str) -> AsyncIterator[Connection]:
     """Open one connection, trying until the server is there; drain it at the end.
 
-    Raises `BusClosedError` where the server is there and refuses the user.
+    Raises `BusClosedError` where the server is there and refuses the user, if that does not pass.
     """
     connection = Connection(name)
     while True:
+        pause_s = RECONNECT_WAIT_S
         try:
-            await connection.open(settings, user, password, inbox)
+            await connection.open(settings, login)
             break
         except* BusClosedError as group:
             await connection.close()
-            raise group.exceptions[0] from None
+            if not login.patient:
+                raise group.exceptions[0] from None
+            log.warning("bus.refused", connection=name, user=login.user)
+            pause_s = REFUSED_WAIT_S
         except* (nats.errors.Error, OSError, TimeoutError) as group:
             log.warning("bus.unreachable", connection=name, reason=repr(group.exceptions[0]))
-        await asyncio.sleep(RECONNECT_WAIT_S)
+        await asyncio.sleep(pause_s)
         connection = Connection(name)
     try:
         yield connection

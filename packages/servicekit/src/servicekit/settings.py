@@ -26,6 +26,9 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     nats_url: str = "nats://127.0.0.1:4222"
     nats_password_file: Path | None = None
     """File with the password of this service's NATS user; never a variable, which children see."""
+    nats_token_file: Path | None = None
+    """Instead of a password: a token that is shown to the registrar, which then says who this is.
+    It is read anew for each connection, and a refusal is no end: the registrar may be away."""
     nats_ca_file: Path | None = None
     """CA of a NATS server that speaks TLS."""
     log_level: str = "info"

@@ -22,7 +22,7 @@ from log_server.metrics import LISTENERS
 from log_server.nodes import nodes_to_serve
 from log_server.protocol import limits_of
 from log_server.routes import kubelet_api
-from log_server.settings import LogServerSettings
+from log_server.settings import LogServerSettings, only_node
 from log_server.tls import ListenerTls
 from log_server.trust import follow_api_health, follow_client_ca
 from servicekit.admin import serve_admin
@@ -134,7 +134,7 @@ async def serve(settings: LogServerSettings) -> None:
     _set_limits()
     with stop_absorbed():
         async with (
-            connected(settings, Role.LOG_SERVER) as bus,
+            connected(settings, Role.LOG_SERVER, only_node(settings)) as bus,
             api_server(settings) as api,
             asyncio.TaskGroup() as tasks,
         ):

@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from contract.ids import NodeName
-from servicekit.settings import Port, Seconds, ServiceSettings
+from servicekit.settings import PREFIX, Port, Seconds, ServiceSettings
 
 IN_CLUSTER: Final = "in-cluster"
 
@@ -83,3 +83,15 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     """How long the executor may hold one read of a followed log open."""
     chunk_bytes: Annotated[int, msgspec.Meta(ge=4096, le=262144)] = 131072
     """How much of a log is asked for at a time. A stalled reader costs half a MiB and this."""
+
+    def __post_init__(self) -> None:
+        if self.nats_token_file is not None and len(self.node_names) != 1:
+            raise ValueError(
+                f"{PREFIX}NATS_TOKEN_FILE makes this the bus user of one node: "
+                f"{PREFIX}NODE_NAMES needs one name"
+            )
+
+
+def only_node(settings: LogServerSettings) -> NodeName | None:
+    """Return the node whose bus user this server is, None where it may serve every node."""
+    return None if settings.nats_token_file is None else settings.node_names[0]

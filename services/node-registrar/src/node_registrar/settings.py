@@ -5,6 +5,7 @@ server would refuse is refused at the start, with the variable's name in the one
 """
 
 import re
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -59,20 +60,6 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     )
     """`K[=V]:Effect,...`; `none` or nothing for an untainted Node."""
     kubernetes_version: str = "v1.36.3"
-    host_prefix: str = ""
-    """A Node of this prefix stands beside the machine's own Node, named by the rest: it is owned by
-    it, cordoned with it, and never created without it. Empty: Nodes stand alone."""
-    host_leaving_taints: tuple[str, ...] = (
-        "ToBeDeletedByClusterAutoscaler",
-        "karpenter.sh/disrupted",
-    )
-    """A host with a taint of such a key is about to go: its Wasm Node is drained by a taint of
-    effect NoExecute. With `node.kubernetes.io/unschedulable` a cordon is enough; `none`: never."""
-    hold_hosts: bool = True
-    """While a Wasm Node has pods, its host is annotated so that autoscalers leave it alone."""
-    installation: str = ""
-    """`NAMESPACE/NAME` of a ConfigMap: while it is annotated `wasmlet.dev/leaving`, no Node is
-    created. Empty: none is asked for."""
     """The kubelet whose contract is kept; the Node shows it before our own version."""
     max_cpu_millis: Whole = 0
     """No Node announces more than this; 0: what the executor says."""
@@ -100,6 +87,18 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     """For one request to the API server."""
     contact_s: Seconds = 15.0
     """Not ready when the API server has not answered for this long."""
+
+    bus_issuer_file: Path | None = None
+    """The seed of the account key (`SA...`) that nats-server's `auth_callout` names as issuer: the
+    registrar then says who is let onto the bus. Without it, NATS' own passwords do."""
+    bus_service_account: str = ""
+    """`NAMESPACE:NAME` of the pods whose tokens let them in as their machine's node; or none."""
+    node_name_prefix: str = "wasm-"
+    """With a machine's name behind it, it is the name of that machine's node."""
+    enrolment_dir: Path | None = None
+    """A file per bus user of a machine outside the cluster, with its credential's SHA-256."""
+    bus_login_s: Annotated[float, msgspec.Meta(ge=0)] = 86400.0
+    """For how long a login lasts; who connects then shows a credential anew. 0: until it breaks."""
 
     election: Literal["on", "off"] = "off"
     """`on` where there are several replicas: one leads, by a Lease."""
@@ -133,8 +132,6 @@ def labels_of(settings: RegistrarSettings) -> dict[str, str]:
         labels[LABEL_NO_BALANCER] = ""
     for text in settings.node_labels:
         key, _, value = text.partition("=")
-        if self.installation and not all(self.installation.partition("/")):
-            raise ValueError(f"{PREFIX}INSTALLATION is not NAMESPACE/NAME")
         _checked("NODE_LABELS", _KEY, key, "label key")
         _checked("NODE_LABELS", _VALUE, value, "label value")
         if key == LABEL_HOSTNAME:
