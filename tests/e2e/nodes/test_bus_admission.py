@@ -33,9 +33,11 @@ LOG_AUDIENCE = "wasmlet-log-server"
 
 @pytest.fixture(scope="module")
 def pod(api: Api) -> Iterator[str]:
+    api.create("/api/v1/nodes", {"metadata": {"name": MACHINE}})
     name = machine_pod(api, MACHINE)
     yield name
     api.delete(f"{PODS}/{name}", gracePeriodSeconds=0)
+    api.delete(f"/api/v1/nodes/{MACHINE}")
 
 
 @pytest.fixture(scope="module")

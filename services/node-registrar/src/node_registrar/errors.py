@@ -24,6 +24,19 @@ class ForeignNodeError(RegistrarError):
         super().__init__(f"node {node} belongs to a running kubelet {kubelet_version}")
 
 
+class HostMissingError(RegistrarError):
+    """The machine that this Node would stand beside is no Node of the cluster: wait for it."""
+
+    def __init__(self, node: str, host: str) -> None:
+        self.node = node
+        self.host = host
+        super().__init__(f"node {node}: there is no Node {host} that it could stand beside")
+
+
+class NotWantedError(RegistrarError):
+    """The installation is being removed: no Node is created any more."""
+
+
 class GrantMovedError(RegistrarError):
     """The Node records another grant than the one that was known: decide again."""
 

@@ -59,6 +59,20 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
         "kubernetes.io/arch=wasm32-wasi:NoExecute",
     )
     """`K[=V]:Effect,...`; `none` or nothing for an untainted Node."""
+    host_prefix: str = ""
+    """A Node of this prefix stands beside the machine's own Node, named by the rest: it is owned by
+    it, cordoned with it, and never created without it. Empty: Nodes stand alone."""
+    host_leaving_taints: tuple[str, ...] = (
+        "ToBeDeletedByClusterAutoscaler",
+        "karpenter.sh/disrupted",
+    )
+    """A host with a taint of such a key is about to go: its Wasm Node is drained by a taint of
+    effect NoExecute. With `node.kubernetes.io/unschedulable` a cordon is enough; `none`: never."""
+    hold_hosts: bool = True
+    """While a Wasm Node has pods, its host is annotated so that autoscalers leave it alone."""
+    installation: str = ""
+    """`NAMESPACE/NAME` of a ConfigMap: while it is annotated `wasmlet.dev/leaving`, no Node is
+    created. Empty: none is asked for."""
     kubernetes_version: str = "v1.36.3"
     """The kubelet whose contract is kept; the Node shows it before our own version."""
     max_cpu_millis: Whole = 0
@@ -92,9 +106,8 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     """The seed of the account key (`SA...`) that nats-server's `auth_callout` names as issuer: the
     registrar then says who is let onto the bus. Without it, NATS' own passwords do."""
     bus_service_account: str = ""
-    """`NAMESPACE:NAME` of the pods whose tokens let them in as their machine's node; or none."""
-    node_name_prefix: str = "wasm-"
-    """With a machine's name behind it, it is the name of that machine's node."""
+    """`NAMESPACE:NAME` of the pods whose tokens let them in as the node of their machine, by
+    `WASMLET_HOST_PREFIX` and its name; empty: no pods."""
     enrolment_dir: Path | None = None
     """A file per bus user of a machine outside the cluster, with its credential's SHA-256."""
     bus_login_s: Annotated[float, msgspec.Meta(ge=0)] = 86400.0
@@ -119,6 +132,8 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
         _checked("NODE_OS", _VALUE, self.node_os, "label value")
         _checked("NODE_ARCH", _VALUE, self.node_arch, "label value")
         _checked("KUBERNETES_VERSION", _VERSION, self.kubernetes_version, "version like v1.36.3")
+        if self.installation and not all(self.installation.partition("/")):
+            raise ValueError(f"{PREFIX}INSTALLATION is not NAMESPACE/NAME")
         if self.election == "on" and not self.kubeconfig:
             raise ValueError(f"{PREFIX}ELECTION needs {PREFIX}KUBECONFIG")
         if self.lease_renew_s >= self.lease_s:

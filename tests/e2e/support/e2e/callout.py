@@ -48,6 +48,7 @@ class Gatehouse:
             "bus_issuer_file": str(self.seed),
             "bus_service_account": f"{NAMESPACE}:{ACCOUNT}",
             "enrolment_dir": str(self.enrolments),
+            "host_prefix": "wasm-",
         }
         return Registrar(self.nats, self.folder, **(own | settings))
 

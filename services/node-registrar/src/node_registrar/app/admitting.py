@@ -36,7 +36,7 @@ class Gate:
     def __init__(self, settings: RegistrarSettings, issuer: Issuer, api: Api | None) -> None:
         self._rules = Rules(
             service_account=settings.bus_service_account,
-            node_name_prefix=settings.node_name_prefix,
+            host_prefix=settings.host_prefix,
             node_names=settings.node_names,
         )
         self._credentials = Credentials(self._rules, settings.enrolment_dir, api)

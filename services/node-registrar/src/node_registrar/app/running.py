@@ -17,6 +17,8 @@ from kubekit.events import EventSender
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
 from node_registrar.app.admitting import open_gate
+from node_registrar.app.births import Births
+from node_registrar.app.hosting import Hosting
 from node_registrar.app.ledgers import NodeLedger, StaticLedger
 from node_registrar.app.pool import Pool
 from node_registrar.app.publishing import Publisher
@@ -24,10 +26,9 @@ from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.app.upkeep import Means, Upkeep
 from node_registrar.app.writing import NodeWriter
 from node_registrar.bus import Ears, Voice
-from node_registrar.domain.node_object import template_of
 from node_registrar.errors import ClusterAccessError, LeadershipLostError
 from node_registrar.healthz import HealthProber, health_prober
-from node_registrar.kube import Cluster, Nodes
+from node_registrar.kube import Cluster, Installation, Nodes
 from node_registrar.settings import IN_CLUSTER, RegistrarSettings
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
@@ -147,10 +148,14 @@ def _ledger(
         return StaticLedger()
     events = EventSender(world.cluster.api)
     tasks.create_task(events.run(), name="events")
-    writer = NodeWriter(
-        Nodes(world.cluster), template_of(settings), events, settings.status_report_s
+    nodes = Nodes(world.cluster)
+    named = settings.installation
+    births = Births(
+        nodes, Installation(world.cluster, named) if named else None, settings.host_prefix
     )
-    upkeep = Upkeep(settings, Means(world.cluster, writer, world.prober, publisher))
+    writer = NodeWriter(nodes, births, settings, events)
+    hosting = Hosting(settings, world.cluster, nodes)
+    upkeep = Upkeep(settings, Means(world.cluster, writer, world.prober, publisher, hosting))
     return NodeLedger(writer, upkeep, tasks)
 
 

@@ -50,7 +50,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
 
     service_account: str
     """`NAMESPACE:NAME`; empty: no pod is let in."""
-    node_name_prefix: str
+    host_prefix: str
     node_names: Collection[str]
     """Empty: every name."""
 
@@ -89,7 +89,7 @@ def refuse_unless_proved(who: Claimed, reviewed: Reviewed, rules: Rules) -> None
     if reviewed.username != f"system:serviceaccount:{rules.service_account}":
         raise RefusedError("the token is of another service account")
     machines = reviewed.extra.get(NODE_OF_TOKEN, ())
-    if [f"{rules.node_name_prefix}{machine}" for machine in machines] != [who.node]:
+    if [f"{rules.host_prefix}{machine}" for machine in machines] != [who.node]:
         raise RefusedError("the token is of a pod of another machine")
 
 
