@@ -55,11 +55,17 @@ class AtomicFolder:
             return False
         for file in files.files:
             require_valid(file.path)
-        os.makedirs(self._folder, mode=_FOLDER_MODE, exist_ok=True)  # noqa: PTH103 - hot
+        is_new = not os.path.isdir(self._folder)  # noqa: PTH112 - hot
+        if is_new:
+            os.makedirs(self._folder, mode=_FOLDER_MODE, exist_ok=True)  # noqa: PTH103 - hot
         version = self._new_version(files, link)
-        self._publish(version)
+        if is_new:
+            os.symlink(version, f"{self._folder}/{DATA}")  # noqa: PTH211 - hot
+        else:
+            self._publish(version)
         self._show(files)
-        self._sweep(version)
+        if not is_new:
+            self._sweep(version)
         self._set_record(wanted)
         return True
 
@@ -81,7 +87,7 @@ class AtomicFolder:
         random = int.from_bytes(os.urandom(4))
         version = f"{RESERVED}{now:%Y_%m_%d_%H_%M_%S}.{random:010}"
         folder = f"{self._folder}/{version}"
-        Path(folder).mkdir(mode=_FOLDER_MODE)
+        os.mkdir(folder, _FOLDER_MODE)  # noqa: PTH102 - hot
         try:
             for file in files.files:
                 _place(file, f"{folder}/{file.path}", link)

@@ -11,7 +11,15 @@ import os
 import re
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Hashable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -37,6 +45,7 @@ class Contents:
         self._fetch = fetch
         self._fetching: dict[str, asyncio.Lock] = {}
         self._held: Counter[str] = Counter()
+        self._brought: dict[Hashable, dict[str, bytes]] = {}
         self._guard = threading.Lock()
         """Between who begins to hold a blob, and the thread that drops what nobody holds."""
         self._modes: dict[str, set[str]] = {}
@@ -47,44 +56,58 @@ class Contents:
             else:
                 self._note(name)
 
-    @asynccontextmanager
-    async def held(self, files: Sequence[VolumeFile]) -> AsyncIterator[None]:
-        """Have all of these here, and keep them until they have been linked.
+    def bring(self, user: Hashable, contents: Iterable[bytes]) -> None:
+        """Take what came with a plan, in memory alone, until its volumes are made or gone."""
+        brought = {hashlib.sha256(each).hexdigest(): each for each in contents}
+        if brought:
+            self._brought[user] = brought
 
-        Raise `ContentError`, or what fetching raises.
+    def drop_brought(self, user: Hashable) -> None:
+        self._brought.pop(user, None)
+
+    @asynccontextmanager
+    async def held(
+        self, wanted: Mapping[str, Sequence[VolumeFile]]
+    ) -> AsyncIterator[dict[str, ContentError]]:
+        """Have what these volumes hold, and keep it until it has been linked.
+
+        Give the volumes that lack something, with the first fault of each. What else fetching
+        raises is raised.
         """
-        digests = {each.blob for each in files}
-        for digest in digests:
-            if not _DIGEST.fullmatch(digest):
-                raise ContentError(f"{digest!r} is no digest")
+        files = {(each.blob, each.mode): each for of in wanted.values() for each in of}
+        digests = {digest for digest, _ in files if _DIGEST.fullmatch(digest)}
+        faults = {digest: _no_digest(digest) for digest, _ in files if digest not in digests}
         with self._guard:
             self._held.update(digests)
         try:
-            await self._require_all(files)
-            yield
+            faults |= await self._require_all([f for f in files.values() if f.blob in digests])
+            yield {
+                name: faults[lacking.blob]
+                for name, of in wanted.items()
+                if (lacking := next((each for each in of if each.blob in faults), None))
+            }
         finally:
             self._held.subtract(digests)
             for digest in digests:
                 if self._held[digest] == 0:
                     del self._held[digest]
 
-    async def _require_all(self, files: Sequence[VolumeFile]) -> None:
+    async def _require_all(self, files: Sequence[VolumeFile]) -> dict[str, ContentError]:
         """A few at a time: each that is not here is a way over the bus and back."""
         missing = [each for each in files if not self._is_here(each)]
-        left, faults = iter(missing), list[ContentError]()
+        left, faults = iter(missing), dict[str, ContentError]()
 
         async def require_some() -> None:
             for file in left:
                 try:
                     await self._require(file)
                 except ContentError as error:
-                    faults.append(error)
+                    faults[file.blob] = error
 
         async with asyncio.TaskGroup() as tasks:
             for number in range(min(len(missing), _FETCHES)):
                 tasks.create_task(require_some(), name=f"contents-{number}")
-        if faults:
-            raise faults[0]
+        return faults
 
     async def _require(self, file: VolumeFile) -> None:
         """Fetch a blob unless it is here; whoever wants it too waits for the first."""
@@ -100,19 +123,23 @@ class Contents:
                 self._fetching.pop(file.blob, None)
 
     async def _take(self, file: VolumeFile) -> None:
-        content = await self._fetch(file.blob)
+        content = next((of[file.blob] for of in self._brought.values() if file.blob in of), None)
+        if content is None:
+            content = await self._fetch(file.blob)
         if hashlib.sha256(content).hexdigest() != file.blob:
             raise ContentError(f"the content of {file.path} is not what its digest says")
         self._write(file, content)
 
     def link(self, file: VolumeFile, target: str) -> None:
         """Put a file that is held into a volume. Blocks."""
-        if not self._is_here(file):
+        try:
+            os.link(self._path(file), target)
+        except FileNotFoundError:
             known = self._like(file)
             if known is None:
-                raise ContentError(f"the content of {file.path} is gone")
+                raise ContentError(f"the content of {file.path} is gone") from None
             self._write(file, Path(known).read_bytes())
-        os.link(self._path(file), target)
+            os.link(self._path(file), target)
 
     def drop_unused(self) -> None:
         """Remove what no volume links to. Blocks for a stat per file; many may do so at once."""
@@ -168,6 +195,10 @@ class Contents:
             with suppress(FileNotFoundError):
                 os.unlink(partial)  # noqa: PTH108 - as above
             raise
+
+
+def _no_digest(digest: str) -> ContentError:
+    return ContentError(f"{digest!r} is no digest")
 
 
 def _name(file: VolumeFile) -> str:

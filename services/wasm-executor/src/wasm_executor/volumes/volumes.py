@@ -8,7 +8,7 @@ name, and nothing is written that is as planned already.
 import asyncio
 import os
 import threading
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, assert_never
@@ -74,61 +74,75 @@ class Volumes:
         changing = [each for each in plan.volumes if isinstance(each.source, Files)]
         await self._have(plan, changing)
 
+    def bring(self, uid: PodUid, contents: Sequence[bytes]) -> None:
+        """Take contents that came with a pod's plan: they need not be fetched for its volumes."""
+        self._contents.bring(uid, contents)
+
     async def _have(self, plan: PodPlan, volumes: Sequence[VolumePlan]) -> None:
         if not volumes:
             return
-        async with self._turns.setdefault(plan.uid, asyncio.Lock()), asyncio.TaskGroup() as tasks:
-            made = [
-                tasks.create_task(self._fault_of(plan.uid, each), name=f"volume-{each.name}")
-                for each in volumes
-            ]
-        for fault in (each.result() for each in made):
-            if fault is not None:
-                raise fault
+        async with self._turns.setdefault(plan.uid, asyncio.Lock()):
+            faults = await self._make(plan.uid, volumes)
+        for fault in faults:
+            raise fault
+        self._contents.drop_brought(plan.uid)
 
-    async def _fault_of(self, uid: PodUid, volume: VolumePlan) -> MountError | None:
-        try:
-            await self._have_one(uid, volume)
-        except MountError as error:
-            return error
-        return None
+    async def _make(self, uid: PodUid, volumes: Sequence[VolumePlan]) -> list[MountError]:
+        """Contents first, then all in one thread: one for each would take longer than its files."""
+        wanted = {
+            each.name: each.source.files for each in volumes if isinstance(each.source, Files)
+        }
+        async with self._contents.held(wanted) as lacking:
+            written, faults = await asyncio.to_thread(self._make_each, uid, volumes, lacking)
+        if written:
+            log.info("volumes.written", pod_uid=uid, volumes=written)
+        return faults
 
-    async def _have_one(self, uid: PodUid, volume: VolumePlan) -> None:
-        try:
-            match volume.source:
-                case Files() as files:
-                    await self._have_files(uid, volume.name, files)
-                case EmptyDir() as source:
-                    folder = self._folders.empty_dir(uid, volume.name, source)
-                    await asyncio.to_thread(_have_folder, folder)
-                case HostPath() as source:
-                    await asyncio.to_thread(self._host_paths.prepare, source)
-                case ImageVolume():
-                    pass  # pulled for each container that mounts it, as its own image is
-                case None:
-                    await self._require_kept(uid, volume)
-                case other:
-                    assert_never(other)
-        except (HostPathRefusedError, InvalidPathError, ContentError) as error:
-            raise MountError(volume.name, str(error)) from error
-        except (OSError, ValueError) as error:
-            reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
-            raise MountError(volume.name, reason) from error
+    def _make_each(
+        self, uid: PodUid, volumes: Sequence[VolumePlan], lacking: Mapping[str, ContentError]
+    ) -> tuple[list[str], list[MountError]]:
+        """Return the volumes whose files have changed, and why others are not to be had."""
+        written: list[str] = []
+        faults: list[MountError] = []
+        for volume in volumes:
+            try:
+                if volume.name in lacking:
+                    raise lacking[volume.name]
+                if self._make_one(uid, volume):
+                    written.append(volume.name)
+            except MountError as error:
+                faults.append(error)
+            except (HostPathRefusedError, InvalidPathError, ContentError) as error:
+                faults.append(MountError(volume.name, str(error)))
+            except (OSError, ValueError) as error:
+                reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
+                faults.append(MountError(volume.name, reason))
+        return written, faults
 
-    async def _require_kept(self, uid: PodUid, volume: VolumePlan) -> None:
+    def _make_one(self, uid: PodUid, volume: VolumePlan) -> bool:
+        """Have a volume; True if its files have changed."""
+        match volume.source:
+            case Files() as files:
+                return self._write(uid, volume.name, files)
+            case EmptyDir() as source:
+                _have_folder(self._folders.empty_dir(uid, volume.name, source))
+            case HostPath() as source:
+                self._host_paths.prepare(source)
+            case ImageVolume():
+                pass  # pulled for each container that mounts it, as its own image is
+            case None:
+                self._require_kept(uid, volume)
+            case other:
+                assert_never(other)
+        return False
+
+    def _require_kept(self, uid: PodUid, volume: VolumePlan) -> None:
         """What has lost its source since it was made stays mounted, as it is: also for restarts.
 
         So a kubelet does it: a remount that fails leaves the mount, and the pod does not wait.
         """
-        folder = self._folders.files(uid, volume.name)
-        if not await asyncio.to_thread(is_published, folder):
+        if not is_published(self._folders.files(uid, volume.name)):
             raise MountError(volume.name, volume.missing)
-
-    async def _have_files(self, uid: PodUid, volume: str, files: Files) -> None:
-        async with self._contents.held(files.files):
-            changed = await asyncio.to_thread(self._write, uid, volume, files)
-        if changed:
-            log.info("volume.written", pod_uid=uid, volume=volume, files=len(files.files))
 
     def _write(self, uid: PodUid, volume: str, files: Files) -> bool:
         folder = self._folders.files(uid, volume)
@@ -185,6 +199,7 @@ class Volumes:
     async def drop(self, uid: PodUid) -> None:
         """Remove all of a pod's volumes, once none of its containers is left."""
         async with self._turns.setdefault(uid, asyncio.Lock()):
+            self._contents.drop_brought(uid)
             await at_leisure(self._drop, uid)
             self.image_folders.drop(uid)
         self._turns.pop(uid, None)
