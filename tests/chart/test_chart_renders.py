@@ -13,9 +13,11 @@ from chart.golden import golden_file, shown
 from chart.helm import CHART, NAMESPACE, Helm
 from chart.objects import hooks, named, pods, services, settings
 
+from contract.subjects import Role
 from controlplane.plane import DEPLOY
 from log_server.settings import LogServerSettings
 from node_registrar.app.leaving import LeavingSettings
+from node_registrar.domain.admission import AUDIENCES
 from node_registrar.settings import RegistrarSettings
 from pod_reconciler.settings import Settings as ReconcilerSettings
 from servicekit.settings import read_settings
@@ -93,10 +95,40 @@ def test_the_executor_holds_no_credential_of_the_cluster(objects: list[dict[str,
     spec = named(objects, "DaemonSet", "wasm-node")["spec"]["template"]["spec"]
     assert spec["automountServiceAccountToken"] is False
     (executor,) = (each for each in spec["containers"] if each["name"] == "wasm-executor")
-    token = {each["name"] for each in spec["volumes"] if "projected" in each}
-    assert token
-    assert not token & {each["name"] for each in executor["volumeMounts"]}
+    mounted = {each["name"] for each in executor["volumeMounts"]}
+    projected = [each for each in spec["volumes"] if "projected" in each]
+    assert projected
+    for volume in (each for each in projected if each["name"] in mounted):
+        # What it shows to the registrar is worth nothing to the API server, nor to be another.
+        (source,) = volume["projected"]["sources"]
+        assert source["serviceAccountToken"]["audience"] == AUDIENCES[Role.WASM_EXECUTOR]
     assert all("Secret" not in str(each.get("valueFrom")) for each in executor["env"])
+
+
+def test_with_a_callout_only_the_control_services_have_passwords(helm: Helm) -> None:
+    objects = helm.render("-f", str(CHART / "ci" / "callout-values.yaml"))
+    secret = named(objects, "Secret", "nats-passwords")["stringData"]
+    assert set(secret) == {"node-registrar", "pod-reconciler", "route"}
+    config = json.loads(named(objects, "Secret", "nats-config")["stringData"]["nats.conf"])
+    asked = config["authorization"]["auth_callout"]
+    assert asked["auth_users"] == ["node-registrar", "pod-reconciler"]
+    spec = named(objects, "DaemonSet", "wasm-node")["spec"]["template"]["spec"]
+    told = {each["name"]: settings(each) for each in spec["containers"]}
+    volumes = {each["name"]: each for each in spec["volumes"]}
+    shown = {}
+    for container in spec["containers"]:
+        file = told[container["name"]]["NATS_TOKEN_FILE"]
+        assert "NATS_PASSWORD_FILE" not in told[container["name"]]
+        (mount,) = (
+            m for m in container["volumeMounts"] if m["mountPath"] == str(Path(file).parent)
+        )
+        (source,) = volumes[mount["name"]]["projected"]["sources"]
+        assert source["serviceAccountToken"]["path"] == Path(file).name
+        shown[Role(container["name"])] = source["serviceAccountToken"]["audience"]
+    assert shown == AUDIENCES
+    (registrar,) = (each for each in services(objects) if each["name"] == "node-registrar")
+    account = f"{NAMESPACE}:{spec['serviceAccountName']}"
+    assert settings(registrar)["BUS_SERVICE_ACCOUNT"] == account
 
 
 def test_no_role_has_a_wildcard_or_reads_all_secrets(objects: list[dict[str, Any]]) -> None:

@@ -1,6 +1,6 @@
 {{/*
 The bus. Each service is a NATS user of its own; an executor is one user per node, who can name
-nothing but its node. Who may say what is made from the code: files/bus-permissions.json.
+nothing but its node. With a callout, the registrar lets in the services of nodes. Who may say what is made from the code: files/bus-permissions.json.
 */}}
 
 {{- define "wasmlet.natsHost" -}}
@@ -52,12 +52,16 @@ nats-passwords
 {{- $table := .Files.Get "files/bus-permissions.json" | fromJson }}
 {{- $users := list }}
 {{- range $table.services }}
+{{- if not (and $.Values.nats.callout.issuer (eq .user "log-server")) }}
 {{- $users = append $users (set . "key" .user) }}
 {{- end }}
+{{- end }}
+{{- if not .Values.nats.callout.issuer }}
 {{- range $host := include "wasmlet.hosts" . | fromJsonArray }}
 {{- $token := printf "%s%s" $.Values.nodePool.nodeNamePrefix $host | replace "." "_" }}
 {{- $user := $table.executor | toJson | replace "{node}" $token | fromJson }}
 {{- $users = append $users (set $user "key" (printf "executor.%s" $host)) }}
+{{- end }}
 {{- end }}
 {{- toJson $users }}
 {{- end }}

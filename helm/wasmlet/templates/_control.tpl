@@ -2,6 +2,7 @@
 
 {{- define "wasmlet.deployment" -}}
 {{- $of := get .root.Values .key -}}
+{{- $gate := and .root.Values.nats.callout.issuer (eq .key "nodeRegistrar") -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -58,6 +59,14 @@ spec:
               value: {{ .root.Values.nodePool.nodeNamePrefix | quote }}
             - name: WASMLET_INSTALLATION
               value: {{ .root.Release.Namespace }}/wasmlet-installation
+            {{- if $gate }}
+            - name: WASMLET_BUS_ISSUER_FILE
+              value: /etc/wasmlet/issuer/seed
+            - name: WASMLET_BUS_SERVICE_ACCOUNT
+              value: {{ .root.Release.Namespace }}:log-server
+            - name: WASMLET_ENROLMENT_DIR
+              value: /etc/wasmlet/enrolments
+            {{- end }}
             {{- end }}
             {{- if and (eq .key "podReconciler") .root.Values.namespaces }}
             - name: WASMLET_NAMESPACES
@@ -73,7 +82,28 @@ spec:
             {{- include "wasmlet.containerSecurity" . | nindent 12 }}
           volumeMounts:
             {{- include "wasmlet.busMounts" .root | nindent 12 }}
+            {{- if $gate }}
+            - name: issuer
+              mountPath: /etc/wasmlet/issuer
+              readOnly: true
+            - name: enrolments
+              mountPath: /etc/wasmlet/enrolments
+              readOnly: true
+            {{- end }}
       volumes:
+        {{- if $gate }}
+        - name: issuer
+          secret:
+            secretName: {{ required "nats.callout.existingSecret is needed with nats.callout.issuer" .root.Values.nats.callout.existingSecret }}
+            defaultMode: 0440
+            items: [{key: seed, path: seed}]
+        # Of machines outside the cluster: `wasmlet node enrol` writes it.
+        - name: enrolments
+          secret:
+            secretName: wasmlet-enrolments
+            defaultMode: 0440
+            optional: true
+        {{- end }}
         {{- include "wasmlet.passwordVolume" (dict "root" .root "user" .service) | nindent 8 }}
         {{- include "wasmlet.caVolume" .root | nindent 8 }}
 {{- end }}

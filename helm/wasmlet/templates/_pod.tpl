@@ -35,8 +35,13 @@ imagePullSecrets:
       fieldPath: status.podIP
 - name: WASMLET_NATS_URL
   value: {{ include "wasmlet.natsUrl" .root | quote }}
+{{- if and .root.Values.nats.callout.issuer (has .service (list "wasmExecutor" "logServer")) }}
+- name: WASMLET_NATS_TOKEN_FILE
+  value: /etc/wasmlet/bus/token
+{{- else }}
 - name: WASMLET_NATS_PASSWORD_FILE
   value: /etc/wasmlet/bus/password
+{{- end }}
 {{- if include "wasmlet.caSecret" .root }}
 - name: WASMLET_NATS_CA_FILE
   value: /etc/wasmlet/bus-ca/ca.crt
@@ -78,6 +83,15 @@ imagePullSecrets:
       - key: {{ .user }}
         path: password
         mode: 0440
+{{- end }}
+
+{{/* What a node's service shows to the registrar. It is for nobody else: the API refuses it. */}}
+{{- define "wasmlet.tokenVolume" -}}
+- name: {{ .name }}
+  projected:
+    defaultMode: 0440
+    sources:
+      - serviceAccountToken: {path: token, expirationSeconds: 3607, audience: {{ .audience }}}
 {{- end }}
 
 {{- define "wasmlet.caVolume" }}

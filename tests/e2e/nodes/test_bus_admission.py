@@ -249,7 +249,6 @@ async def test_a_login_ends_and_is_renewed_with_the_token_of_that_time(
         await opened(registrar)
         async with connected(settings(gate, token), Role.WASM_EXECUTOR, NODE) as bus:
             await _renewed(bus)
-            assert bus.ready
             token.write_text("no more")
 
             async def is_refused() -> bool:
@@ -258,6 +257,11 @@ async def test_a_login_ends_and_is_renewed_with_the_token_of_that_time(
             await eventually(is_refused)
             token.write_text(pod_token(gate.plane, pod))
             await _renewed(bus)
+
+            async def is_back() -> bool:
+                return bus.ready
+
+            await eventually(is_back)
 
 
 async def _renewed(bus: Bus) -> None:

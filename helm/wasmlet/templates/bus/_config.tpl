@@ -6,6 +6,13 @@
   "max_payload" 1048576
   "authorization" (dict "users" .users)
 }}
+{{- with $nats.callout.issuer }}
+{{- $listed := list }}
+{{- range $.users }}{{ $listed = append $listed .user }}{{ end }}
+{{- $callout := dict "issuer" . "auth_users" $listed }}
+{{- /* After 2 s the server sends its first PING, which clients expect after the verdict only. */}}
+{{- $_ := set $config "authorization" (dict "users" $.users "timeout" 1.5 "auth_callout" $callout) }}
+{{- end }}
 {{- $tls := dict "cert_file" "/etc/nats-tls/tls.crt" "key_file" "/etc/nats-tls/tls.key" }}
 {{- if ne $nats.tls "off" }}
 {{- $_ := set $config "tls" $tls }}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from wasmlet import inspect, push
+from wasmlet.bus import arguments as bus
 from wasmlet.check import arguments as check
 from wasmlet.errors import CommandLineError
 from wasmlet.node import arguments as node
@@ -20,6 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     known = (
         (up, "run a node of this machine"),
         (node, "act on a node of this machine"),
+        (bus, "prepare the bus of an installation"),
         (push, "put a module in a registry"),
         (inspect, "say what a module or an image is, and what runs it"),
         (check, "say what manifests would meet here"),

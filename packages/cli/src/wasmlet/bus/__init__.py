@@ -1,0 +1,1 @@
+"""What an operator prepares of the bus."""
