@@ -26,6 +26,7 @@ from e2e.pods import Pods, pod
 from controlplane import ControlPlane
 
 CONTROL = ("node-registrar", "pod-reconciler")
+HOLD = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 ACCOUNT = f"system:serviceaccount:{NAMESPACE}"
 pytestmark = [
     pytest.mark.slow,
@@ -78,6 +79,8 @@ def test_an_installation_makes_a_node_beside_the_machines_own(api: Api, machine:
     node = api.get(f"/api/v1/nodes/{NODE}")
     addresses = {each["type"]: each["address"] for each in node["status"]["addresses"]}
     assert addresses["InternalIP"] == machine.address
+    (owner,) = node["metadata"]["ownerReferences"]
+    assert owner["uid"] == api.get(f"/api/v1/nodes/{HOST}")["metadata"]["uid"]
     assert set(restarts(api).values()) == {0}, restarts(api)
     assert len(names(api, "pods")) == 8  # two of each control service, three of NATS, the node's
 
@@ -225,11 +228,20 @@ def test_no_service_was_refused_anything_by_its_roles(audit_log: Path) -> None:
     assert forbidden == []
 
 
-def test_an_uninstallation_leaves_nothing_in_the_namespace(
-    installed: Helm, api: Api, machine: Machine
+def test_an_uninstallation_ends_pods_and_takes_the_nodes_away(
+    installed: Helm, cluster: ControlPlane, api: Api, images: Images, machine: Machine
 ) -> None:
-    installed("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", "--timeout=120s")
+    with the_users_pods(cluster, api) as pods:
+        pods.create(pod("long", images.push(guests.sleeps(), "sleeps")))
+        pods.await_phase("long", "Running")
+        eventually(lambda: HOLD in api.get(f"/api/v1/nodes/{HOST}")["metadata"]["annotations"])
+        installed("uninstall", RELEASE, f"--namespace={NAMESPACE}", "--wait", "--timeout=120s")
+        assert api.find("/api/v1/namespaces/users/pods/long") is None
     eventually(lambda: not machine.pods)
+    # No registrar made it again while its executor lived.
+    assert api.find(f"/api/v1/nodes/{NODE}") is None
+    assert HOLD not in api.get(f"/api/v1/nodes/{HOST}")["metadata"]["annotations"]
     assert not [name for name in names(api, "secrets") if "nats" in name]
+    assert not [name for name in names(api, "serviceaccounts") if name != "default"]
     roles = api.get("/apis/rbac.authorization.k8s.io/v1/clusterroles")["items"]
     assert not [each for each in roles if each["metadata"]["name"].startswith("wasmlet")]

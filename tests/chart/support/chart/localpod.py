@@ -45,8 +45,8 @@ class LocalContainer:
         return self._process is not None and self._process.poll() is None
 
     def run(self) -> None:
-        """Start it where it does not run."""
-        if self.is_running:
+        """Start it where it does not run; once only where its pod runs once."""
+        if self.is_running or (self._process is not None and self._pod.runs_once):
             return
         self.restarts += 1
         plan = self._pod.folder / f"{self.spec['name']}.json"
@@ -60,6 +60,10 @@ class LocalContainer:
                 stderr=log,
                 start_new_session=True,
             )
+
+    @property
+    def exit_code(self) -> int | None:
+        return None if self._process is None else self._process.poll()
 
     def signal(self, number: signal.Signals) -> None:
         if self._process is not None and self.is_running:
@@ -94,7 +98,7 @@ class LocalContainer:
         root = self._pod.folder / f"{self.spec['name']}.root"
         root.mkdir(exist_ok=True)
         arguments = [expanded(each, env) for each in self.spec.get("args", [])]
-        mounts = [self._mount(each, env) for each in self.spec["volumeMounts"]]
+        mounts = [self._mount(each, env) for each in self.spec.get("volumeMounts", [])]
         return Container(
             command=[*(self.spec.get("command") or image.entrypoint), *arguments],
             env=image.env | {"PATH": f"{ENVIRONMENT}/bin:/usr/bin:/bin", "HOME": "/"} | env,
@@ -157,6 +161,10 @@ class LocalPod:
             container.wait()
 
     @property
+    def runs_once(self) -> bool:
+        return bool(self.spec["restartPolicy"] == "Never")
+
+    @property
     def has_ended(self) -> bool:
         return not any(container.is_running for container in self.containers)
 
@@ -177,7 +185,7 @@ class LocalPod:
         ready = all(each["ready"] for each in states)
         conditions = [("Initialized", True), ("ContainersReady", ready), ("Ready", ready)]
         return {
-            "phase": "Running",
+            "phase": self._phase(),
             "hostIP": self.around.host,
             "podIP": self.around.address,
             "podIPs": [{"ip": self.around.address}],
@@ -187,6 +195,12 @@ class LocalPod:
                 for kind, is_true in conditions
             ],
         }
+
+    def _phase(self) -> str:
+        codes = [container.exit_code for container in self.containers]
+        if not self.runs_once or None in codes:
+            return "Running"
+        return "Failed" if any(codes) else "Succeeded"
 
     def _container_status(self, container: LocalContainer, now: str) -> dict[str, Any]:
         name = container.spec["name"]
@@ -199,8 +213,16 @@ class LocalPod:
             "started": name in self._started,
             "ready": name in self._started and container.answers("readinessProbe"),
             "restartCount": max(0, container.restarts),
-            "state": {"running": {"startedAt": now}},
+            "state": self._state(container, now),
         }
+
+    def _state(self, container: LocalContainer, now: str) -> dict[str, Any]:
+        code = container.exit_code if self.runs_once else None
+        if code is None:
+            return {"running": {"startedAt": now}}
+        times = {"startedAt": now, "finishedAt": now}
+        reason = "Error" if code else "Completed"
+        return {"terminated": {"exitCode": code, "reason": reason, **times}}
 
 
 def expanded(text: str, env: dict[str, str]) -> str:

@@ -91,6 +91,14 @@ class Machine:
             else:
                 self.pods[uid].run()
                 self._report(api, self.pods[uid])
+        self._forget(set(self.pods) - {pod["metadata"]["uid"] for pod in mine})
+
+    def _forget(self, gone: set[str]) -> None:
+        """A pod that has ended is deleted at once: nobody waits for a word of ours."""
+        for uid in gone:
+            pod = self.pods.pop(uid)
+            pod.end(signal.SIGKILL)
+            pod.volumes.remove()
 
     def _start(self, api: Api, pod: dict[str, Any]) -> None:
         # The node's own pod is reached from other machines; the others have an address to be told
@@ -138,9 +146,10 @@ class Machine:
         status = pod.status(_now())
         uid = pod.metadata["uid"]
         known = self._shown.get(uid)
-        shown = [
-            (each["name"], each["started"], each["ready"], each["restartCount"])
-            for each in status["containerStatuses"]
+        states = status["containerStatuses"]
+        shown: list[tuple[Any, ...]] = [(status["phase"],)]
+        shown += [
+            (each["name"], each["started"], each["ready"], each["restartCount"]) for each in states
         ]
         if shown != known:
             api.patch(f"{_path(pod.metadata)}/status", {"status": status}, STRATEGIC_MERGE)
