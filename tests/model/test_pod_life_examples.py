@@ -6,6 +6,7 @@ from podmodel.validation import Json
 from podmodel.world import World
 
 APP: Json = {"name": "a0", "image": "guest:1"}
+GRACE: Json = {"terminationGracePeriodSeconds": 30}
 
 
 def running(**spec: object) -> tuple[World, str]:
@@ -106,3 +107,58 @@ def test_a_drained_node_ends_its_pods_and_takes_no_other() -> None:
     assert {each["phase"] for each in told.values()} == {"Failed"}
     assert (told[uid]["reason"], told[late]["reason"]) == ("Terminated", "NodeShutdown")
     assert "containerStatuses" not in told[late]
+
+
+def lost_answer_to_the_end(world: World, uid: str) -> None:
+    """The end is in the API, and nobody has said so to the leader; then the node loses its disk."""
+    world.watch_prompt = False
+    world.leader.failing_writes = 1
+    world.bus.prompt = True
+    world.settle()
+    assert world.api.pods[uid]["status"]["phase"] in ("Failed", "Succeeded")
+    world.restart_keeper(disk_lost=True)
+    for _ in range(4):
+        world.settle()
+        for live in tuple(world.executor.pods.values()):
+            world.work_on(live)
+        world.pass_time(1)
+
+
+def test_what_was_refused_is_not_run_by_an_executor_that_lost_its_disk() -> None:
+    world = World()
+    drain(world.executor, 60)
+    world.bus.prompt = False
+    uid = world.create({"restartPolicy": "Always", "containers": [APP]} | GRACE)
+    world.settle()
+    lost_answer_to_the_end(world, uid)
+    healed(world)
+    assert world.api.pods[uid]["status"]["reason"] == "NodeShutdown"
+    assert not world.witness.fates
+
+
+def test_what_has_succeeded_is_not_run_by_an_executor_that_lost_its_disk() -> None:
+    world, uid = running(restartPolicy="Never")
+    world.bus.prompt = False
+    (process,) = world.keeper.alive(uid)
+    world.keeper.end(process.key, 0)
+    world.settle()
+    lost_answer_to_the_end(world, uid)
+    healed(world)
+    assert world.api.pods[uid]["status"]["phase"] == "Succeeded"
+
+
+def test_a_refusal_that_nobody_heard_of_is_none() -> None:
+    """Lost with the executor that gave it: the next one has nothing against the pod."""
+    world = World()
+    drain(world.executor, 60)
+    world.bus.prompt = False
+    uid = world.create({"restartPolicy": "Always", "containers": [APP]} | GRACE)
+    world.settle()
+    while not world.executor.pods:
+        world.deliver(0)
+        world.settle()
+    world.bus.parcels.clear()
+    world.restart_keeper(disk_lost=True)
+    healed(world)
+    assert world.api.pods[uid]["status"]["phase"] == "Running"
+    assert world.witness.fates[uid, "a0"].run == 0

@@ -166,6 +166,24 @@ async def test_a_new_incarnation_is_told_what_ran_and_how_often(
             assert len(api.status_writes("p")) == 2
 
 
+async def test_an_end_whose_answer_was_lost_is_told_before_another_holder_gets_the_pod(
+    nats: EmbeddedNats, api: PodApi, registrar: Registrar, reconciler: StartReconciler
+) -> None:
+    async with reconciler(write_backoff_s=0.5, write_backoff_max_s=0.5):
+        async with executor_on(nats) as executor:
+            await started(api, registrar, executor)
+            api.mute, api.lost_answers = True, 1  # the watch lags
+            await executor.report("u-1", container(ended(0)), stopped=True)
+            await until(lambda: api.pod("p")["status"]["phase"] == "Succeeded")
+        async with executor_on(nats, NODE, OTHER_LIFE) as successor:
+            await registrar.grant(NODE, OTHER_LIFE)
+            await until(lambda: len(api.status_writes("p")) == 3)
+            api.mute = False
+            api.create(api_pod("q", "u-2", NODE))
+            await until(lambda: successor.applied)
+            assert [each.uid for each in successor.applied] == ["u-2"]
+
+
 async def test_occurrences_become_events_of_pods_that_are_placed_here_only(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:

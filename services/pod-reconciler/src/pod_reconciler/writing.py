@@ -93,6 +93,8 @@ class Writer:
         refusal = record.refusal
         if refusal is not None:
             return render_refused(pod, refusal.reason, refusal.message, utc_now())
+        if record.unsure_end is not None:
+            return record.unsure_end
         assert record.report is not None, "nothing is due before the node has reported"
         around = self._view.surroundings
         return render(pod, record.report, around, utc_now(), withheld=record.withheld)

@@ -17,6 +17,7 @@ from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import Inventory, PodReported, ReportAll
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import PodVersion
+from pod_reconciler.domain.conditions import with_times_of
 from pod_reconciler.domain.duties import (
     CommandDue,
     Hold,
@@ -34,7 +35,7 @@ from pod_reconciler.domain.tracking import NodeView
 from podmodel.apiserver import NODE, ApiServer
 from podmodel.bus import Answered, Asked
 from podmodel.clock import Clock
-from podmodel.validation import Json
+from podmodel.validation import LISTS, TERMINAL, Json
 
 TIMEOUT_S: Final = 5.0
 AGAIN_S: Final = 0.5
@@ -120,11 +121,14 @@ class Leader:
                 pass
 
     def shown(self) -> Iterator[tuple[tuple[str, str], Json]]:
-        """The containers' statuses as far as it has seen them: what a plan brings along."""
+        """The containers' statuses as far as it knows them: what a plan brings along."""
         for uid, record in self.view.records.items():
-            if record.pod is not None:
-                for name, status in record.pod.statuses_before().items():
-                    yield (uid, name), status
+            known = {} if record.pod is None else record.pod.statuses_before()
+            told = record.attempted or {}
+            if told.get("phase") in TERMINAL:  # that is said first, whoever has the pod then
+                known = {each["name"]: each for field in LISTS for each in told.get(field, ())}
+            for name, status in known.items():
+                yield (uid, name), status
 
     # What it does
 
@@ -211,17 +215,19 @@ class Leader:
         patch, before = self.patch(record), record.pod
         assert before is not None
         if patch is None:
-            record.settled = record.changes
+            record.settled, record.attempted = record.changes, None
             return
+        record.attempted = self._rendered(record)
         fails = self._is_failing(lane)
         if fails and self.failing_writes % 2:
             return
-        raw = self._api.patch_status(record.uid, patch, before.metadata.resource_version)
+        raw = self._api.patch_status(record.uid, patch)
         if fails:
             return  # it was done, and nobody said so
         if raw is None:
             self.view.on_object_gone(record.uid, by_watch=False)
             return
+        record.attempted = None
         self.view.on_pod(PodVersion(pod_from_json(raw), raw), self._clock.mono, by_watch=False)
         if record.pod is not None and record.pod.metadata.generation == before.metadata.generation:
             record.settled = record.changes  # else there is more to say
@@ -230,19 +236,23 @@ class Leader:
         """What would have to be written now; None where the API shows it already."""
         pod = record.pod
         assert pod is not None
-        if record.refusal is not None:
-            refusal = record.refusal
-            status = render_refused(pod, refusal.reason, refusal.message, self._clock.steady)
-        else:
-            assert record.report is not None
-            around = self.view.surroundings
-            now, withheld = self._clock.steady, record.withheld
-            status = render(pod, record.report, around, now, withheld=withheld)
-        patch = status_patch(record.uid, pod.status, status, OWNERSHIP)
+        patch = status_patch(record.uid, pod.status, self._rendered(record), OWNERSHIP)
         if patch is None:
             return None
         wanted = is_worth_writing(record, lambda: msgspec.json.decode(patch)["status"])
         return patch if wanted else None
+
+    def _rendered(self, record: PodRecord) -> Json:
+        pod, refusal, now = record.pod, record.refusal, self._clock.steady
+        assert pod is not None
+        if refusal is not None:
+            return render_refused(pod, refusal.reason, refusal.message, now)
+        if record.unsure_end is not None:
+            return record.unsure_end
+        assert record.report is not None
+        around, withheld = self.view.surroundings, record.withheld
+        status = render(pod, record.report, around, now, withheld=withheld)
+        return with_times_of(record.attempted, status, pod.status)
 
     def _remove(self, record: PodRecord) -> None:
         if record.uid in self._api.pods:

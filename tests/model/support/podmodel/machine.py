@@ -266,10 +266,7 @@ class PodLife(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["keeper", "reboot", "disk"]))
     def kill_the_executor(self, how: str) -> None:
         with self.step() as world:
-            # A drained node whose disk is lost may run what the API shows as ended and the watch
-            # has yet to show: nobody is left who knows. It ends when the watch shows it.
-            disk_lost = how == "disk" and world.disk.drain is None
-            world.restart_keeper(reboot=how != "keeper" and not disk_lost, disk_lost=disk_lost)
+            world.restart_keeper(reboot=how == "reboot", disk_lost=how == "disk")
 
     @rule(period_s=st.sampled_from([0, 3, 60]))
     def drain_the_node(self, period_s: float) -> None:

@@ -54,6 +54,8 @@ def command_due(view: NodeView, record: PodRecord) -> CommandDue | None:
         return None
     if record.state is PodState.ENDED and record.stop is None:
         return None
+    if record.unsure_end is not None:
+        return None
     return CommandDue.APPLY if record.plan_digest != record.acked_digest else None
 
 
@@ -69,6 +71,7 @@ def write_due(
         return None
     is_over = record.state is PodState.STOPPED or record.outlived_shutdown
     is_known = record.refusal is not None or record.report is not None
+    is_known |= record.unsure_end is not None
     was_refused = record.refused == record.changes
     if not (record.has_unwritten and is_known) or (is_over and was_refused):
         return WriteDue.REMOVE if is_over else None

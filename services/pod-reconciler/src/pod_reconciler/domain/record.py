@@ -16,7 +16,7 @@ from contract.messages.report import PodReported
 from pod_reconciler.domain.admission import UNKNOWN_PLACE, Refusal
 from pod_reconciler.domain.lifecycle import PodEvent, PodState, advance
 from pod_reconciler.domain.material import Material
-from pod_reconciler.domain.pod import Json, Pod
+from pod_reconciler.domain.pod import TERMINAL_PHASES, Json, Pod
 from podspec.placement import NodeFacts
 
 SHUTDOWN_REASONS: Final = frozenset({"Terminated", "NodeShutdown"})
@@ -107,6 +107,15 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     def has_unwritten(self) -> bool:
         """Whether something happened that the status may have to show."""
         return self.changes != self.settled
+
+    @property
+    def unsure_end(self) -> Json | None:
+        """A terminal status that is in the API or not, of a holder of the node that is no more.
+
+        It is told before anybody else has the pod: nobody may run what the API shows as ended.
+        """
+        tells_end = self.attempted is not None and self.attempted.get("phase") in TERMINAL_PHASES
+        return self.attempted if tells_end and self.report is None else None
 
     def was_refused(self, changes: int, until_s: float) -> None:
         """The API server does not take the status of so many changes: wait, or for news."""
