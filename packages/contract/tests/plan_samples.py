@@ -49,6 +49,7 @@ PLAN = PodPlan(
         reuse=100,
         concurrency=32,
         timeout_s=30.0,
+        max_body_bytes=1 << 20,
         access_log=True,
         allowed_hosts=("api.example:443",),
     ),

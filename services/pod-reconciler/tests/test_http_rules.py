@@ -18,6 +18,7 @@ def test_every_annotation_is_read() -> None:
             "wasmlet.dev/http-reuse": "100",
             "wasmlet.dev/http-concurrency": "8",
             "wasmlet.dev/http-timeout-seconds": "2.5",
+            "wasmlet.dev/http-max-body": "1.5Mi",
             "wasmlet.dev/http-access-log": "true",
             "wasmlet.dev/allowed-hosts": "API.example:443, *.svc",
         }
@@ -26,6 +27,7 @@ def test_every_annotation_is_read() -> None:
         reuse=100,
         concurrency=8,
         timeout_s=2.5,
+        max_body_bytes=3 << 19,
         access_log=True,
         allowed_hosts=("api.example:443", "*.svc"),
     )
@@ -41,6 +43,9 @@ def test_every_annotation_is_read() -> None:
         ("http-timeout-seconds", "1e9"),
         ("http-timeout-seconds", "NaN"),
         ("http-access-log", "yes"),
+        ("http-max-body", "much"),
+        ("http-max-body", "-1"),
+        ("http-max-body", "2Ti"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:

@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from http_rig import serving
 from keeper_rig import KeeperProcess, children, wait_until
 
@@ -20,17 +21,48 @@ REFUSED = {
     f"GET /{'a' * 20_000} HTTP/1.1\r\n{HOST}\r\n": 414,
     f"GET / HTTP/1.1\r\n{HOST}" + "X: y\r\n" * 20_000: 431,
     f"GET / HTTP/1.1\r\n{HOST}X-Slow: ": 408,
+    "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n": 400,
+    f"POST /echo HTTP/1.1\r\n{HOST}Content-Length: 9\r\n\r\n": 413,
+    f"POST /echo HTTP/1.1\r\n{HOST}Content-Length: 9\r\nExpect: 100-continue\r\n\r\n": 413,
+    f"POST /echo HTTP/1.1\r\n{HOST}Transfer-Encoding: chunked\r\n\r\n9\r\ntoo large\r\n": 413,
 }
+PLAIN = {
+    f"GET /quiet HTTP/1.1\r\n{HOST}\r\n": b"",
+    f"GET /double HTTP/1.1\r\n{HOST}\r\n": b"hello\n",
+    f"GET /hello HTTP/1.1\r\n{HOST}Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n": b"hello\n",
+    "GET /hello HTTP/1.0\r\n\r\n": b"hello\n",
+    f"POST /echo HTTP/1.1\r\n{HOST}Content-Length: 8\r\nConnection: close\r\n\r\nnot more": (
+        b"not more"
+    ),
+}
+"""What is answered all the same, though perhaps for the last time on its connection."""
 
 
 async def test_what_is_no_request_is_refused_and_others_go_on(keeper: KeeperProcess) -> None:
-    plan = HttpPlan(head_timeout_s=0.5)
+    plan = HttpPlan(head_timeout_s=0.5, max_body_bytes=8)
     async with keeper.supervise() as supervisor, serving(supervisor, http=plan) as served:
         for request, status in REFUSED.items():
             with served.client() as client:
                 client.send(request)
                 assert client.answer().status == status, request[:60]
                 assert client.ended()
+        for request, body in PLAIN.items():
+            with served.client() as client:
+                client.send(request)
+                assert client.answer().body == body, request
+        assert served.get("/hello").status == 200
+        wait_until(lambda: "GET /double: " in served.container.content("stderr"))
+
+
+async def test_a_client_that_takes_no_answer_is_left_when_its_time_is_up(
+    keeper: KeeperProcess,
+) -> None:
+    plan = HttpPlan(timeout_s=0.5)
+    async with keeper.supervise() as supervisor, serving(supervisor, http=plan) as served:
+        with served.client() as client:
+            client.send(f"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 28}\r\n\r\n")
+            with pytest.raises((ConnectionResetError, BrokenPipeError)):
+                client.send(bytes(1 << 28))
         assert served.get("/hello").status == 200
 
 

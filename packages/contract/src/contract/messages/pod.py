@@ -162,6 +162,8 @@ class HttpRules(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     concurrency: int | None = None
     """Requests under way at once in a container; more are answered with 503."""
     timeout_s: float | None = None
+    max_body_bytes: int | None = None
+    """Of one request; a larger one is answered with 413."""
     access_log: bool = False
     allowed_hosts: tuple[str, ...] = ()
     """Where handlers' own requests may go, set by `wasmlet.dev/allowed-hosts`."""

@@ -8,15 +8,19 @@ import msgspec
 from contract.messages.pod import HttpRules
 from pod_reconciler.domain.container import Container
 from pod_reconciler.errors import PlanError
+from podspec.errors import QuantityError
+from podspec.quantity import parse_quantity, whole_units
 
 REUSE: Final = "wasmlet.dev/http-reuse"
 CONCURRENCY: Final = "wasmlet.dev/http-concurrency"
 TIMEOUT: Final = "wasmlet.dev/http-timeout-seconds"
+MAX_BODY: Final = "wasmlet.dev/http-max-body"
 ACCESS_LOG: Final = "wasmlet.dev/http-access-log"
 ALLOWED_HOSTS: Final = "wasmlet.dev/allowed-hosts"
 MOST_REUSES: Final = 1_000_000
 MOST_CONCURRENT: Final = 1000
 MOST_TIMEOUT_S: Final = 24 * 3600.0
+MOST_BODY: Final = 1 << 40
 _BOOLEANS: Final = {"true": True, "false": False}
 
 
@@ -26,6 +30,7 @@ def http_rules(annotations: Mapping[str, str]) -> HttpRules | None:
         reuse=_count(annotations, REUSE, MOST_REUSES),
         concurrency=_count(annotations, CONCURRENCY, MOST_CONCURRENT),
         timeout_s=_seconds(annotations, TIMEOUT),
+        max_body_bytes=_bytes(annotations, MAX_BODY),
         access_log=_boolean(annotations, ACCESS_LOG),
         allowed_hosts=_names(annotations, ALLOWED_HOSTS),
     )
@@ -58,6 +63,19 @@ def _seconds(annotations: Mapping[str, str], name: str) -> float | None:
     if not 0 < seconds <= MOST_TIMEOUT_S:
         raise _wrong(name, text, f"a number of seconds up to {MOST_TIMEOUT_S:.0f}")
     return seconds
+
+
+def _bytes(annotations: Mapping[str, str], name: str) -> int | None:
+    text = annotations.get(name)
+    if text is None:
+        return None
+    try:
+        amount = whole_units(parse_quantity(text))
+    except QuantityError as error:
+        raise _wrong(name, text, "an amount of bytes") from error
+    if not 0 <= amount <= MOST_BODY:
+        raise _wrong(name, text, "an amount of bytes up to 1Ti")
+    return amount
 
 
 def _boolean(annotations: Mapping[str, str], name: str) -> bool:

@@ -29,7 +29,10 @@ RESOLVER_FILES: Final = (
 """What the C library reads to find a name's address: each as it is at the start."""
 TO_ASK_OTHERS: Final = frozenset({Need.CONNECT})
 """Of handlers that may make requests of their own."""
-CERTIFICATES: Final = ("/etc/ssl", "/usr/lib/ssl", "/usr/share/ca-certificates", "/etc/pki")
+CERTIFICATES: Final = (
+    *("/etc/ssl", "/usr/lib/ssl", "/usr/share/ca-certificates", "/etc/pki"),
+    "/usr/local/share/ca-certificates",  # those that a machine has been given of its own
+)
 """Whom a handler's own requests trust: as OpenSSL's builds have it."""
 
 

@@ -66,6 +66,8 @@ class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
     """How long a connection may be without a request."""
     head_timeout_s: float = 10.0
     """How long a request's head may take to come."""
+    max_body_bytes: int | None = None
+    """Of one request."""
     access_log: bool = False
     allowed_hosts: tuple[str, ...] = ()
     """Where handlers' own requests may go; see `wasihttp.policy`."""

@@ -41,6 +41,7 @@ def http_plan(plan: PodPlan, container: ContainerPlan) -> HttpPlan:
         reuse=rules.reuse or _DEFAULT.reuse,
         concurrency=math.ceil((rules.concurrency or CONCURRENCY) / workers),
         timeout_s=rules.timeout_s or _DEFAULT.timeout_s,
+        max_body_bytes=rules.max_body_bytes,
         access_log=rules.access_log,
         allowed_hosts=(*rules.allowed_hosts, *container.allowed_hosts),
         routes=tuple(

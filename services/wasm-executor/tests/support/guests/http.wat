@@ -6,7 +6,9 @@
 ;;                                                  by its globals and by its memory
 ;;   /fail    answers with an error-code   /write   writes a line to stderr and answers `hello`
 ;;   /read/PATH sends the file of that path below its first folder, or fails
-;;   /ask/HOST:PORT asks that server for /hello and sends on what it answers, or why it does not
+;;   /ask/HOST:PORT asks that server for /hello and sends on what it answers, or why it does not;
+;;   /Ask/HOST:PORT asks it over TLS
+;;   /double answers, then answers again   /quiet   answers without a body
 ;; Of the body's trailers /echo sends back what it gets.
 (component
   (import "wasi:io/error@0.2.0" (instance $error
@@ -81,7 +83,7 @@
     (type $codes (variant
       (case "configuration-error") (case "internal-error" (option string))
       (case "HTTP-request-denied") (case "destination-IP-prohibited")
-      (case "connection-refused")))
+      (case "connection-refused") (case "TLS-certificate-error")))
     (export "error-code" (type $error-code (eq $codes)))
     (export "[method]incoming-request.path-with-query"
       (func (param "self" (borrow $request)) (result (option string))))
@@ -309,7 +311,8 @@
     (func $pass-on (param $path i32) (param $length i32) (param $outparam i32)
       (local $request i32) (local $pollable i32) (local $future i32) (local $output i32)
       (local.set $request (call $ask (call $fields)))
-      (drop (call $set-scheme (local.get $request) (i32.const 1) (i32.const 0)
+      (drop (call $set-scheme (local.get $request) (i32.const 1)
+        (i32.eq (i32.load8_u (i32.add (local.get $path) (i32.const 1))) (i32.const 65))
         (i32.const 0) (i32.const 0)))
       (drop (call $set-authority (local.get $request) (i32.const 1)
         (i32.add (local.get $path) (i32.const 5))
@@ -389,10 +392,17 @@
         (then
           (call $read-file (i32.load (i32.const 4)) (i32.load (i32.const 8))
             (local.get $outparam))))
-      (if (i32.eq (local.get $letter) (i32.const 97))  ;; a
+      (if (i32.eq (i32.or (local.get $letter) (i32.const 32)) (i32.const 97))  ;; a or A
         (then
           (call $pass-on (i32.load (i32.const 4)) (i32.load (i32.const 8))
             (local.get $outparam))))
+      (if (i32.eq (local.get $letter) (i32.const 100))  ;; d
+        (then
+          (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))
+          (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
+      (if (i32.eq (local.get $letter) (i32.const 113))  ;; q
+        (then
+          (call $end (call $begin (local.get $outparam)) (i32.const 0) (i32.const 0))))
       (if (i32.eq (local.get $letter) (i32.const 119))  ;; w
         (then
           (local.set $output (call $stderr))

@@ -13,9 +13,11 @@ from wasm_executor.runtimes.wagi.handling import CgiHandlers
 from wasm_executor.runtimes.wagi.programs import Program
 from wasm_executor.runtimes.wagi.routes import EVERYTHING, RoutesError, with_own
 from wasm_executor.runtimes.wasihttp.errors import HandlerEndedError
+from wasm_executor.runtimes.wasihttp.files import folders_of
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.policy import Policy
 from wasm_executor.runtimes.wasihttp.serving import Worker
+from wasm_executor.runtimes.wasihttp.trust import trust_of
 from wasm_executor.runtimes.wasihttp.workers import Workers
 from wasm_executor.runtimes.wasimodules import new_module_linker
 
@@ -38,7 +40,8 @@ class WagiRuntime:
 
     def run(self, plan: ProcessPlan, on_started: Callable[[], None]) -> int:
         http = _served(plan)
-        outgoing = Outgoing(Policy(http.allowed_hosts, http.node_hosts))
+        trust = trust_of(plan.env, folders_of(plan.preopens))
+        outgoing = Outgoing(Policy(http.allowed_hosts, http.node_hosts), trust)
         program = Program(self._engine, self._linker, plan, self._asking, outgoing)
         routes = http.routes or (EVERYTHING,)
         program.require([each.entrypoint for each in routes])

@@ -220,9 +220,10 @@ class Ask:
             return True
         if not isinstance(self._socket, ssl.SSLSocket):
             assert self._socket is not None
+            # As bytes: a text would be encoded by a module that cannot be loaded any more.
             self._socket = self._target.tls.wrap_socket(
                 self._socket,
-                server_hostname=self._target.host,
+                server_hostname=self._target.host.encode("ascii"),
                 do_handshake_on_connect=False,
             )
         self._socket.do_handshake()

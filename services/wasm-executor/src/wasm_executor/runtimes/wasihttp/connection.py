@@ -5,6 +5,7 @@ is not two here. While a request is handled, its connection is read by whoever r
 written by whoever writes the answer; between requests it is the loop's.
 """
 
+import math
 import socket
 import time
 from collections import deque
@@ -12,7 +13,11 @@ from typing import Final
 
 import httptools
 
-from wasm_executor.runtimes.wasihttp.errors import StreamClosedError, StreamFailedError
+from wasm_executor.runtimes.wasihttp.errors import (
+    BodyTooLargeError,
+    StreamClosedError,
+    StreamFailedError,
+)
 from wasm_executor.runtimes.wasihttp.fields import Fields
 from wasm_executor.runtimes.wasihttp.streams import READABLE, Awaited
 
@@ -21,6 +26,7 @@ MOST_HEAD: Final = 64 * 1024
 """Bytes of a request's line and header fields together: 431 above."""
 MOST_TARGET: Final = 16 * 1024
 """Bytes of a request's target: 414 above."""
+TOO_LARGE: Final = 413
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -47,6 +53,8 @@ class Request:
         self.complete = False
         self.trailers: Fields | None = None
         self.chunks: deque[bytes] = deque()
+        self.body_bytes = 0
+        """What has come of the body, read or not."""
         self.began_at = time.monotonic()
 
     def read(self, size: int) -> bytes:
@@ -57,8 +65,7 @@ class Request:
         if not self.chunks:
             if self.complete:
                 raise StreamClosedError("the body is read")
-            if self.connection.lost:
-                raise StreamFailedError("the client has gone")
+            self.connection.require_whole()
             return b""
         chunk = self.chunks.popleft()
         if len(chunk) > size:
@@ -87,7 +94,7 @@ class Request:
 class Connection:
     """Requests come out of `requests`; the last one may still be coming in."""
 
-    def __init__(self, client: socket.socket, peer: str) -> None:
+    def __init__(self, client: socket.socket, peer: str, max_body_bytes: int | None = None) -> None:
         client.setblocking(False)
         self.peer = peer
         self.requests: deque[Request] = deque()
@@ -98,6 +105,7 @@ class Connection:
         """When it became idle, or the head that is coming in began."""
         self._socket = client
         self._parser = httptools.HttpRequestParser(self)
+        self._max_body = math.inf if max_body_bytes is None else max_body_bytes
         self._coming: Request | None = None
         self._head = True
         self._head_bytes = 0
@@ -126,6 +134,13 @@ class Connection:
         if not self.in_head:
             self.since = time.monotonic()
         self._feed(data)
+
+    def require_whole(self) -> None:
+        """Raise why the rest of a body will not come, if it will not."""
+        if self.problem is not None and self.problem.status == TOO_LARGE:
+            raise BodyTooLargeError("the body is too large")
+        if self.lost:
+            raise StreamFailedError("the client has gone")
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -185,6 +200,9 @@ class Connection:
         if len(hosts) > 1 or (not hosts and request.version == "1.1"):
             raise BadRequestError(400, "the request needs one Host")
         request.host = hosts[0] if hosts else None
+        length = [value for name, value in request.entries if name == "content-length"]
+        if length and int(length[0]) > self._max_body:
+            raise BadRequestError(TOO_LARGE, "the body is too large")
         expected = [value.lower() for name, value in request.entries if name == "expect"]
         if expected:
             if expected != [b"100-continue"]:
@@ -193,9 +211,13 @@ class Connection:
         self.requests.append(request)
 
     def on_body(self, body: bytes) -> None:
-        assert self._coming is not None
-        self._coming.awaits_continue = False
-        self._coming.chunks.append(body)
+        request = self._coming
+        assert request is not None
+        request.awaits_continue = False
+        request.body_bytes += len(body)
+        if request.body_bytes > self._max_body:
+            raise BadRequestError(TOO_LARGE, "the body is too large")
+        request.chunks.append(body)
 
     def on_message_complete(self) -> None:
         assert self._coming is not None

@@ -23,6 +23,10 @@ class StreamFailedError(RuntimeFailureError):
     """A stream broke: `stream-error.last-operation-failed`."""
 
 
+class BodyTooLargeError(HandlerEndedError):
+    """The request's body is larger than the pod lets it be: 413."""
+
+
 class HttpFailedError(RuntimeFailureError):
     """An HTTP exchange failed; `code` is a case of `wasi:http/types.error-code`."""
 

@@ -10,6 +10,7 @@ from wasmtime import WasmtimeError
 from wasm_executor.container.plan import HttpPlan
 from wasm_executor.runtimes.wasihttp.connection import Request
 from wasm_executor.runtimes.wasihttp.errors import (
+    BodyTooLargeError,
     GuestExitError,
     HandlerEndedError,
     HttpFailedError,
@@ -24,8 +25,13 @@ from wasm_executor.runtimes.wasihttp.saying import say
 
 _STATUS_OF_ERROR: Final = {
     "HTTP-request-denied": HTTPStatus.FORBIDDEN,
+    "destination-IP-prohibited": HTTPStatus.FORBIDDEN,
     "HTTP-response-timeout": HTTPStatus.GATEWAY_TIMEOUT,
     "connection-timeout": HTTPStatus.GATEWAY_TIMEOUT,
+}
+_STATUS_OF_END: Final = {
+    RequestTimeoutError: HTTPStatus.GATEWAY_TIMEOUT,
+    BodyTooLargeError: HTTPStatus.CONTENT_TOO_LARGE,
 }
 _escape: Final = codecs.getencoder("unicode_escape")
 """Found here: a container's process can read no more modules."""
@@ -67,8 +73,8 @@ class Exchange:
             self._conclude()
         except GuestExitError:
             self._conclude()
-        except RequestTimeoutError:
-            self._tell(HTTPStatus.GATEWAY_TIMEOUT, "the handler took too long")
+        except (RequestTimeoutError, BodyTooLargeError) as error:
+            self._tell(_STATUS_OF_END[type(error)], str(error))
         except StreamClosedError:
             self.responder.keep_alive = False
         except HandlerEndedError as error:

@@ -1,10 +1,8 @@
 """Requests that a handler makes: to allowed hosts only, each on a connection of its own."""
 
 import socket
-import ssl
 import time
 from collections.abc import Sequence
-from functools import cache
 from typing import Final
 
 from wasm_executor.runtimes.wasihttp.asking import Ask
@@ -12,6 +10,7 @@ from wasm_executor.runtimes.wasihttp.errors import HttpFailedError
 from wasm_executor.runtimes.wasihttp.messages import OutgoingRequest, RequestOptions
 from wasm_executor.runtimes.wasihttp.policy import Policy
 from wasm_executor.runtimes.wasihttp.targets import Address, Target
+from wasm_executor.runtimes.wasihttp.trust import Trust
 
 CONNECT_TIMEOUT_S: Final = 10.0
 _PORTS: Final = {"HTTP": 80, "HTTPS": 443}
@@ -21,8 +20,9 @@ _HIGHEST_PORT: Final = 65535
 class Outgoing:
     """What one container's handlers may ask of others."""
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, trust: Trust) -> None:
         self._policy = policy
+        self._trust = trust
 
     def send(
         self, request: OutgoingRequest, options: RequestOptions | None, deadline: float
@@ -39,7 +39,7 @@ class Outgoing:
             addresses=addresses,
             authority=request.authority or host,
             host=host,
-            tls=tls_context() if scheme == "HTTPS" else None,
+            tls=self._trust.context() if scheme == "HTTPS" else None,
         )
         wanted_s = CONNECT_TIMEOUT_S
         if options is not None and options.connect_ns is not None:
@@ -59,12 +59,6 @@ class Outgoing:
         if not allowed:
             raise HttpFailedError("destination-IP-prohibited")
         return allowed
-
-
-@cache
-def tls_context() -> ssl.SSLContext:
-    """Return what all requests of a process share: the certificates are read once."""
-    return ssl.create_default_context()
 
 
 def _parted(authority: str | None, default: int) -> tuple[str, int]:

@@ -12,6 +12,16 @@ from typing import Final, NamedTuple
 
 DEFAULT_PORTS: Final = (80, 443)
 ANY: Final = "*"
+METADATA: Final = frozenset(
+    ipaddress.ip_address(each)
+    for each in ("fd00:ec2::254", "100.100.100.200", "168.63.129.16", "192.0.0.192")
+)
+"""Where clouds keep what is theirs, beside link-local addresses: Amazon, Alibaba, Azure, Oracle."""
+_IPV4_AT_ITS_END: Final = (
+    ipaddress.IPv6Network("::ffff:0:0/96"),
+    ipaddress.IPv6Network("64:ff9b::/96"),
+)
+"""IPv4 as IPv6 has it, and what a translator at a network's edge takes for it."""
 
 type Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -69,12 +79,25 @@ class Policy:
 
 
 def _is_special(address: Address) -> bool:
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    address = mapped or address
-    return (
-        address.is_loopback
-        or address.is_link_local
-        or address.is_multicast
-        or address.is_unspecified
-        or address.is_reserved
+    return any(
+        each.is_loopback
+        or each.is_link_local
+        or each.is_multicast
+        or each.is_unspecified
+        or each.is_reserved
+        or each in METADATA
+        for each in _meant_by(address)
     )
+
+
+def _meant_by(address: Address) -> list[Address]:
+    """Return what packets to an address may reach: it, and one that lies within it.
+
+    A gateway between IPv6 and IPv4 takes the latter out of the former.
+    """
+    if isinstance(address, ipaddress.IPv4Address):
+        return [address]
+    if any(address in each for each in _IPV4_AT_ITS_END):
+        return [ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)]
+    within = address.sixtofour
+    return [address] if within is None else [address, within]

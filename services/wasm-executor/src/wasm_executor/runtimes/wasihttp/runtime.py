@@ -23,6 +23,7 @@ from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.policy import Policy
 from wasm_executor.runtimes.wasihttp.pooling import PLACES, POOL
 from wasm_executor.runtimes.wasihttp.serving import Worker
+from wasm_executor.runtimes.wasihttp.trust import trust_of
 from wasm_executor.runtimes.wasihttp.workers import Workers
 
 HANDLE: Final = "handle"
@@ -62,7 +63,7 @@ class WasiHttpRuntime:
         world = World(
             list(plan.args),
             list(plan.env),
-            Outgoing(Policy(http.allowed_hosts, http.node_hosts)),
+            Outgoing(Policy(http.allowed_hosts, http.node_hosts), trust_of(plan.env, folders)),
             folders,
             memory_ceiling(plan),
         )

@@ -128,7 +128,8 @@ class Worker:
                 except OSError:
                     return
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._keep(Connection(client, str(address[0])))
+                most = self._plan.max_body_bytes
+                self._keep(Connection(client, str(address[0]), most))
 
     def _keep(self, connection: Connection) -> None:
         self._idle[connection.fileno()] = connection
