@@ -8,6 +8,7 @@ from importlib.metadata import version
 from wasmlet import inspect, push
 from wasmlet.bus import arguments as bus
 from wasmlet.check import arguments as check
+from wasmlet.doctor import arguments as doctor
 from wasmlet.errors import CommandLineError
 from wasmlet.node import arguments as node
 from wasmlet.up import arguments as up
@@ -25,6 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         (push, "put a module in a registry"),
         (inspect, "say what a module or an image is, and what runs it"),
         (check, "say what manifests would meet here"),
+        (doctor, "look an installation over"),
     )
     for command, text in known:
         name = command.__name__.split(".")[1]

@@ -1,0 +1,80 @@
+"""Our Nodes: whether they are Ready, and their kubelet port can be reached and is current."""
+
+import asyncio
+import ssl
+from typing import Any, Final
+
+import msgspec
+
+from kubekit.client import Api
+from kubekit.errors import ApiError, ServerError
+from wasmlet.doctor.certificates import certificate_finding
+from wasmlet.doctor.findings import Finding, problem, warning, well
+
+INCARNATION: Final = "wasmlet.dev/incarnation"
+_ANSWER_WITHIN_S: Final = 5.0
+
+
+async def node_findings(api: Api, _namespace: str) -> list[Finding]:
+    """Return what is to be said of each Node of ours."""
+    answer = await api.request("GET", "/api/v1/nodes")
+    items = msgspec.json.decode(answer.body)["items"]
+    ours = [each for each in items if INCARNATION in each["metadata"].get("annotations", {})]
+    if not ours:
+        advice = "start one: `wasmlet up`, or look at the pods of the DaemonSet wasm-node"
+        return [warning("nodes", "there is no Node of wasmlet", advice)]
+    return [finding for node in ours for finding in await _of_node(api, node)]
+
+
+async def _of_node(api: Api, node: dict[str, Any]) -> list[Finding]:
+    name = node["metadata"]["name"]
+    found = [_readiness(name, node)]
+    if node["spec"].get("unschedulable"):
+        advice = f"kubectl uncordon {name}, or its machine"
+        found.append(warning(f"node {name}", "it is cordoned", advice))
+    found.append(await _port(api, name))
+    certificate = await _certificate(name, node)
+    return [*found, certificate] if certificate is not None else found
+
+
+def _readiness(name: str, node: dict[str, Any]) -> Finding:
+    conditions = {each["type"]: each for each in node.get("status", {}).get("conditions", [])}
+    ready = conditions.get("Ready", {})
+    if ready.get("status") == "True":
+        version = node["status"].get("nodeInfo", {}).get("kubeletVersion", "")
+        return well(f"node {name}", f"Ready, {version}")
+    advice = (
+        "its executor is silent: is it up, and does it reach the bus?"
+        if ready.get("status") == "Unknown"
+        else "see `docs/troubleshooting.md`"
+    )
+    return problem(f"node {name}", f"not Ready: {ready.get('message', 'no status yet')}", advice)
+
+
+async def _port(api: Api, name: str) -> Finding:
+    """Ask the API server to ask the kubelet port, as it does for `kubectl logs`."""
+    about = f"kubelet port of {name}"
+    try:
+        await api.request("GET", f"/api/v1/nodes/{name}/proxy/healthz")
+    except ServerError as error:
+        advice = "`kubectl logs` and `exec` fail too: open the way from the API server, or see "
+        return problem(about, f"{error}", f"{advice}`nodePool.kubeletPort` in docs/install-helm.md")
+    except ApiError as error:
+        return warning(about, f"{error}", "look at the log-server's log")
+    return well(about, "the API server reaches it")
+
+
+async def _certificate(name: str, node: dict[str, Any]) -> Finding | None:
+    status = node.get("status", {})
+    port = status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port")
+    addresses = [e["address"] for e in status.get("addresses", []) if e["type"] == "InternalIP"]
+    if not port or not addresses:
+        return None
+    try:
+        pem = await asyncio.to_thread(
+            ssl.get_server_certificate, (addresses[0], port), timeout=_ANSWER_WITHIN_S
+        )
+    except OSError:
+        return None  # not from here; the API server was asked above
+    advice = "restart its log-server; if that does not help, look for its CSR: kubectl get csr"
+    return certificate_finding(f"kubelet port of {name}", pem, advice)

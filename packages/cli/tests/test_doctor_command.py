@@ -1,0 +1,162 @@
+"""`wasmlet doctor` on what it can see without a cluster: kernel, bus, registry, certificates."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from contract.ids import NodeName
+from contract.subjects import Role
+from controlplane import Registry
+from embedded_nats import EmbeddedNats
+from wasmlet.doctor.certificates import certificate_finding
+from wasmlet.doctor.cluster import clock_finding
+from wasmlet.doctor.findings import Level
+from wasmlet.doctor.kernel import kernel_findings, landlock_finding
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+def doctor(*options: str) -> tuple[int, str]:
+    command = [sys.executable, "-m", "wasmlet", "doctor", *options]
+    answer = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]}
+    )
+    return answer.returncode, answer.stdout + answer.stderr
+
+
+@pytest.fixture
+def nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
+    with EmbeddedNats(tmp_path / "nats", [NodeName("n")]) as server:
+        yield server
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_a_bus_that_lets_a_service_in_is_well(nats: EmbeddedNats) -> None:
+    password = nats.password_file(Role.LOG_SERVER)
+    login = ("--bus-user", "log-server", "--bus-password-file", str(password))
+    code, said = doctor("--no-kernel", "--bus", nats.url, *login)
+    assert code == 0
+    assert "lets in log-server" in said
+    assert said.endswith("0 broken, 0 to look at, 1 well\n")
+
+
+def test_a_bus_without_a_credential_is_asked_no_more_than_that(nats: EmbeddedNats) -> None:
+    code, said = doctor("--no-kernel", "--bus", nats.url)
+    assert (code, "lets in nobody without a credential" in said) == (0, True)
+
+
+def test_a_wrong_password_and_a_bus_that_is_away_are_told_apart(
+    nats: EmbeddedNats, tmp_path: Path
+) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("wrong")
+    login = ("--bus-user", "log-server", "--bus-password-file", str(wrong))
+    code, said = doctor("--no-kernel", "--bus", nats.url, *login)
+    assert (code, "it refuses log-server: compare the password" in said) == (1, True)
+    code, said = doctor("--no-kernel", "--bus", f"nats://127.0.0.1:{free_port()}")
+    assert (code, "not reached" in said) == (1, True)
+
+
+def test_a_registry_is_asked_as_a_pull_begins(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry") as registry:
+        code, said = doctor("--no-kernel", "--insecure-registry", registry.host)
+        assert (code, f"ok       registry {registry.host}: answers" in said) == (0, True)
+        code, said = doctor("--no-kernel", "--registry", registry.host)
+        assert code == 1
+        assert "it speaks no TLS" in said
+        assert "WASMLET_INSECURE_REGISTRIES" in said
+    code, said = doctor("--no-kernel", "--registry", f"127.0.0.1:{free_port()}", "-o", "json")
+    (finding,) = json.loads(said)
+    assert (code, finding["level"]) == (1, "problem")
+    assert "not reached" in finding["found"]
+
+
+def test_a_wrong_usage_is_two(tmp_path: Path) -> None:
+    assert doctor("--bus-user", "log-server")[0] == 2
+    login = ("--bus-user", "a", "--bus-password-file", str(tmp_path / "missing"))
+    code, said = doctor("--no-kernel", "--bus", "nats://127.0.0.1:1", *login)
+    assert (code, "--bus-password-file" in said) == (2, True)
+
+
+def test_a_kubeconfig_that_is_no_such_thing_is_a_finding(tmp_path: Path) -> None:
+    code, said = doctor("--no-kernel", "--kubeconfig", str(tmp_path / "missing"))
+    assert code == 1
+    assert "problem  kubeconfig" in said
+
+
+def machine(root: Path, **files: str) -> dict[str, tuple[Level, str]]:
+    """What is found of a machine whose kernel shows these files."""
+    for name, text in files.items():
+        path = root / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    found = list(kernel_findings(root))
+    return {each.about: (each.level, each.found) for each in found if each.about != "landlock"}
+
+
+def test_a_machine_with_everything_is_well(tmp_path: Path) -> None:
+    files = {
+        "proc__sys__kernel__seccomp__actions_avail": "kill",
+        "sys__fs__cgroup__cgroup.controllers": "cpuset cpu memory pids",
+        "proc__mounts": "tmpfs /run tmpfs rw 0 0\n",
+        "proc__swaps": "Filename Type\n",
+    }
+    assert {level for level, _ in machine(tmp_path, **files).values()} == {Level.OK}
+
+
+def test_each_thing_that_a_machine_lacks_is_found(tmp_path: Path) -> None:
+    found = machine(tmp_path / "bare", proc__swaps="Filename Type\n/swap.img file\n")
+    assert found["cgroup"][0] is Level.WARNING
+    assert found["seccomp"][0] is Level.WARNING
+    assert found["tmpfs"][0] is Level.PROBLEM
+    assert found["swap"] == (Level.WARNING, "/swap.img")
+    partly = machine(tmp_path / "partly", **{"sys__fs__cgroup__cgroup.controllers": "cpu"})
+    assert partly["cgroup"] == (Level.WARNING, "version 2 without memory")
+    assert [landlock_finding(abi).level for abi in (0, 1, 3)] == ["warning", "warning", "ok"]
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "level"),
+    [
+        (-10, 90, Level.OK),
+        (-95, 5, Level.WARNING),
+        (-100, -1, Level.PROBLEM),
+        (1, 100, Level.PROBLEM),
+    ],
+)
+def test_a_certificate_is_judged_by_its_share_of_life(begins: int, ends: int, level: Level) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "log-server")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW + timedelta(days=begins))
+        .not_valid_after(NOW + timedelta(days=ends))
+        .sign(key, hashes.SHA256())
+    )
+    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    assert certificate_finding("port", pem, "renew it", NOW).level is level
+
+
+def test_clocks_are_compared_with_the_api_servers_answer() -> None:
+    date = "Mon, 01 Jun 2026 12:00:00 GMT"
+    levels = [clock_finding(date, NOW + timedelta(seconds=s)).level for s in (1, 5, 60, -60)]
+    assert levels == ["ok", "warning", "problem", "problem"]
+    assert clock_finding("yesterday", NOW).level is Level.WARNING

@@ -1,0 +1,101 @@
+"""`wasmlet doctor` on a real control plane: what is well, and each thing that is not."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from e2e.api import Api
+
+from controlplane import ControlPlane
+from controlplane.processes import bare_environment
+
+NODE = "doctors-node"
+NODES = "/api/v1/nodes"
+PODS = "/api/v1/namespaces/wasmlet-system/pods"
+
+
+def doctor(plane: ControlPlane, home: Path, *options: str) -> tuple[int, dict[str, str]]:
+    """Exit code, and per thing that was looked at its line."""
+    command = [sys.executable, "-m", "wasmlet", "doctor", "--no-kernel", *options]
+    answer = subprocess.run(
+        [*command, "--kubeconfig", str(plane.admin_kubeconfig)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=bare_environment(home),
+    )
+    assert not answer.stderr, answer.stderr
+    lines = [line for line in answer.stdout.splitlines() if ": " in line]
+    return answer.returncode, {line[9:].split(": ")[0]: line for line in lines}
+
+
+@pytest.fixture
+def node(api: Api) -> Iterator[dict[str, Any]]:
+    """A Node of ours that nobody keeps, with a kubelet port where nobody listens."""
+    metadata = {"name": NODE, "annotations": {"wasmlet.dev/incarnation": "e1/1"}}
+    yield api.create(NODES, {"metadata": metadata, "spec": {"unschedulable": True}})
+    api.delete(f"{NODES}/{NODE}")
+
+
+@pytest.fixture
+def pod(api: Api) -> Iterator[str]:
+    """A pod of the registrar that runs nowhere."""
+    labels = {
+        "app.kubernetes.io/part-of": "wasmlet",
+        "app.kubernetes.io/name": "node-registrar",
+    }
+    container = {
+        "name": "node-registrar",
+        "image": "none",
+        "ports": [{"name": "admin", "containerPort": 8081}],
+    }
+    metadata = {"name": "node-registrar-0", "labels": labels}
+    spec = {"nodeName": "nowhere", "serviceAccountName": "node-registrar"}
+    api.create(PODS, {"metadata": metadata, "spec": spec | {"containers": [container]}})
+    yield "node-registrar-0"
+    api.delete(f"{PODS}/node-registrar-0", gracePeriodSeconds=0)
+
+
+def test_services_with_their_roles_have_all_that_they_need(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    _, said = doctor(control_plane, tmp_path)
+    assert said["api server"].startswith("ok")
+    assert said["clock"].startswith("ok")
+    for account in ("node-registrar", "pod-reconciler", "log-server"):
+        assert said[f"rights of {account}"] == f"ok       rights of {account}: all that it needs"
+    assert said["runtime class of wasi"].startswith("ok")
+
+
+def test_services_without_roles_lack_them_by_name(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    code, said = doctor(control_plane, tmp_path, "--namespace", "elsewhere")
+    assert code == 1
+    line = said["rights of log-server"]
+    assert line.startswith("problem")
+    assert "create tokenreviews" in line
+    assert "apply deploy/rbac.yaml" in line
+
+
+def test_a_node_that_nobody_keeps_is_found_with_its_port(
+    control_plane: ControlPlane, tmp_path: Path, node: dict[str, Any]
+) -> None:
+    assert node
+    code, said = doctor(control_plane, tmp_path)
+    assert code == 1
+    assert f"warning  node {NODE}: it is cordoned" in said.values().__str__()
+    assert said[f"kubelet port of {NODE}"].startswith("problem")
+
+
+def test_a_pod_of_a_service_that_is_not_ready_is_found(
+    control_plane: ControlPlane, tmp_path: Path, pod: str
+) -> None:
+    code, said = doctor(control_plane, tmp_path)
+    assert code == 1
+    assert said[f"pod {pod}"].startswith("problem")
+    assert "kubectl logs -n wasmlet-system node-registrar-0" in said[f"pod {pod}"]
+    assert said["service pod-reconciler"].startswith("problem")
