@@ -84,7 +84,46 @@ def _open_all(log: Path) -> list[int]:
 
 
 def read_on(log: Path, place: Place, max_bytes: int) -> Part:
-    """Return the next whole lines; no data where there are none yet."""
+    """Return the next whole lines; no data where there are none yet.
+
+    A log is read in many turns, and few of them cross from one file to the next: what is asked
+    first is whether this one does.
+    """
+    with suppress(OSError):
+        part = _read_newest(log, place, max_bytes) or _read_rotated(log, place, max_bytes)
+        if part is not None:
+            return part
+    return _read_anywhere(log, place, max_bytes)
+
+
+def _read_newest(log: Path, place: Place, max_bytes: int) -> Part | None:
+    """Return what follows in the file that is written; None: the place is in another one."""
+    return _read_if(os.open(log, os.O_RDONLY | os.O_CLOEXEC), place, max_bytes)
+
+
+def _read_rotated(log: Path, place: Place, max_bytes: int) -> Part | None:
+    """Return what follows in the rotated file of this place; None: nothing, or it is gone."""
+    with os.scandir(log.parent) as entries:
+        found = (each for each in entries if each.inode() == place.inode)
+        path = next((each.path for each in found if each.name.startswith(log.name)), None)
+    if path is None:
+        return None
+    part = _read_if(os.open(path, os.O_RDONLY | os.O_CLOEXEC), place, max_bytes)
+    return part if part is not None and part.data else None
+
+
+def _read_if(descriptor: int, place: Place, max_bytes: int) -> Part | None:
+    """Read from this file, which is closed, if it is the one of the place."""
+    try:
+        if os.fstat(descriptor).st_ino != place.inode:
+            return None
+        lines = _whole_lines(os.pread(descriptor, max_bytes, place.offset))
+    finally:
+        os.close(descriptor)
+    return Part(lines, Place(place.inode, place.offset + len(lines)))
+
+
+def _read_anywhere(log: Path, place: Place, max_bytes: int) -> Part:
     descriptors = _open_all(log)
     try:
         inodes = [os.fstat(each).st_ino for each in descriptors]
