@@ -110,7 +110,7 @@ class MirroringCluster:
     def _statics_of(self, pod: Pod) -> StaticCluster | None:
         """The folder's pods, if this is one of them."""
         uid = PodUid(pod.metadata.uid)
-        return self._statics if self._statics is not None and self._statics.has(uid) else None
+        return self._statics if self._statics is not None and self._statics.pods.has(uid) else None
 
     def _mirror(self, pod: Pod) -> None:
         if (keeper := self._keepers.get(NodeName(pod.spec.node_name))) is not None:

@@ -9,12 +9,13 @@ from contract.ids import NodeName, PodUid
 from pod_reconciler.domain.cluster import Watcher
 from pod_reconciler.domain.mirror import (
     MirrorDue,
+    Mirrors,
     is_mirror,
     mirror_due,
     mirror_of,
     mirror_write,
 )
-from pod_reconciler.domain.pod import Json, Pod, version_of
+from pod_reconciler.domain.pod import Json, Pod
 from pod_reconciler.errors import (
     ActFailedError,
     NameTakenError,
@@ -29,40 +30,6 @@ log = structlog.get_logger()
 
 LOOK_AGAIN_S: Final = 1.0
 """How long to wait for what nothing announces: the Node's UID, a folder that can be read."""
-
-type Name = tuple[str, str]
-"""Namespace and name."""
-
-
-class Mirrors:
-    """The newest known version of each mirror, from the watch and from answers to writes."""
-
-    def __init__(self) -> None:
-        self._pods: dict[Name, Pod] = {}
-
-    @property
-    def names(self) -> tuple[Name, ...]:
-        """All names that have a mirror."""
-        return tuple(self._pods)
-
-    def of(self, namespace: str, name: str) -> Pod | None:
-        """The mirror of this name."""
-        return self._pods.get((namespace, name))
-
-    def seen(self, mirror: Pod) -> None:
-        """Take in a version, unless a newer one is known."""
-        name = mirror.metadata.namespace, mirror.metadata.name
-        known = self._pods.get(name)
-        if known is None or version_of(mirror) == 0 or version_of(mirror) > version_of(known):
-            self._pods[name] = mirror
-
-    def gone(self, uid: str) -> Name | None:
-        """Drop a mirror and return its name; None if this is no known one."""
-        for name, mirror in self._pods.items():
-            if mirror.metadata.uid == uid:
-                del self._pods[name]
-                return name
-        return None
 
 
 class MirrorKeeper:
@@ -113,7 +80,7 @@ class MirrorKeeper:
         self._lane.poke(PodUid(f"{namespace}/{name}"))  # a mirror has no UID before it is there
 
     def _poke_all(self) -> None:
-        statics = () if self._statics is None else self._statics.names_on(self._node)
+        statics = () if self._statics is None else self._statics.pods.names_on(self._node)
         for name in {*self.mirrors.names, *statics}:
             self.poke(*name)
 
@@ -121,7 +88,11 @@ class MirrorKeeper:
         if not (self._api_known and self._folder_known):
             return None  # both announce themselves
         namespace, _, name = key.partition("/")
-        pod = None if self._statics is None else self._statics.pod_on(self._node, namespace, name)
+        pod = (
+            None
+            if self._statics is None
+            else self._statics.pods.pod_on(self._node, namespace, name)
+        )
         mirror = self.mirrors.of(namespace, name)
         match mirror_due(pod, mirror):
             case MirrorDue.CREATE if pod is not None:

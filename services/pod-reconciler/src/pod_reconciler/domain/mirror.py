@@ -16,7 +16,7 @@ from contract.ids import NodeName
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import StatusWrite
 from pod_reconciler.domain.manifest import Manifest
-from pod_reconciler.domain.pod import Json, Pod
+from pod_reconciler.domain.pod import Json, Pod, version_of
 from pod_reconciler.domain.rendering import OWNERSHIP
 from pod_reconciler.domain.times import api_time, time_of
 from pod_reconciler.errors import ManifestError
@@ -32,12 +32,47 @@ _TOLERATES_ALL: Final = {"operator": "Exists", "effect": "NoExecute"}
 _OURS_ALONE: Final = ("uid", "resourceVersion", "generation", "creationTimestamp", "selfLink")
 
 
+type Name = tuple[str, str]
+"""Namespace and name."""
+
+
 class MirrorDue(StrEnum):
     """What has to be done about a mirror."""
 
     CREATE = "create"
     DELETE = "delete"
     STATUS = "status"
+
+
+class Mirrors:
+    """The newest known version of each mirror, from the watch and from answers to writes."""
+
+    def __init__(self) -> None:
+        self._pods: dict[Name, Pod] = {}
+
+    @property
+    def names(self) -> tuple[Name, ...]:
+        """All names that have a mirror."""
+        return tuple(self._pods)
+
+    def of(self, namespace: str, name: str) -> Pod | None:
+        """The mirror of this name."""
+        return self._pods.get((namespace, name))
+
+    def seen(self, mirror: Pod) -> None:
+        """Take in a version, unless a newer one is known."""
+        name = mirror.metadata.namespace, mirror.metadata.name
+        known = self._pods.get(name)
+        if known is None or version_of(mirror) == 0 or version_of(mirror) > version_of(known):
+            self._pods[name] = mirror
+
+    def gone(self, uid: str) -> Name | None:
+        """Drop a mirror and return its name; None if this is no known one."""
+        for name, mirror in self._pods.items():
+            if mirror.metadata.uid == uid:
+                del self._pods[name]
+                return name
+        return None
 
 
 def bound_static(manifest: Manifest, node: NodeName) -> Json:
