@@ -119,12 +119,16 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     beat_interval_s: Seconds = 5.0
     register_retry_s: Seconds = 2.0
     register_interval_s: Seconds = 30.0
+    external_runtimes_dir: Path | None = None
+    """A folder of `HANDLER.toml` files, each a runtime program of this machine that pods may ask
+    for by a RuntimeClass: see docs/runtimes.md."""
     guest_sockets: bool = False
     """Whether guests may open sockets (`wasi:sockets`): to listen, and to connect to wherever this
     machine can. No policy holds them then."""
-    outgoing_hosts: tuple[str, ...] = ("*",)
-    """The hosts that pods may let their HTTP handlers ask: `HOST`, `HOST:PORT`, `*.SUFFIX` or `*`.
-    Loopback and link-local addresses are open only to entries that name them."""
+    outgoing_hosts: tuple[str, ...] = ("*:*",)
+    """What pods may let their HTTP handlers ask: `HOST` (ports 80 and 443), `HOST:PORT`, `HOST:*`;
+    a host is a name, an address, `*.SUFFIX` or `*`. Loopback and link-local addresses are open only
+    to entries that name them."""
     stream_lease_s: Seconds = 30.0
     """How long an exec or a forwarded connection may be missed by whoever opened it."""
     memory_check_interval_s: Seconds = 0.1

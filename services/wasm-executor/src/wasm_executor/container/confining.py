@@ -16,6 +16,7 @@ from wasm_executor.container.landlock import TcpRight, restrict
 from wasm_executor.container.needs import ALL_SOCKETS, NOTHING, Need, Needs
 from wasm_executor.container.ownroot import move_to_own_root
 from wasm_executor.container.plan import Preopen, ProcessPlan, StartFailureReason
+from wasm_executor.container.programs import also_read, also_run, needs_of_program, not_below
 from wasm_executor.container.seccomp import restrict_calls
 from wasm_executor.runtimes.errors import GuestNotStartedError
 
@@ -44,7 +45,9 @@ def confine(plan: ProcessPlan, needs: Needs = NOTHING, *, own_root: bool = False
     """
     needs = needs_of(plan, needs)
     if own_root:
-        plan = move_to_own_root(plan, _there(_of_the_machine(plan)))
+        code = also_run(plan.external, with_libraries=True)
+        read = not_below(_of_the_machine(plan), code)
+        plan = move_to_own_root(plan, _there(read), _there(code))
     fence_files(plan, needs)
     try:
         restrict_calls(needs)
@@ -56,6 +59,8 @@ def confine(plan: ProcessPlan, needs: Needs = NOTHING, *, own_root: bool = False
 
 def needs_of(plan: ProcessPlan, needs: Needs) -> Needs:
     """Return what of its runtime's needs this container has, and what the node adds."""
+    if plan.external is not None:
+        return needs_of_program(plan.external)
     if plan.network:
         return needs | ALL_SOCKETS
     return needs if plan.http is None or plan.http.allowed_hosts else needs - TO_ASK_OTHERS
@@ -75,7 +80,8 @@ def fence_files(plan: ProcessPlan, needs: Needs = NOTHING) -> bool:
             opened.callback(os.close, descriptor)
             paths[each.read_only].append(openable(descriptor))
         try:
-            return restrict(paths[True], paths[False], tcp=_tcp_rights(needs))
+            run = _there(also_run(plan.external))
+            return restrict(paths[True], paths[False], run, tcp=_tcp_rights(needs))
         except OSError as error:
             message = f"the container's files cannot be fenced off: {os.strerror(error.errno or 0)}"
             raise _failure(message) from error
@@ -97,6 +103,8 @@ def _also_read(plan: ProcessPlan) -> list[str]:
 def _of_the_machine(plan: ProcessPlan) -> tuple[str, ...]:
     asks = plan.http is not None and bool(plan.http.allowed_hosts)
     named = RESOLVER_FILES if plan.network or asks else ()
+    if plan.external is not None:
+        return (*also_read(plan.external), *named)
     trusted = CERTIFICATES if asks else ()
     return (*named, *trusted)
 

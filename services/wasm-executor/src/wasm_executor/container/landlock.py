@@ -70,6 +70,7 @@ _ALL: Final = int(~Right(0))
 _ALL_BEFORE_IOCTL: Final = int(~Right.IOCTL_DEV)
 _SCOPES: Final = int(~Scope(0))
 _READ: Final = int(Right.READ_FILE | Right.READ_DIR)
+_RUN: Final = int(Right.READ_FILE | Right.EXECUTE)
 _READ_AND_CHANGE: Final = _READ | int(
     Right.WRITE_FILE
     | Right.TRUNCATE
@@ -112,6 +113,7 @@ def landlock_abi() -> int:
 def restrict(
     read_only_paths: Iterable[str],
     read_write_paths: Iterable[str],
+    run_paths: Iterable[str] = (),
     *,
     tcp: TcpRight = TcpRight(0),  # noqa: B008 - an immutable number
 ) -> bool:
@@ -129,6 +131,8 @@ def restrict(
     try:
         for path in read_only_paths:
             _allow(ruleset, path, _READ)
+        for path in run_paths:
+            _allow(ruleset, path, _RUN)
         for path in read_write_paths:
             _allow(ruleset, path, _READ_AND_CHANGE)
         _checked(_restrict_self(_RESTRICT_SELF, ruleset, 0))

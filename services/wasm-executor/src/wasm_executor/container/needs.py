@@ -14,9 +14,12 @@ class Need(StrEnum):
     CONNECT = "connect"
     """Make TCP and UDP sockets, connect and send from them: names are looked up that way too."""
     LISTEN = "listen"
-    """Bind addresses of its own; goes with CONNECT, which makes the sockets."""
+    """Make sockets and bind addresses of its own."""
     WORKERS = "workers"
     """Fork processes like itself and wait for them; they are signalled by nobody but the keeper."""
+
+    PROGRAM = "program"
+    """Start one program in its place: that of a runtime which is not ours."""
 
 
 type Needs = frozenset[Need]

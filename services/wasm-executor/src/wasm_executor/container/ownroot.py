@@ -62,7 +62,9 @@ def why_not() -> str | None:
     return os.strerror(code) if code else None
 
 
-def move_to_own_root(plan: ProcessPlan, also_read: Iterable[str]) -> ProcessPlan:
+def move_to_own_root(
+    plan: ProcessPlan, also_read: Iterable[str], also_run: Iterable[str] = ()
+) -> ProcessPlan:
     """Leave this process the plan's files alone; return the plan with where they are now.
 
     It gives up the right to mount. Raise `GuestNotStartedError`.
@@ -70,7 +72,7 @@ def move_to_own_root(plan: ProcessPlan, also_read: Iterable[str]) -> ProcessPlan
     try:
         leave_mounts_of_others()
         with ExitStack() as opened:
-            _become_root_of(_sources(plan, also_read, opened))
+            _become_root_of(_sources(plan, also_read, also_run, opened))
         hold_capabilities(0)
     except OSError as error:
         message = f"the container's own file system cannot be made: {error.strerror}"
@@ -78,7 +80,9 @@ def move_to_own_root(plan: ProcessPlan, also_read: Iterable[str]) -> ProcessPlan
     return _as_it_is_there(plan)
 
 
-def _sources(plan: ProcessPlan, also_read: Iterable[str], opened: ExitStack) -> list[_Bound]:
+def _sources(
+    plan: ProcessPlan, also_read: Iterable[str], also_run: Iterable[str], opened: ExitStack
+) -> list[_Bound]:
     """Open all that is to be bound, while it can be seen."""
 
     def held(descriptor: int) -> int:
@@ -87,6 +91,7 @@ def _sources(plan: ProcessPlan, also_read: Iterable[str], opened: ExitStack) -> 
 
     read = os.O_PATH | os.O_CLOEXEC
     found = [_Bound(held(os.open(path, read)), path.lstrip("/"), _READABLE) for path in also_read]
+    found += [_Bound(held(os.open(path, read)), path.lstrip("/"), _CODE) for path in also_run]
     if os.path.exists(plan.artifact.path):  # noqa: PTH110 - a lost one is the runtime's to tell
         found.append(_Bound(held(os.open(plan.artifact.path, read)), MODULE, _CODE))
     for number, folder in enumerate(plan.preopens):

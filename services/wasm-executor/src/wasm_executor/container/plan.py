@@ -7,7 +7,7 @@ over a socket of its own, so neither keeper nor zygote ever has it in memory.
 import struct
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 
@@ -19,6 +19,8 @@ class ArtifactKind(StrEnum):
     COMPONENT = "component"
 
 
+type Network = Literal["none", "listen", "all"]
+"""What sockets a runtime program may have: none, those that listen, or all."""
 HTTP_WORLD: Final = "http"
 """The world of a component that exports `wasi:http/incoming-handler`."""
 
@@ -77,6 +79,24 @@ class HttpPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Of a CGI module; none means all paths."""
 
 
+class External(msgspec.Struct, frozen=True, kw_only=True):
+    """A runtime program of this machine, as its file describes it, and what it is given."""
+
+    program: str
+    command: tuple[str, ...]
+    """Its arguments; see `runtimes.external` for what is put in."""
+    mount: tuple[str, ...] = ()
+    port: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()
+    network: "Network" = "none"
+    inherits: bool = True
+    """Whether it hands its own environment on to the guest."""
+    variables: tuple[tuple[str, str], ...] = ()
+    reads: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    """Files that it may start beside itself, such as a script's interpreter."""
+
+
 class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one container's process needs to run its guest."""
 
@@ -91,6 +111,8 @@ class ProcessPlan(msgspec.Struct, frozen=True, kw_only=True):
     """Whether the guest may open sockets: it then has this process's network, all of it."""
     http: HttpPlan | None = None
     """For a guest that handles requests; None for one that runs and ends."""
+    external: External | None = None
+    """For the runtime `external` alone: its artifact is the module as it was pulled."""
     listeners: tuple[int, ...] = ()
     """Listening sockets: descriptors of whoever has this plan. They travel beside it."""
 

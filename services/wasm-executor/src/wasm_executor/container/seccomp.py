@@ -76,6 +76,10 @@ NEEDED: Final[dict[Need, str]] = {
     ),
     Need.LISTEN: "bind listen",
     Need.WORKERS: "wait4 waitid",
+    Need.PROGRAM: (
+        "execve arch_prctl getrlimit mincore sched_getparam sched_getscheduler eventfd "
+        "epoll_create fchdir chdir umask"
+    ),
 }
 """What comes to it for a need."""
 
@@ -92,9 +96,12 @@ _PR_SET_VMA: Final = 0x5356_4D41
 _SIGKILL: Final = 9
 _FCNTL: Final = (0, 1, 2, 3, 4, 5, 6, 7, 36, 37, 38, 1030, 1032)
 """Duplicates, flags, locks and F_GETPIPE_SZ: no owner, whom the kernel would signal, no lease."""
+_SEALS: Final = (1033, 1034)
+"""F_ADD_SEALS and F_GET_SEALS: of memory that an engine shares with itself."""
 _IOCTL: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
 _INTERNET: Final = (2, 10)
+_STREAM: Final = Argument(index=1, values=(1,), mask=0xF)
 _STREAM_OR_DATAGRAM: Final = Argument(index=1, values=(1, 2), mask=0xF)
 _REFUSED: Final = refused(errno.EPERM)
 _MISSING: Final = refused(errno.ENOSYS)
@@ -115,6 +122,8 @@ def _bounded(needs: Needs) -> Iterator[tuple[str, tuple[Condition, ...]]]:
     """Yield the calls that some arguments are allowed of; a later line adds to an earlier one."""
     yield "prlimit64", (Argument(index=0, values=(0,)), NullPointer(index=2))
     yield "fcntl", (Argument(index=1, values=_FCNTL),)
+    if Need.PROGRAM in needs:
+        yield "fcntl", (Argument(index=1, values=_SEALS),)
     yield "ioctl", (Argument(index=1, values=_IOCTL),)
     yield "tgkill", (Argument(index=0, values=(OWN_PID,)),)
     yield "kill", (Argument(index=0, values=(OWN_PID,)),)
@@ -128,7 +137,9 @@ def _bounded(needs: Needs) -> Iterator[tuple[str, tuple[Condition, ...]]]:
     yield "prctl", (Argument(index=0, values=names),)
     if Need.CONNECT in needs:
         yield "socket", (Argument(index=0, values=_INTERNET), _STREAM_OR_DATAGRAM)
-    if Need.SERVE in needs:
+    elif Need.LISTEN in needs:
+        yield "socket", (Argument(index=0, values=_INTERNET), _STREAM)
+    if needs & {Need.SERVE, Need.PROGRAM}:
         yield "socketpair", (Argument(index=0, values=(1,)),)
 
 

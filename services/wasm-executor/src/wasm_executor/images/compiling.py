@@ -5,6 +5,7 @@ deployment of a compile bomb must not keep the machine busy.
 """
 
 import asyncio
+import os
 import signal
 from pathlib import Path
 from typing import Final
@@ -29,10 +30,11 @@ from wasm_executor.images.jobs import (
     EngineNamed,
     JobFailed,
 )
-from wasm_executor.images.records import CompiledObject
+from wasm_executor.images.records import ArtifactFacts, CompiledObject, World
 from wasm_executor.images.settings import ImageSettings
 from wasm_executor.images.singleflight import SingleFlight
 from wasm_executor.images.store import ContentStore
+from wasm_executor.images.wasmfile import HEADER_BYTES, kind_of_header
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,23 @@ async def engine_of_this_machine(store: ContentStore) -> str:
     if not isinstance(result, EngineNamed):
         raise CompileError(f"the engine has no name: {result}")
     return result.engine
+
+
+def uncompiled(image: str, digest: str, wasm: Path) -> CompiledObject:
+    """Return what a look at the header tells, for runtimes with an engine of their own. Blocks."""
+    try:
+        with wasm.open("rb") as file:
+            kind = kind_of_header(file.read(HEADER_BYTES))
+            size = os.fstat(file.fileno()).st_size
+    except OSError as error:
+        message = f'cannot read the module of image "{image}": {error.strerror}'
+        raise CompileError(message, retry=True) from error
+    except CompileError as error:
+        raise CompileError(f'no module in image "{image}": {error.message}') from error
+    facts = ArtifactFacts(
+        kind=kind, world=World.NONE, wasm_bytes=size, object_bytes=0, compile_s=0.0
+    )
+    return CompiledObject(digest=digest, engine="", facts=facts)
 
 
 class Compiler:

@@ -15,7 +15,7 @@ from contract.messages.node import NodeImage
 from contract.messages.pull import PullPolicy
 from wasm_executor.images.access import Accesses
 from wasm_executor.images.collecting import Collector
-from wasm_executor.images.compiling import Compiler, engine_of_this_machine
+from wasm_executor.images.compiling import Compiler, engine_of_this_machine, uncompiled
 from wasm_executor.images.errors import ImageError, ImageNeverPullError, InvalidImageNameError
 from wasm_executor.images.foundfile import FoundFiles
 from wasm_executor.images.index import ImageIndex
@@ -29,7 +29,13 @@ from wasm_executor.images.policy import (
     failure_events,
 )
 from wasm_executor.images.pulling import OnEvent, Pulls, Wanted
-from wasm_executor.images.records import ImageRecord, MountedImage, Overrides, PreparedImage
+from wasm_executor.images.records import (
+    CompiledObject,
+    ImageRecord,
+    MountedImage,
+    Overrides,
+    PreparedImage,
+)
 from wasm_executor.images.reference import ImageReference, parse_reference
 from wasm_executor.images.rootmodule import Module, RootModules
 from wasm_executor.images.settings import ImageSettings
@@ -110,18 +116,20 @@ class ImageService:
         on_event: OnEvent = ignore,
         keyring: Keyring | None = NO_KEYS,
         overrides: Overrides = _NO_OVERRIDES,
+        compiled: bool = True,
     ) -> PreparedImage:
         """Return the image ready to run, or raise an `ImageError` with reason and message.
 
         `on_event` is called at once for whatever the kubelet would record, failures included;
         Events of a back-off are the caller's. Cancelling this call disturbs no other caller. For
-        who runs the image already there is no keyring: whether he may is not asked again.
+        who runs the image already there is no keyring: whether he may is not asked again. What
+        another engine runs is not `compiled`, and of it no more is known than its kind.
         """
         try:
             if image.startswith(PREFIX):
-                return await self._ensure_local(image, on_event)
+                return await self._ensure_local(image, on_event, compiled=compiled)
             record, pull_s = await self._have(image, policy, on_event, keyring)
-            return await self._prepared(image, record, pull_s, overrides)
+            return await self._prepared(image, record, pull_s, overrides, compiled=compiled)
         except ImageError as error:
             for event in failure_events(image, error):
                 on_event(event)
@@ -206,23 +214,35 @@ class ImageService:
         return made.record, made.pull_s
 
     async def _prepared(
-        self, image: str, record: ImageRecord, pull_s: float | None, overrides: Overrides
+        self,
+        image: str,
+        record: ImageRecord,
+        pull_s: float | None,
+        overrides: Overrides,
+        *,
+        compiled: bool,
     ) -> PreparedImage:
         module = await self._module_of(image, record, overrides)
-        compiled = await self._compiler.compiled(image, module.digest, module.path)
+        code = await self._code_of(image, module, compiled=compiled)
         return PreparedImage(
             image=image,
             image_id=parse_reference(image).with_digest(record.manifest_digest),
             manifest_digest=record.manifest_digest,
             layer_digest=module.digest,
-            aot_path=self._store.object_path(compiled.digest, compiled.engine),
-            facts=compiled.facts,
+            aot_path=self._store.object_path(code.digest, code.engine),
+            wasm_path=module.path,
+            facts=code.facts,
             size_bytes=record.size_bytes,
             config=record.config,
             rootfs=str(self._store.rootfs_path(record.rootfs)) if record.rootfs else "",
             pulled=pull_s is not None,
             pull_duration_s=pull_s or 0.0,
         )
+
+    async def _code_of(self, image: str, module: Module, *, compiled: bool) -> CompiledObject:
+        if compiled:
+            return await self._compiler.compiled(image, module.digest, module.path)
+        return await asyncio.to_thread(uncompiled, image, module.digest, module.path)
 
     async def _module_of(self, image: str, record: ImageRecord, overrides: Overrides) -> Module:
         if record.layer_digest:
@@ -232,20 +252,23 @@ class ImageService:
             return known
         return await asyncio.to_thread(self._root_modules.find, image, record, overrides)
 
-    async def _ensure_local(self, image: str, on_event: OnEvent) -> PreparedImage:
+    async def _ensure_local(
+        self, image: str, on_event: OnEvent, *, compiled: bool
+    ) -> PreparedImage:
         file = self._local_files.find(image)
         digest = self._local_files.known_digest(file)
         if digest is None:
             hashed = await asyncio.to_thread(self._local_files.hash, image)
             file, digest = hashed.file, hashed.digest
         on_event(already_present(image))
-        compiled = await self._compiler.compiled(image, digest, file.path)
+        code = await self._code_of(image, Module(file.path, digest), compiled=compiled)
         return PreparedImage(
             image=image,
             image_id=f"{PREFIX}{file.path}@{digest}",
             manifest_digest=digest,
             layer_digest=digest,
-            aot_path=self._store.object_path(compiled.digest, compiled.engine),
-            facts=compiled.facts,
+            aot_path=self._store.object_path(code.digest, code.engine),
+            wasm_path=file.path,
+            facts=code.facts,
             size_bytes=file.size_bytes,
         )

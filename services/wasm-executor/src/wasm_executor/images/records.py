@@ -115,6 +115,8 @@ class PreparedImage(msgspec.Struct, frozen=True, kw_only=True):
     aot_path: Path
     facts: ArtifactFacts
     size_bytes: int
+    wasm_path: Path = Path()
+    """The module as it was pulled, for who asked for it uncompiled."""
     config: ImageConfig = ImageConfig()
     rootfs: str = ""
     """The folder that the guest sees as `/`; empty where the image has no files."""

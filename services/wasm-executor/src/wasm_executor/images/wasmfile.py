@@ -10,7 +10,7 @@ from wasm_executor.images.errors import CompileError
 from wasm_executor.images.records import ArtifactKind
 
 _MAGIC: Final = b"\0asm"
-_HEADER_BYTES: Final = 8
+HEADER_BYTES: Final = 8
 _KINDS: Final = {
     b"\x01\x00\x00\x00": ArtifactKind.MODULE,
     b"\x0d\x00\x01\x00": ArtifactKind.COMPONENT,
@@ -21,25 +21,31 @@ _LEB_LIMIT: Final = 5
 
 def check_wasm(content: bytes) -> ArtifactKind:
     """Return what the header says, or raise `CompileError` when the file cannot be whole."""
+    kind = kind_of_header(content)
+    _check_sections(content)
+    return kind
+
+
+def kind_of_header(content: bytes) -> ArtifactKind:
+    """Return what a file is that begins so; raise `CompileError`."""
     if not content:
         raise CompileError("the file is empty, want a WebAssembly module or component")
     if content[:4] != _MAGIC[: len(content)]:
         start = content[:4].hex(" ")
         hint = next((hint for magic, hint in _OTHERS.items() if content.startswith(magic)), "")
         raise CompileError(f"not WebAssembly: the file begins with {start}, want 00 61 73 6d{hint}")
-    if len(content) < _HEADER_BYTES:
+    if len(content) < HEADER_BYTES:
         raise CompileError(f"truncated: the file ends after {len(content)} bytes, in its header")
-    kind = _KINDS.get(content[4:8])
+    kind = _KINDS.get(content[4:HEADER_BYTES])
     if kind is None:
-        version = content[4:8].hex(" ")
+        version = content[4:HEADER_BYTES].hex(" ")
         raise CompileError(f"unknown WebAssembly version {version}: neither module nor component")
-    _check_sections(content)
     return kind
 
 
 def _check_sections(content: bytes) -> None:
     """Follow the section sizes to the end of the file."""
-    position = _HEADER_BYTES
+    position = HEADER_BYTES
     while position < len(content):
         size, start = _read_size(content, position + 1)
         if start + size > len(content):

@@ -28,7 +28,8 @@ from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.control import drain_on_power_failure, obey
 from wasm_executor.supervisor.evicting import evict_regularly
-from wasm_executor.supervisor.facts import node_facts
+from wasm_executor.supervisor.externals import load_externals
+from wasm_executor.supervisor.facts import node_facts, runtime_names
 from wasm_executor.supervisor.granting import Grant
 from wasm_executor.supervisor.health import answer_health
 from wasm_executor.supervisor.identity import Identity
@@ -93,6 +94,8 @@ class Supervisor:
     async def start(self) -> None:
         settings, node = self._settings, self._node
         self._tasks.create_task(self._stop_on_signal(), name="signals")
+        folder, taken = settings.external_runtimes_dir, runtime_names()
+        node.externals = await asyncio.to_thread(load_externals, folder, taken)
         self._tasks.create_task(self._open_images(), name="images")
         toolbox = node.toolbox.prepare(settings.image_delay_s)
         self._tasks.create_task(toolbox, name="toolbox")
@@ -159,7 +162,7 @@ class Supervisor:
 
     async def _live_on_the_bus(self) -> None:
         node = NodeName(self._settings.node_name)
-        facts = await asyncio.to_thread(node_facts, self._settings)
+        facts = await asyncio.to_thread(node_facts, self._settings, self._node.externals)
         async with (
             connected(self._settings, Role.WASM_EXECUTOR, node) as bus,
             asyncio.TaskGroup() as tasks,

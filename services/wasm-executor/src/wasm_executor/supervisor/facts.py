@@ -7,18 +7,26 @@ for pods.
 
 import os
 import shutil
+from collections.abc import Collection
 from importlib.metadata import entry_points, version
 from pathlib import Path
 from typing import Final
 
 from contract.messages.node import NodeFacts
+from wasm_executor.runtimes.interface import ENTRY_POINT_GROUP
 from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor.externals import RUNTIME
 
 CGROUPS: Final = Path("/sys/fs/cgroup")
-RUNTIME_GROUP: Final = "wasmlet.runtimes"
 
 
-def node_facts(settings: ExecutorSettings) -> NodeFacts:
+def runtime_names() -> frozenset[str]:
+    """Return the runtimes that are installed."""
+    return frozenset(point.name for point in entry_points(group=ENTRY_POINT_GROUP))
+
+
+def node_facts(settings: ExecutorSettings, externals: Collection[str] = ()) -> NodeFacts:
+    """Look at the machine; `externals` are its own runtime programs, by handler."""
     cpu_millis = _cpu_limit_millis() or _share(_machine_cpus() * 1000, settings)
     memory_bytes = _memory_limit_bytes() or _share(_machine_memory_bytes(), settings)
     disk_bytes = shutil.disk_usage(settings.data_dir).total
@@ -36,7 +44,7 @@ def node_facts(settings: ExecutorSettings) -> NodeFacts:
         os_image=_os_image(),
         runtime_version=f"wasmtime://{version('wasmtime')}",
         version=version("wasm-executor"),
-        runtimes=tuple(sorted(point.name for point in entry_points(group=RUNTIME_GROUP))),
+        runtimes=tuple(sorted((runtime_names() - {RUNTIME}).union(externals))),
     )
 
 

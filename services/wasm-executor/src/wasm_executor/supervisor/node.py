@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from collections.abc import Mapping
 
 import structlog
 
@@ -16,6 +17,7 @@ from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.blobs import Blobs
 from wasm_executor.supervisor.checkpoints import Checkpoint
+from wasm_executor.supervisor.externals import ExternalRuntimeFile
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.logreaders import LogReaders
@@ -67,6 +69,8 @@ class Node:
         self.socket_holders = SocketHolders()
         self.toolbox = Toolbox(settings.toolbox_image, images)
         self.rules = rules_of(settings)
+        self.externals: Mapping[str, ExternalRuntimeFile] = {}
+        """Runtime programs of this machine, by handler; there from the start on."""
         self.standing = self.plans.load_standing()
 
     def speak(self, bus: Bus) -> None:

@@ -28,6 +28,7 @@ from wasm_executor.keeper.errors import (
 )
 from wasm_executor.keeper.protocol import SpawnSpec
 from wasm_executor.supervisor import metrics
+from wasm_executor.supervisor.externals import RUNTIME, ExternalError
 from wasm_executor.supervisor.httpplans import with_node_hosts
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.ports import PortNotBoundError, listening
@@ -87,7 +88,7 @@ class RunStart:
             return misconfigured(name, self._want.attempt, str(error))
         except StartFailedError as error:
             return await self._refused(error)
-        except (KeeperError, PortNotBoundError) as error:
+        except (KeeperError, PortNotBoundError, ExternalError) as error:
             return not_created(name, self._want.attempt, str(error))
         finally:
             self._decided = True
@@ -110,8 +111,22 @@ class RunStart:
         self.warnings = world.warnings
         sockets = self._node.settings.guest_sockets
         process = process_plan(self._plan, world.container, self._image, sockets=sockets)
+        process = self._with_program(process, world.container)
         http = with_node_hosts(process.http, self._node.settings.outgoing_hosts)
         return msgspec.structs.replace(process, preopens=world.preopens, http=http)
+
+    def _with_program(self, process: ProcessPlan, container: ContainerPlan) -> ProcessPlan:
+        """Put in the machine's runtime program, if the pod asks for one."""
+        found = self._node.externals.get(self._plan.runtime_handler)
+        if found is None:
+            return process
+        sockets = self._node.settings.guest_sockets
+        external = found.for_container(container, process.artifact.kind, sockets=sockets)
+        path = str(self._image.wasm_path)
+        artifact = msgspec.structs.replace(process.artifact, path=path)
+        return msgspec.structs.replace(
+            process, runtime=RUNTIME, artifact=artifact, external=external, http=None
+        )
 
     async def _kill(self) -> None:
         with suppress(UnknownContainerError):

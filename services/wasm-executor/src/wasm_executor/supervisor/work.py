@@ -63,6 +63,7 @@ async def prepare_image(
             on_event=on_event,
             keyring=keyring_of(plan),
             overrides=overrides_of(container),
+            compiled=plan.runtime_handler not in node.externals,
         )
     except ImageError as error:
         shown_after = back_off_message(name, error)

