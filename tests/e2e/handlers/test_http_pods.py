@@ -1,6 +1,8 @@
 """Pods that serve HTTP: reached by their Service's endpoints, rolled over, looked into."""
 
 import http.client
+import http.server
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -56,14 +58,50 @@ class Caller:
 
 
 def get(address: str, port: int, path: str) -> int:
+    return ask(address, port, path)[0]
+
+
+def ask(address: str, port: int, path: str) -> tuple[int, bytes]:
     connection = http.client.HTTPConnection(address, port, timeout=TIMEOUT_S)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        answer.read()
-        return answer.status
+        return answer.status, answer.read()
     finally:
         connection.close()
+
+
+def own_address() -> str:
+    """An address of this machine that is not its loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probing:
+        probing.connect(("192.0.2.1", 9))
+        address: str = probing.getsockname()[0]
+        return address
+
+
+class LinuxHandler(http.server.BaseHTTPRequestHandler):
+    """What a program beside the cluster answers."""
+
+    def do_GET(self) -> None:
+        self.send_response(http.client.OK)
+        self.end_headers()
+        self.wfile.write(f"{self.path} of a Linux process\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        """The test asks, nobody else."""
+
+
+@contextmanager
+def linux_process(address: str) -> Iterator[int]:
+    """Serve on an address of this machine; yield the port."""
+    with http.server.ThreadingHTTPServer((address, 0), LinuxHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield server.server_address[1]
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 @contextmanager
@@ -131,6 +169,23 @@ def test_a_deployment_behind_a_service_rolls_over_without_a_failed_request(
         eventually(lambda: caller.answered >= FEWEST)
     assert caller.failures == []
     assert caller.ports == {before, after}
+
+
+def test_a_handler_asks_a_linux_process_that_its_pod_names_and_no_other(
+    pods: Pods, handler_image: str
+) -> None:
+    address, port = own_address(), free_port()
+    with linux_process(address) as allowed, linux_process(address) as other:
+        manifest = served("asking", handler_image, port)
+        annotations = manifest["metadata"].setdefault("annotations", {})
+        annotations["wasmlet.dev/allowed-hosts"] = f"{address}:{allowed}"
+        pods.create(manifest)
+        eventually(lambda: pods.container("asking").get("ready"))
+        host = pods.get("asking")["status"]["podIP"]
+        told = ask(host, port, f"/ask/{address}:{allowed}")
+        assert told == (http.client.OK, b"/hello of a Linux process\n")
+        assert get(host, port, f"/ask/{address}:{other}") == http.client.FORBIDDEN
+        assert get(host, port, "/ask/169.254.169.254:80") == http.client.FORBIDDEN
 
 
 def test_a_handlers_pod_is_looked_into_like_any_other(

@@ -19,6 +19,9 @@ from wasm_executor.runtimes.wasihttp.policy import Policy
         (("api.example",), ("*",), "api.example", 8443, False),
         (("api.example:8443",), ("*",), "api.example", 8443, False),
         (("api.example:8443",), ("*:8443",), "api.example", 8443, True),
+        (("api.example:8443",), ("*:*",), "api.example", 8443, True),
+        (("api.example:*",), ("*:*",), "api.example", 22, True),
+        (("api.example",), ("*:*",), "api.example", 8443, False),
         (("*.example",), ("*",), "a.b.example", 80, True),
         (("*.example",), ("*",), "example", 80, False),
         (("*.example",), ("*",), "notexample", 80, False),
@@ -43,7 +46,8 @@ def test_both_sides_have_to_allow_a_host(
 def test_a_special_address_is_open_only_by_its_own_name(address: str) -> None:
     plain = address.partition("%")[0]
     assert not Policy(("*",), ("*",)).permits_address(address, 80)
-    assert not Policy((plain,), ("*",)).permits_address(address, 80)
+    assert not Policy((plain,), ("*:*",)).permits_address(address, 80)
+    assert not Policy(("*:*",), ("*:*",)).permits_address(address, 80)
     assert Policy((plain,), (plain,)).permits_address(address, 80)
     assert Policy((), ()).permits_address("192.0.2.1", 80)
     assert Policy((), ()).permits_address("64:ff9b::192.0.2.1", 80)

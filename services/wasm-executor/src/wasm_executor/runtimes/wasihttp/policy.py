@@ -1,9 +1,9 @@
 """Where handlers' own requests may go: nowhere, but for what the pod names and the node lets it.
 
-A rule is `HOST`, `HOST:PORT`, `*.SUFFIX`, `*` or an address; without a port it means 80 and 443. A
-name may stand for any address, so what it stands for is looked at too: this machine's loopback,
-link-local addresses (where clouds keep their metadata) and such are open only to a rule of both
-sides that names the very address.
+A rule is a host (`HOST`, `*.SUFFIX`, `*` or an address) and perhaps a port (`HOST:PORT`, `HOST:*`
+for all); without one it means 80 and 443. A name may stand for any address, so what it stands for
+is looked at too: this machine's loopback, link-local addresses (where clouds keep their metadata)
+and such are open only to a rule of both sides that names the very address.
 """
 
 import ipaddress
@@ -30,13 +30,17 @@ class Rule(NamedTuple):
     """One entry of a list."""
 
     host: str
-    ports: tuple[int, ...]
+    ports: tuple[int, ...] | None
+    """None: all of them."""
 
     def covers(self, host: str, port: int) -> bool:
-        return port in self.ports and (
+        return self.covers_port(port) and (
             self.host in (ANY, host)
             or (self.host.startswith("*.") and host.endswith(self.host[1:]))
         )
+
+    def covers_port(self, port: int) -> bool:
+        return self.ports is None or port in self.ports
 
 
 def rules_of(texts: Iterable[str]) -> tuple[Rule, ...]:
@@ -44,7 +48,7 @@ def rules_of(texts: Iterable[str]) -> tuple[Rule, ...]:
     return tuple(Rule(*_parts(text.strip().lower())) for text in texts)
 
 
-def _parts(text: str) -> tuple[str, tuple[int, ...]]:
+def _parts(text: str) -> tuple[str, tuple[int, ...] | None]:
     if text.startswith("["):
         host, _, rest = text[1:].partition("]")
         port = rest.removeprefix(":")
@@ -54,6 +58,8 @@ def _parts(text: str) -> tuple[str, tuple[int, ...]]:
         host, port = text, ""
     if not port:
         return host, DEFAULT_PORTS
+    if port == ANY:
+        return host, None
     return host, (int(port),) if port.isascii() and port.isdigit() else ()
 
 
@@ -73,7 +79,7 @@ class Policy:
         if not _is_special(address):
             return True
         return all(
-            any(each.host == str(address) and port in each.ports for each in side)
+            any(each.host == str(address) and each.covers_port(port) for each in side)
             for side in self._sides
         )
 
