@@ -118,6 +118,7 @@ SAMPLES: tuple[Message, ...] = (
         plan=PLAN,
         last_status=(CONTAINER, WAITING),
         started_at=AT,
+        contents=(b"token",),
     ),
     PodAck(uid=UID, plan_digest=DIGEST, changed=True),
     PodForget(uid=UID, incarnation=LIFE, term=TERM, grace_s=30.0),

@@ -217,7 +217,8 @@ def test_a_refused_pod_is_removed_only_if_the_inventory_lacks_it() -> None:
 
 
 def kept_of(record: PodRecord) -> tuple[object, ...]:
-    return record.plan, record.material, record.plan_basis, record.blobs
+    own = record.own_contents
+    return record.plan, record.material, record.plan_basis, record.blobs, own
 
 
 def test_of_a_pod_that_has_ended_nothing_is_kept_that_a_secret_could_lie_in() -> None:
@@ -229,7 +230,7 @@ def test_of_a_pod_that_has_ended_nothing_is_kept_that_a_secret_could_lie_in() ->
     view.on_report(report_of("u-1", container(ended(0)), stopped=True), 0)
     see(view, pod_json(version=2) | {"status": {"phase": "Succeeded"}})
     assert record.state is PodState.ENDED
-    assert kept_of(record) == (None, None, None, {})
+    assert kept_of(record) == (None, None, None, {}, ())
     view.on_material(record.uid, Material(services={"A": "late"}))
     assert record.material is None
     see(view, deleted(pod_json(), version=3))
@@ -245,4 +246,4 @@ def test_a_deleted_pod_keeps_nothing_once_it_is_stopped() -> None:
     assert record.plan is not None
     view.on_report(report_of("u-1", container(ended(0)), stopped=True), 0)
     assert state_of(record) is PodState.STOPPED
-    assert kept_of(record) == (None, None, None, {})
+    assert kept_of(record) == (None, None, None, {}, ())

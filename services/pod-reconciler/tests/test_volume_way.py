@@ -94,6 +94,7 @@ async def test_a_volume_waits_for_its_source_and_follows_it(
         api.objects.put(config_map("settings", {"a": "1"}))
         await until(lambda: len(executor.applied) > before)
         assert await content_on(executor, "p") == {"a": b"1"}
+        assert executor.applied[-1].contents == (), "what others may have too is asked for"
         before = len(executor.applied)
         api.objects.put(config_map("settings", {"a": "2"}))
         await until(lambda: len(executor.applied) > before)
@@ -109,6 +110,8 @@ async def test_a_token_is_bound_to_its_pod_and_renewed_before_it_ends(
         api.create(token_pod("p"))
         await until(lambda: executor.applied)
         assert await content_on(executor, "p") == {"token": b"token-1"}
+        assert executor.applied[0].contents == (b"token-1",)
+        assert "token-1" not in repr(executor.applied[0])
         request = api.objects.token_requests[0]
         assert request["path"] == "/api/v1/namespaces/default/serviceaccounts/default/token"
         assert request["spec"] == {

@@ -118,4 +118,4 @@ class Executors:
 
 
 def _without_plan(command: PodApply) -> PodApply:
-    return msgspec.structs.replace(command, plan=None)
+    return msgspec.structs.replace(command, plan=None, contents=())

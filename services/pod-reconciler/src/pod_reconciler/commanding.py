@@ -1,5 +1,7 @@
 """Telling one executor what to run and what to forget, until it has said that it knows."""
 
+from typing import Final
+
 import structlog
 
 from contract.ids import PodUid
@@ -15,6 +17,9 @@ from pod_reconciler.links import Links
 from pod_reconciler.metrics import REPAIRS
 
 log = structlog.get_logger()
+
+CARRIED_BYTES: Final = 64 * 1024
+"""What a plan takes along at most of its pod's own contents: a message has room for it."""
 
 
 class Commander:
@@ -64,6 +69,7 @@ class Commander:
             plan=record.plan,
             last_status=last_status(record.pod),
             started_at=time_of(record.pod.status.get("startTime")),
+            contents=_carried(record),
         )
         record.was_sent = True  # from here on it may have arrived, whatever is answered
         digest = await executors.apply(self._view.node, command)
@@ -87,3 +93,9 @@ class Commander:
 
     def _holder(self) -> Incarnation | None:
         return None if self._view.grant is None else self._view.grant.holder
+
+
+def _carried(record: PodRecord) -> tuple[bytes, ...]:
+    """What only this pod has goes with its plan: asking for it would be one way there and back."""
+    own = record.own_contents
+    return own if sum(map(len, own)) <= CARRIED_BYTES else ()

@@ -12,6 +12,7 @@ from volume_rig import Blobs, VolumeRig, container, mount, pod
 from contract.ids import PodUid
 from contract.messages.volume import Files
 from wasm_executor.volumes.contents import Contents
+from wasm_executor.volumes.errors import MountError
 from wasm_executor.volumes.volumes import Volumes
 
 
@@ -121,6 +122,28 @@ async def test_contents_of_a_pod_are_fetched_side_by_side(tmp_path: Path) -> Non
     assert preparing.done()
     here = sorted((tmp_path / "run" / "volumes" / "blobs").iterdir())
     assert {each.read_bytes() for each in here} == {b"1", b"2", b"3", b"4", b"5", b"6"}
+
+
+async def test_what_came_with_its_plan_is_not_fetched_and_not_kept(rig: VolumeRig) -> None:
+    mine, other = rig.blobs.files(a=b"mine"), rig.blobs.files(b=b"another's")
+    rig.volumes.bring(PodUid("u1"), [b"mine"])
+    await rig.volumes.prepare(pod(container(), uid="u1", v=mine, w=other))
+    assert (rig.files_of("v", PodUid("u1")) / "a").read_bytes() == b"mine"
+    assert rig.blobs.asked == [file.blob for file in other.files]
+    await rig.volumes.drop(PodUid("u1"))
+    await rig.volumes.prepare(pod(container(), uid="u2", v=mine))
+    assert len(rig.blobs.asked) == 2
+
+
+async def test_one_volume_that_lacks_its_content_keeps_no_other_from_being_made(
+    rig: VolumeRig,
+) -> None:
+    lost, here = rig.blobs.files(a=b"lost"), rig.blobs.files(b=b"here")
+    del rig.blobs.known[lost.files[0].blob]
+    with pytest.raises(MountError) as raised:
+        await rig.volumes.prepare(pod(container(), v=lost, w=here))
+    assert raised.value.volume == "v"
+    assert (rig.files_of("w") / "b").read_bytes() == b"here"
 
 
 async def test_failed_fetch_is_tried_again(rig: VolumeRig) -> None:

@@ -221,7 +221,7 @@ class PodApply(Command[PodAck], frozen=True, kw_only=True, omit_defaults=True, t
     Applying one twice is the same as once; a lower term or revision is refused with 409. A plan too
     large for one message is left out (`plan` is None) and read as the blob named by its digest.
     `last_status` and `started_at` are what the API server last held, for an executor that lost its
-    disk.
+    disk. It holds secrets: printed, it is its pod's UID.
     """
 
     uid: PodUid
@@ -233,6 +233,12 @@ class PodApply(Command[PodAck], frozen=True, kw_only=True, omit_defaults=True, t
     last_status: tuple[ContainerReport, ...] = ()
     started_at: datetime | None = None
     """`status.startTime`, from which `active_deadline_s` counts."""
+    contents: tuple[bytes, ...] = ()
+    """What files of its volumes hold that no other pod has, such as its token: it need not be asked
+    for. The rest is read as blobs, as these are where they are too large."""
+
+    def __repr__(self) -> str:
+        return f"PodApply({self.uid!r})"
 
     def subject_id(self) -> str:
         return self.uid

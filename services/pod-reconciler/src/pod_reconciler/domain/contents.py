@@ -33,6 +33,8 @@ class File(NamedTuple):
 
     data: bytes
     mode: int
+    is_own: bool = False
+    """Whether it is about this pod, so that no other has it."""
 
 
 class _LackingError(Exception):
@@ -96,7 +98,8 @@ def _downward(
 ) -> Iterator[tuple[str, File]]:
     for item in source.items:
         value = _downward_value(item, pod, around)
-        yield posixpath.normpath(item.path), File(value.encode(), _mode(item.mode, mode))
+        file = File(value.encode(), _mode(item.mode, mode), is_own=True)
+        yield posixpath.normpath(item.path), file
 
 
 def _downward_value(item: DownwardFile, pod: Pod, around: Surroundings) -> str:
@@ -139,7 +142,7 @@ def _token(source: TokenSource, mode: int, around: Surroundings) -> tuple[str, F
     token = around.material.tokens.get(key, Lack(problem="failed to fetch token: not read yet"))
     if isinstance(token, Lack):
         raise _LackingError(token.problem)
-    return posixpath.normpath(source.path), File(token.encode(), mode)
+    return posixpath.normpath(source.path), File(token.encode(), mode, is_own=True)
 
 
 def _mode(own: int | None, default: int) -> int:

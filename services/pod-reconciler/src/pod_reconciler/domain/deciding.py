@@ -118,13 +118,13 @@ class Decider:
             return
         withheld = withheld_of(record.pod, record.raw, around)
         try:
-            plan, blobs, lacking = planned(record.pod, around, withheld)
+            plan, blobs, lacking, own = planned(record.pod, around, withheld)
         except PlanError as error:
             self._refuse(record, FEATURE_REASON, str(error))
             return
         if record.stop is not None:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
-        record.planned(plan, blobs)
+        record.planned(plan, blobs, own)
         record.untold = untold(record, withheld)
         record.lacks_secrets(lacking)
         record.plan_basis, record.withheld = basis, withheld

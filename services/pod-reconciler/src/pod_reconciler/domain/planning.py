@@ -49,6 +49,8 @@ class Planned(NamedTuple):
     blobs: dict[str, bytes]
     lacking_secrets: tuple[str, ...] = ()
     """The pull secrets that are not to be had; the pod is planned without."""
+    own: tuple[bytes, ...] = ()
+    """The contents that no other pod has."""
 
 
 def plan_of(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> PodPlan:
@@ -86,7 +88,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         naming=naming_of(pod, around),
         deletion=_deletion(pod),
     )
-    return Planned(plan, volumes.blobs, pulls.lacking)
+    return Planned(plan, volumes.blobs, pulls.lacking, volumes.own)
 
 
 def _deletion(pod: Pod) -> Deletion | None:

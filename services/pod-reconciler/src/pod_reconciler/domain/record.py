@@ -59,6 +59,8 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     plan_digest: str = ""
     blobs: Mapping[str, bytes] = {}
     """The contents of the plan's volumes, by digest."""
+    own_contents: tuple[bytes, ...] = ()
+    """Those of them that no other pod has."""
     withheld: Mapping[str, str] = {}
     """The containers that the plan leaves out, with the reason."""
     mishap: str = ""
@@ -154,9 +156,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         self.state = advance(self.state, event)
         self.changes += 1
 
-    def planned(self, plan: PodPlan, blobs: Mapping[str, bytes]) -> None:
+    def planned(
+        self, plan: PodPlan, blobs: Mapping[str, bytes], own: tuple[bytes, ...] = ()
+    ) -> None:
         """Take a plan as the one that the node should have, with the contents that it names."""
-        self.plan, self.blobs = plan, blobs
+        self.plan, self.blobs, self.own_contents = plan, blobs, own
         self.plan_digest = plan_digest(plan)
 
     def lacks_secrets(self, names: tuple[str, ...]) -> None:
@@ -173,4 +177,5 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
 
     def let_go(self) -> None:
         """Keep no secret of a pod that has ended: neither its plan nor what that was made of."""
-        self.material, self.plan, self.plan_basis, self.blobs = None, None, None, {}
+        self.material, self.plan, self.plan_basis = None, None, None
+        self.blobs, self.own_contents = {}, ()

@@ -32,24 +32,29 @@ from podspec.quantity import parse_quantity, whole_units
 
 _MEMORY: Final = "Memory"
 
+type _Blobs = dict[str, bytes]
+
 
 class Volumes(NamedTuple):
     """The plans of a pod's volumes, and the contents of their files by digest."""
 
     plans: tuple[VolumePlan, ...]
     blobs: dict[str, bytes]
+    own: tuple[bytes, ...] = ()
+    """Those of them that are about this pod, so that no other has them."""
 
 
 def volumes_of(pod: Pod, around: Surroundings) -> Volumes:
     """Plan the volumes that are mounted; raises `PlanError`."""
     blobs: dict[str, bytes] = {}
+    own: dict[str, bytes] = {}
     mounted = pod.spec.mounted_volumes()
     plans = tuple(
-        _plan(volume, f"spec.volumes[{index}]", pod, around, blobs)
+        _plan(volume, f"spec.volumes[{index}]", pod, around, (blobs, own))
         for index, volume in enumerate(pod.spec.volumes)
         if volume.name in mounted
     )
-    return Volumes(plans, blobs)
+    return Volumes(plans, blobs, tuple(own.values()))
 
 
 def mounts_of(
@@ -76,14 +81,14 @@ def mounts_of(
 
 
 def _plan(
-    volume: Volume, path: str, pod: Pod, around: Surroundings, blobs: dict[str, bytes]
+    volume: Volume, path: str, pod: Pod, around: Surroundings, into: tuple[_Blobs, _Blobs]
 ) -> VolumePlan:
     name = volume.name
     if volume.default_mode is not None:
         files = files_of(volume, path, pod, around)
         if isinstance(files, Lack):
             return VolumePlan(name=name, missing=files.problem)
-        return VolumePlan(name=name, source=Files(files=tuple(_filed(files, blobs))))
+        return VolumePlan(name=name, source=Files(files=tuple(_filed(files, *into))))
     if volume.host_path is not None:
         source = HostPath(path=volume.host_path.path, path_type=volume.host_path.type)
         return VolumePlan(name=name, source=source)
@@ -96,10 +101,12 @@ def _plan(
     return VolumePlan(name=name, source=_empty(volume.empty_dir or EmptyDirSource(), path))
 
 
-def _filed(files: Mapping[str, File], blobs: dict[str, bytes]) -> Iterator[VolumeFile]:
+def _filed(files: Mapping[str, File], blobs: _Blobs, own: _Blobs) -> Iterator[VolumeFile]:
     for path, file in files.items():
         digest = hashlib.sha256(file.data).hexdigest()
         blobs[digest] = file.data
+        if file.is_own:
+            own[digest] = file.data
         yield VolumeFile(path=path, blob=digest, size_bytes=len(file.data), mode=file.mode)
 
 

@@ -124,6 +124,7 @@ class Commands:
     def _take(self, task: PodTask | None, stored: StoredPlan, command: PodApply) -> None:
         if task is None:
             self._store(stored)
+            self._node.volumes.bring(command.uid, command.contents)
             shown = Shown(containers=command.last_status, started_at=command.started_at)
             self._roster.add(stored, shown)
             return
@@ -131,6 +132,7 @@ class Commands:
         if not adds_only_ephemeral(task.stored.plan, stored.plan):
             raise CommandError(400, "the containers of a pod cannot change")
         self._store(stored)
+        self._node.volumes.bring(command.uid, command.contents)
         task.stored = stored
         task.put(PlanArrived(plan=stored.plan))
 
