@@ -119,6 +119,9 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     beat_interval_s: Seconds = 5.0
     register_retry_s: Seconds = 2.0
     register_interval_s: Seconds = 30.0
+    external_runtimes_dir: Path | None = None
+    """A folder of `HANDLER.toml` files, each a runtime program of this machine that pods may ask
+    for by a RuntimeClass: see docs/runtimes.md."""
     guest_sockets: bool = False
     """Whether guests may open sockets (`wasi:sockets`): to listen, and to connect to wherever this
     machine can. No policy holds them then."""
