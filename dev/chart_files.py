@@ -41,7 +41,10 @@ SHARED_BY_CHART: Final = frozenset(
 ELECTING: Final = frozenset(["KUBECONFIG", "ELECTION", "ELECTION_NAMESPACE", "ELECTION_IDENTITY"])
 GATE: Final = frozenset(["BUS_ISSUER_FILE", "BUS_SERVICE_ACCOUNT", "ENROLMENT_DIR"])
 SAID_BY_CHART: Final[dict[str, tuple[str, frozenset[str]]]] = {
-    "nodeRegistrar": ("node-registrar", ELECTING | GATE | {"HOST_PREFIX", "INSTALLATION"}),
+    "nodeRegistrar": (
+        "node-registrar",
+        ELECTING | GATE | {"ADDRESS_TYPE", "HOST_PREFIX", "INSTALLATION"},
+    ),
     "podReconciler": ("pod-reconciler", ELECTING | {"NAMESPACES", "STATUS_FILE"}),
     "wasmExecutor": (
         "wasm-executor",

@@ -57,6 +57,8 @@ spec:
             {{- if eq .key "nodeRegistrar" }}
             - name: WASMLET_HOST_PREFIX
               value: {{ .root.Values.nodePool.nodeNamePrefix | quote }}
+            - name: WASMLET_ADDRESS_TYPE
+              value: {{ .root.Values.nodePool.kubeletPort.addressType }}
             - name: WASMLET_INSTALLATION
               value: {{ .root.Release.Namespace }}/wasmlet-installation
             {{- if $gate }}

@@ -6,6 +6,8 @@ from typing import Any
 from registrar_peers import FACTS, eventually, host_address
 from registrar_scene import NODE, TAINTS, Scene, conditions, is_ready, is_settled, own_taints
 
+from controlplane import ControlPlane
+
 
 async def ready_node(scene: Scene) -> dict[str, Any]:
     """A Node whose executor has registered and whose log-server has announced itself."""
@@ -62,6 +64,18 @@ async def test_an_announced_node_is_ready_with_its_whole_status(scene: Scene) ->
     assert status["allocatable"]["cpu"] == "1900m"
     assert status["nodeInfo"]["kubeletVersion"] == "v1.36.3-wasmlet.0.1.0"
     assert status["runtimeHandlers"] == [{"name": ""}, {"name": "wasi"}]
+
+
+async def test_the_api_server_reaches_a_node_whose_address_is_an_external_one(
+    scene: Scene, control_plane: ControlPlane
+) -> None:
+    """As kindnet needs it, which routes pods by InternalIPs."""
+    await scene.ready(address_type="ExternalIP")
+    node = await scene.await_node(is_ready)
+    assert node["status"]["addresses"][0] == {"type": "ExternalIP", "address": host_address()}
+    healthz = f"/api/v1/nodes/{NODE}/proxy/healthz"
+    answer = await asyncio.to_thread(control_plane.kubectl, "get", "--raw", healthz)
+    assert answer.stdout == "ok"
 
 
 async def test_the_scheduler_finds_the_node_untainted_by_the_cluster(scene: Scene) -> None:

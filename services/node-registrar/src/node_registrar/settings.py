@@ -68,6 +68,9 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     )
     """A host with a taint of such a key is about to go: its Wasm Node is drained by a taint of
     effect NoExecute. With `node.kubernetes.io/unschedulable` a cordon is enough; `none`: never."""
+    address_type: Literal["InternalIP", "ExternalIP"] = "InternalIP"
+    """As what a Node shows the address of its kubelet port. kindnet takes an InternalIP for a
+    machine that it may route by, and ends where it cannot: `ExternalIP` there."""
     hold_hosts: bool = True
     """While a Wasm Node has pods, its host is annotated so that autoscalers leave it alone."""
     installation: str = ""

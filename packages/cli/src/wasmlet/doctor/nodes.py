@@ -2,16 +2,18 @@
 
 import asyncio
 import ssl
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from kubekit.client import Api
-from kubekit.errors import ApiError, ServerError
+from kubekit.errors import ApiError, NotFoundError, ServerError
 from wasmlet.doctor.certificates import certificate_finding
 from wasmlet.doctor.findings import Finding, problem, warning, well
 
 INCARNATION: Final = "wasmlet.dev/incarnation"
+KINDNET: Final = "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet"
 _ANSWER_WITHIN_S: Final = 5.0
 
 
@@ -23,7 +25,27 @@ async def node_findings(api: Api, _namespace: str) -> list[Finding]:
     if not ours:
         advice = "start one: `wasmlet up`, or look at the pods of the DaemonSet wasm-node"
         return [warning("nodes", "there is no Node of wasmlet", advice)]
-    return [finding for node in ours for finding in await _of_node(api, node)]
+    found = [finding for node in ours for finding in await _of_node(api, node)]
+    return [*found, *await _routed(api, ours)]
+
+
+async def _routed(api: Api, nodes: Sequence[Mapping[str, Any]]) -> list[Finding]:
+    """Say whether kindnet takes one of our Nodes for a machine that it may route by."""
+    shown = [
+        node["metadata"]["name"]
+        for node in nodes
+        if any(e["type"] == "InternalIP" for e in node.get("status", {}).get("addresses", []))
+    ]
+    try:
+        await api.request("GET", KINDNET)
+    except NotFoundError:
+        return []
+    if not shown:
+        return [well("kindnet", "takes none of our Nodes for a machine")]
+    text = f"routes by the address of {', '.join(shown[:3])}, and ends where it cannot"
+    return [
+        problem("kindnet", text, "helm upgrade --set nodePool.kubeletPort.addressType=ExternalIP")
+    ]
 
 
 async def _of_node(api: Api, node: dict[str, Any]) -> list[Finding]:
@@ -67,7 +89,7 @@ async def _port(api: Api, name: str) -> Finding:
 async def _certificate(name: str, node: dict[str, Any]) -> Finding | None:
     status = node.get("status", {})
     port = status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port")
-    addresses = [e["address"] for e in status.get("addresses", []) if e["type"] == "InternalIP"]
+    addresses = [e["address"] for e in status.get("addresses", []) if e["type"].endswith("IP")]
     if not port or not addresses:
         return None
     try:

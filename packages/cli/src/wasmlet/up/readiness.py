@@ -115,7 +115,7 @@ def _is_ready(node: _Node) -> bool:
 
 async def _is_reachable(node: _Node) -> bool:
     """Say whether something listens where the Node says; the port may be an earlier run's."""
-    hosts = [each.address for each in node.status.addresses if each.type == "InternalIP"]
+    hosts = [each.address for each in node.status.addresses if each.type.endswith("IP")]
     port = node.status.endpoints.kubelet_endpoint.port
     with suppress(OSError, TimeoutError):
         async with asyncio.timeout(CONNECT_TIMEOUT_S):

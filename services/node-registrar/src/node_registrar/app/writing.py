@@ -50,6 +50,7 @@ class NodeWriter:
         self._nodes = nodes
         self._births = births
         self._leaving_keys = settings.host_leaving_taints
+        self._address_type = settings.address_type
         self._template = template_of(settings)
         self._events = events
         self._report_s = settings.status_report_s
@@ -153,7 +154,7 @@ class NodeWriter:
         if member.facts is not None:
             told |= facts_status(member.facts, self._template)
         if member.endpoint is not None:
-            told |= address_status(member.name, member.endpoint)
+            told |= address_status(member.name, member.endpoint, self._address_type)
         return told
 
     def _shown(

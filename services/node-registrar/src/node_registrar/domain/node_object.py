@@ -147,11 +147,9 @@ def _metadata(labels: dict[str, str], view: NodeView, endpoint: Endpoint | None)
 def endpoint_of(view: NodeView) -> Endpoint | None:
     """Return the log-server that this Node names, if it can be recognised."""
     certificate = view.metadata.annotations.get(SERVER_CERTIFICATE, "")
-    if not (certificate and view.internal_ip and view.kubelet_port):
+    if not (certificate and view.address and view.kubelet_port):
         return None
-    return Endpoint(
-        address=view.internal_ip, port=view.kubelet_port, certificate_sha256=certificate
-    )
+    return Endpoint(address=view.address, port=view.kubelet_port, certificate_sha256=certificate)
 
 
 def is_rebooted(view: NodeView, facts: NodeFacts) -> bool:
@@ -227,11 +225,13 @@ def kubelet_version(kubernetes_version: str, own_version: str) -> str:
     return ".".join([f"{kubernetes_version}-wasmlet", *(part for part in own if part)])
 
 
-def address_status(name: NodeName, endpoint: Endpoint) -> dict[str, Any]:
+def address_status(
+    name: NodeName, endpoint: Endpoint, address_type: str = "InternalIP"
+) -> dict[str, Any]:
     """Return the part of the status that says where the kubelet API of this Node is."""
     return {
         "addresses": [
-            {"type": "InternalIP", "address": endpoint.address},
+            {"type": address_type, "address": endpoint.address},
             {"type": "Hostname", "address": name},
         ],
         "daemonEndpoints": {"kubeletEndpoint": {"Port": endpoint.port}},

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 import msgspec
 
+ADDRESS_TYPES: Final = ("InternalIP", "ExternalIP")
+
 
 class NodeMeta(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """metadata, as far as the registrar looks at it."""
@@ -24,10 +26,10 @@ class NodeView(msgspec.Struct, frozen=True, kw_only=True):
     status: dict[str, Any] = {}
 
     @property
-    def internal_ip(self) -> str:
+    def address(self) -> str:
         """The address that the Node shows, empty without one."""
         for address in self.status.get("addresses") or ():
-            if address.get("type") == "InternalIP":
+            if address.get("type") in ADDRESS_TYPES:
                 return str(address.get("address", ""))
         return ""
 
