@@ -1,0 +1,179 @@
+"""A crowd at a node's port: what stands there for hours delays neither its heartbeat nor its logs.
+
+A thousand connections at rest, two hundred who follow a loud pod and do not read, fifty who drip
+their request's head, and heads of ten megabytes.
+"""
+
+import http.client
+import resource
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from e2e import guests
+from e2e.api import Api
+from e2e.expectations import eventually
+from e2e.faults import SHORT, ready_since
+from e2e.images import Images
+from e2e.pods import Pods, pod
+from e2e.running_wasmlet import RunningWasmlet
+
+from controlplane import ControlPlane, Registry
+
+NODE = "crowded"
+AT_REST, STALLED, DRIPPING, LARGE = 1000, 200, 50, 5
+RENEWALS = 8
+RENEWALS_SLOWER, LOGS_SLOWER = 2.0, 10.0
+"""At most, than in the minute before: the crowd's other end is on this machine as well."""
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE}"
+TALKER = Path(__file__).parents[2] / "benchmarks" / "guests" / "talker.wat"
+HEAD = b"GET /pods HTTP/1.1\r\nHost: n\r\n"
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # 1,250 handshakes, both ends here
+
+
+class Pace(NamedTuple):
+    """Seconds: of some renewals of the Lease, and of the quickest of three reads of a log."""
+
+    renewals_s: float
+    logs_s: float
+
+
+@pytest.fixture
+def node(
+    control_plane: ControlPlane, api: Api, registry: Registry, tmp_path: Path
+) -> Iterator[RunningWasmlet]:
+    options = ["--insecure-registry", registry.host, *SHORT]
+    options += ["--set", "log-server:HEADER_TIMEOUT_S=300"]  # whoever drips may stay
+    wasmlet = RunningWasmlet(control_plane, tmp_path / "up", node_name=NODE, options=options)
+    wasmlet.start()
+    yield wasmlet
+    wasmlet.leave(api)
+
+
+@pytest.fixture
+def talking(node: RunningWasmlet, pods: Pods, images: Images) -> Pods:
+    """A pod that has written 41 MB and goes on running, and one that has said a word."""
+    text = TALKER.read_text()
+    talker = guests.wat(text[text.index("(module") + len("(module") : text.rindex(")")])
+    for name, module, phase in (
+        ("loud", talker, "Running"),
+        ("quiet", guests.prints("hello\n"), "Succeeded"),
+    ):
+        manifest = pod(name, images.push(module, f"{NODE}-{name}"))
+        manifest["spec"]["nodeName"] = node.nodes[0]
+        pods.create(manifest)
+        pods.await_phase(name, phase)
+    return pods
+
+
+def test_neither_the_heartbeat_nor_another_pods_log_notices_a_crowd(
+    control_plane: ControlPlane, api: Api, talking: Pods
+) -> None:
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    since = ready_since(api, NODE)
+    alone = pace(api, talking)
+    crowd = Crowd(control_plane, api)
+    with ExitStack() as standing:
+        crowd.rest(standing)
+        crowd.stall(standing, talking.namespace)
+        standing.enter_context(crowd.dripping())
+        crowd.send_large_heads()
+        crowded = pace(api, talking)
+    print(f"alone {alone}, in the crowd {crowded}")  # noqa: T201 - shown with -s
+    assert crowded.renewals_s < RENEWALS_SLOWER * alone.renewals_s
+    assert crowded.logs_s < LOGS_SLOWER * alone.logs_s
+    assert ready_since(api, NODE) == since
+
+
+def pace(api: Api, pods: Pods) -> Pace:
+    began = time.monotonic()
+    renewals = set[str]()
+
+    def renewed() -> bool:
+        renewals.add(api.get(LEASE)["spec"]["renewTime"])
+        return len(renewals) > RENEWALS
+
+    assert eventually(renewed, 120)
+    renewals_s = time.monotonic() - began
+    took_s = []
+    for _ in range(3):
+        began = time.monotonic()
+        assert pods.logs("quiet") == "hello\n"
+        took_s.append(time.monotonic() - began)
+    return Pace(renewals_s, min(took_s))
+
+
+class Crowd:
+    """Clients of the node's own port, as the administrator."""
+
+    def __init__(self, plane: ControlPlane, api: Api) -> None:
+        status = api.get(f"/api/v1/nodes/{NODE}")["status"]
+        self._host = next(
+            each["address"] for each in status["addresses"] if each["type"] == "InternalIP"
+        )
+        self._port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+        self._context = ssl.create_default_context()
+        self._context.check_hostname = False
+        self._context.verify_mode = ssl.CERT_NONE  # self-signed
+        self._context.load_cert_chain(plane.admin.certificate, plane.admin.key)
+
+    def rest(self, standing: ExitStack) -> None:
+        for _ in range(AT_REST):
+            standing.enter_context(self._connected())
+
+    def stall(self, standing: ExitStack, namespace: str) -> None:
+        for _ in range(STALLED):
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, context=self._context, timeout=60
+            )
+            standing.enter_context(closing(connection))
+            connection.request("GET", f"/containerLogs/{namespace}/loud/main?follow=true")
+            assert connection.getresponse().read(1000), "it is read no more"
+
+    @contextmanager
+    def dripping(self) -> Iterator[None]:
+        """Each sends a byte of its head in a while, and has more to send than anybody waits for."""
+        over = threading.Event()
+        with ExitStack() as stack:
+            clients = [stack.enter_context(self._connected()) for _ in range(DRIPPING)]
+
+            def drip() -> None:
+                for byte in HEAD * 1000:
+                    for client in clients:
+                        client.send(bytes([byte]))
+                    if over.wait(0.1):
+                        return
+
+            thread = threading.Thread(target=drip, daemon=True)
+            thread.start()
+            try:
+                yield
+                assert thread.is_alive(), "somebody who drips was let go"
+            finally:
+                over.set()
+                thread.join()
+
+    def send_large_heads(self) -> None:
+        """The server reads no more of each than it allows, answers 431, and closes."""
+        for _ in range(LARGE):
+            with self._connected() as client:
+                said = b""
+                with suppress(OSError):  # it has closed before all was sent
+                    client.sendall(HEAD + b"X: " + b"x" * 10_000_000)
+                with suppress(OSError):
+                    said = client.recv(100)
+                assert not said or said.startswith(b"HTTP/1.1 431 ")
+
+    @contextmanager
+    def _connected(self) -> Iterator[ssl.SSLSocket]:
+        plain = socket.create_connection((self._host, self._port), timeout=60)
+        with self._context.wrap_socket(plain) as client:
+            yield client
