@@ -122,6 +122,24 @@ def counts_by_name(every_ms: int) -> bytes:
     )
 
 
+def counts_widely(every_ms: int, *, up_to: int, width: int) -> bytes:
+    """As `counts`, each line filled up with `x` to this many bytes; each is one write."""
+    return module(
+        f"""
+(local $n i32)
+(memory.fill (i32.const 65536) (i32.const 120) (i32.const {width}))
+(i32.store8 (i32.const {65536 + width - 1}) (i32.const 10))
+(loop $next
+  (call $increment)
+  (memory.copy (i32.const 65536) (i32.const 256) (i32.const 13))
+  (local.set $n (i32.add (local.get $n) (i32.const 1)))
+  (call $write (i32.const 1) (i32.const 65536) (i32.const {width}))
+  (call $sleep_ms (i64.const {every_ms}))
+  (br_if $next (i32.lt_u (local.get $n) (i32.const {up_to}))))""",
+        more=_COUNTER,
+    )
+
+
 # Eight decimal digits at 261..268, added to in place from the right.
 _COUNTER = r"""
 (data (i32.const 256) "line 00000000\n")
