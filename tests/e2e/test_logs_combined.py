@@ -1,6 +1,6 @@
 """Every combination of what `kubectl logs` can ask for, against a model: a list of stamped lines.
 
-The container wrote more than two log files hold, so tails and times reach into rotated ones. Another
+The container wrote more than two log files hold: tails and times reach into rotated ones. Another
 writes 130 MB at once, without a line's end: every byte comes, in order.
 """
 
