@@ -136,7 +136,7 @@ def test_an_upgrade_of_the_control_services_touches_no_pod(
         assert of_node <= names(api, "pods")
         assert started(pods.get("long")) == started(before)
         eventually(lambda: is_ready(api))
-        pods.create(pod("new", images.push(guests.prints("begun after it"), "prints")))
+        pods.create(pod("new", images.push(guests.prints("begun after it"), "after-it")))
         pods.await_phase("new", "Succeeded")
 
 
@@ -173,7 +173,7 @@ def test_a_lost_server_of_the_bus_is_no_loss(
         for each in machine.pods[lost].containers:
             each.signal(signal.SIGKILL)
         api.delete(server, gracePeriodSeconds=1)
-        pods.create(pod("meanwhile", images.push(guests.prints("begun without it"), "prints")))
+        pods.create(pod("meanwhile", images.push(guests.prints("begun without it"), "without-it")))
         pods.await_phase("meanwhile", "Succeeded")
         assert started(pods.get("long")) == started(before)
         eventually(
