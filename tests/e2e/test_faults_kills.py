@@ -76,6 +76,22 @@ def test_a_followed_log_goes_on_after_the_death_of(
         followed.await_number(kills.counting.written(whose)[-1] + 10)
 
 
+def test_a_followed_log_ends_with_its_log_server_and_the_next_begins_where_it_is_asked(
+    kills: Scene, tmp_path: Path
+) -> None:
+    whose = Name("pod-00", "second")
+    with Followed(kills, whose, tmp_path) as followed:
+        eventually(followed.numbers)
+        victim = kills.anatomy.kill(Part.LOG_SERVER)
+        shown = followed.until_its_end()
+    written = kills.counting.written(whose)
+    assert shown == [number for number in written if shown[0] <= number <= shown[-1]]
+    kills.anatomy.await_successor(Part.LOG_SERVER, victim)
+    kills.assert_recovered()  # the API server has the address of the next one
+    with Followed(kills, whose, tmp_path) as followed:
+        followed.await_number(kills.counting.written(whose)[-1] + 10)
+
+
 @pytest.mark.parametrize("policy", [ALWAYS, ON_FAILURE, NEVER])
 def test_a_killed_container_is_its_pods_business_alone(policy: str, kills: Scene) -> None:
     before, counting = Baseline(kills), kills.counting

@@ -172,7 +172,7 @@ class Baseline:
 
 
 class Followed:
-    """`kubectl logs -f` of a container; must not end by itself."""
+    """`kubectl logs -f` of a container; must not end by itself, unless that is awaited."""
 
     def __init__(self, scene: Scene, name: Name, folder: Path) -> None:
         kubectl = scene.plane.kubectl
@@ -193,6 +193,14 @@ class Followed:
     def numbers(self) -> list[int]:
         """What it has shown until now: every number follows on the one before."""
         assert self._kubectl.poll() is None, "kubectl logs -f has ended"
+        return self._shown()
+
+    def until_its_end(self) -> list[int]:
+        """What it has shown in all, once it has ended by itself."""
+        eventually(lambda: self._kubectl.poll() is not None)
+        return self._shown()
+
+    def _shown(self) -> list[int]:
         lines = self._out.read_text().rpartition("\n")[0].splitlines()
         numbers = [int(line.split()[1]) for line in lines]
         for one, following in pairwise(numbers):
