@@ -22,6 +22,7 @@ from urllib.parse import urlencode
 import aiohttp
 import msgspec
 
+from benchmarks.barekubelet import bare_kubelet
 from benchmarks.cluster import NAMESPACE, PODS, PodWatch, create_all, delete_all, pod_body
 from benchmarks.logs import TALKER_BYTES, await_written, read_with
 from benchmarks.measures import Subject
@@ -50,6 +51,8 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     mb_per_s: float
     bare_mb_per_s: float | None = None
+    bare_kubelet_mb_per_s: float | None = None
+    """As much from a static server in the kubelet's place, behind the same API server."""
 
 
 class ExecFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,7 +99,8 @@ async def kubelet_figures(
     await create_all(place.api, [pod_body(name, talker.image, talker.node, talker.selector)])
     await place.watch.reached([name], "Running", START_TIMEOUT_S)
     await asyncio.to_thread(await_written, place.logs, name)
-    logs = await asyncio.to_thread(_logs, place.plane, name)
+    async with bare_kubelet(place.plane, place.api, TALKER_BYTES) as bare:
+        logs = await asyncio.to_thread(_logs, place.plane, name, bare)
     alone = await _side_by_side(place.plane, name, 1)
     crowd = await _side_by_side(place.plane, name, followers)
     await _delete(place, name)
@@ -109,18 +113,26 @@ async def kubelet_figures(
     )
 
 
-def _logs(plane: ControlPlane, name: str) -> Rate:
-    spans = []
+def _logs(plane: ControlPlane, name: str, bare_name: str) -> Rate:
+    """Read by turns from either node: what else the machine does slows both."""
+    spans, bare_spans = [], []
     for _ in range(_REPEATS):
-        read, seconds = read_with(plane.kubectl.command("logs", name))
-        if read != TALKER_BYTES:
-            raise RuntimeError(f"kubectl logs brought {read} of {TALKER_BYTES} bytes")
-        spans.append(seconds)
+        spans.append(_read(plane, name))
+        bare_spans.append(_read(plane, bare_name))
     with _static_server(plane) as url:
         command = plane.kubectl.command("logs", name, f"--server={url}")
         command.append("--insecure-skip-tls-verify")
         bare = min(read_with(command)[1] for _ in range(_REPEATS))
-    return _rate(TALKER_BYTES, min(spans), bare)
+    rate = _rate(TALKER_BYTES, min(spans), bare)
+    behind = _rate(TALKER_BYTES, min(bare_spans)).mb_per_s
+    return msgspec.structs.replace(rate, bare_kubelet_mb_per_s=behind)
+
+
+def _read(plane: ControlPlane, name: str) -> float:
+    read, seconds = read_with(plane.kubectl.command("logs", name))
+    if read != TALKER_BYTES:
+        raise RuntimeError(f"kubectl logs brought {read} of {TALKER_BYTES} bytes")
+    return seconds
 
 
 async def _side_by_side(plane: ControlPlane, name: str, followers: int) -> Rate:

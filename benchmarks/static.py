@@ -18,9 +18,6 @@ _PIECE: Final = 256 * 1024 // len(LINE) * LINE
 
 async def main() -> None:
     port, kubeconfig, size = int(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
-    pki = kubeconfig.parent / "pki"
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
     async with api_client(kubeconfig, user_agent="bench-static") as api:
 
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -28,7 +25,7 @@ async def main() -> None:
             await answer(api, head.split()[1].decode(), size, writer)
             writer.close()
 
-        server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=context)
+        server = await asyncio.start_server(serve, "127.0.0.1", port, ssl=tls_of(kubeconfig))
         print("ready", flush=True)
         await server.serve_forever()
 
@@ -39,6 +36,19 @@ async def answer(api: Api, path: str, size: int, writer: asyncio.StreamWriter) -
         found = await api.request("GET", path)
         writer.write(_head(len(found.body), "application/json") + found.body)
         return
+    await write_log(writer, size)
+
+
+def tls_of(kubeconfig: Path) -> ssl.SSLContext:
+    """Serve with the API server's own certificate."""
+    pki = kubeconfig.parent / "pki"
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(pki / "apiserver.crt", pki / "apiserver.key")
+    return context
+
+
+async def write_log(writer: asyncio.StreamWriter, size: int) -> None:
+    """Answer with so many bytes of lines."""
     writer.write(_head(size, "text/plain"))
     while size:
         piece = _PIECE[:size]
