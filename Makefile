@@ -152,12 +152,15 @@ compose: images image-compose-jobs ## Run a whole cluster in containers: docs/co
 	@echo "cluster ready: kubectl --kubeconfig .dev/compose/kubeconfig apply -f compose/example.yaml"
 
 .PHONY: examples
-examples: setup ## Build the example guests into .dev/guests (text, C by ziglang, Go)
+examples: setup ## Build the example guests into .dev/guests (text, C by ziglang, Go, Rust)
 	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --group guests --quiet
 	@mkdir -p .dev/guests
 	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c
 	@cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .
+	@if rustc --print sysroot >/dev/null 2>&1 && test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2"; then \
+		rustc --target wasm32-wasip2 -C opt-level=s -C strip=symbols -o .dev/guests/hello-rust.wasm examples/guests/hello.rs; \
+	else echo 'no hello-rust: it wants rustc with wasm32-wasip2 (rustup target add)'; fi
 	@sh examples/toolbox/build .dev/guests/toolbox.wasm
 	@ls .dev/guests
 

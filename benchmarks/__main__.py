@@ -26,8 +26,9 @@ from benchmarks.bare import LABEL
 from benchmarks.cluster import PodWatch, watching
 from benchmarks.comparing import print_comparison
 from benchmarks.execs import exec_costs
-from benchmarks.handlers import handler_figures
+from benchmarks.handlers import Handler, handler_figures
 from benchmarks.kubelet import KubeletFigures, Place, kubelet_figures, source_guest
+from benchmarks.languages import guests_of, language_figures
 from benchmarks.logs import log_throughput
 from benchmarks.measures import (
     Subject,
@@ -76,7 +77,7 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
     plane = ControlPlane(folder / "control-plane", tuning=tuning)
     with plane, Registry(folder / "registry") as registry:
         plane.deploy()
-        images = push_guests(registry, folder)
+        images = push_guests(registry, folder, chosen.handler)
         if chosen.beside is not None:
             return figures | {"pairs": run_pairs(plane, registry, images["idle"], folder, chosen)}
         if not (chosen.no_bare or is_part(chosen)):
@@ -112,7 +113,8 @@ def run_pairs(
 
 def is_part(chosen: argparse.Namespace) -> bool:
     """Whether the parts that have a bare client beside them are left out."""
-    return bool(chosen.sources_only or chosen.kubelet_only or chosen.http_only)
+    only = (chosen.sources_only, chosen.kubelet_only, chosen.http_only, chosen.languages_only)
+    return any(only)
 
 
 async def measure_starts(
@@ -145,8 +147,13 @@ async def measure_wasmlet(
         await asyncio.sleep(REST_S)
         figures["memory_at_rest"] = weights_of(weigh(pid))
         if chosen.http_only or not is_part(chosen):
-            handler = of_wasmlet(images["http"])
+            handler = handler_of(images, chosen)
             figures["http"] = await handler_figures(api, watch, handler, pid, chosen.http)
+        if chosen.languages_only or not is_part(chosen):
+            guests, registry = guests_of(chosen.guests), joining.registry
+            figures["languages"] = await language_figures(
+                api, watch, registry, of_wasmlet(""), guests
+            )
         if chosen.kubelet_only or not is_part(chosen):
             figures["kubelet"] = await measure_kubelet(place, images, chosen)
         if chosen.sources_only or not is_part(chosen):
@@ -185,6 +192,13 @@ def of_wasmlet(image: str) -> Subject:
     """Pods of this image on the Node that is measured."""
     selector = {"kubernetes.io/hostname": NODE}
     return Subject(label="wasm", node=NODE, image=image, selector=selector)
+
+
+def handler_of(images: dict[str, str], chosen: argparse.Namespace) -> Handler:
+    """The component that was chosen, or our own of text."""
+    if chosen.handler is None:
+        return Handler(subject=of_wasmlet(images["http"]))
+    return Handler(subject=of_wasmlet(images["handler"]), path="/", file=chosen.handler)
 
 
 async def measure_kubelet(
@@ -231,14 +245,15 @@ async def connected(plane: ControlPlane) -> AsyncIterator[tuple[Api, PodWatch]]:
         yield api, watch
 
 
-def push_guests(registry: Registry, folder: Path) -> dict[str, str]:
-    images = {}
+def push_guests(registry: Registry, folder: Path, handler: Path | None) -> dict[str, str]:
     own = sorted((Path(__file__).parent / "guests").glob("*.wat"))
     texts = {source.stem: source.read_text() for source in (*own, LISTENER, HANDLER)}
+    modules = {"handler": handler} if handler is not None else {}
     for name, text in (texts | {"source": source_guest(texts["listener"])}).items():
-        module = folder / f"{name}.wasm"
-        module.write_bytes(wasmtime.wat2wasm(text))
-        images[name] = f"{registry.host}/bench/{name}:1"
+        modules[name] = folder / f"{name}.wasm"
+        modules[name].write_bytes(wasmtime.wat2wasm(text))
+    images = {name: f"{registry.host}/bench/{name}:1" for name in modules}
+    for name, module in modules.items():
         command = [sys.executable, "-m", "wasmlet", "push", str(module), images[name]]
         subprocess.run([*command, "--insecure"], check=True, stdout=subprocess.DEVNULL)
     return images

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 OUT = Path(".dev/bench.json")
+GUESTS = Path(".dev/guests")
 
 
 def parsed(description: str | None) -> argparse.Namespace:
@@ -38,6 +39,17 @@ def _add_amounts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--updated", type=int, default=200, help="pods that share a ConfigMap")
     parser.add_argument("--readers", type=int, default=50, help="who read one log side by side")
     parser.add_argument("--execs", type=int, default=50, help="commands, one by one")
+    parser.add_argument(
+        "--guests",
+        type=Path,
+        default=GUESTS,
+        help="a folder whose hello*.wasm are started cold and warm, by `make examples`",
+    )
+    parser.add_argument(
+        "--handler",
+        type=Path,
+        help="a component like examples/http-rust, which `wasmtime serve` runs too",
+    )
     parser.add_argument("--http", type=int, default=10, help="pods that handle HTTP requests")
 
 
@@ -46,4 +58,5 @@ def _add_parts(parser: argparse.ArgumentParser) -> None:
     parts = parser.add_mutually_exclusive_group()
     parts.add_argument("--sources-only", action="store_true", help="rich pods and the update alone")
     parts.add_argument("--kubelet-only", action="store_true", help="the kubelet port alone")
+    parts.add_argument("--languages-only", action="store_true", help="guests by language alone")
     parts.add_argument("--http-only", action="store_true", help="HTTP handlers alone")

@@ -1,21 +1,19 @@
 """What HTTP handlers cost: requests, memory of idle pods, the way from apply to the first answer.
 
-The same client asks a pod and a bare uvicorn, one after the other, in the same run.
+The same client asks a pod, a bare uvicorn and, where it is on the path, `wasmtime serve`, one after
+the other, in the same run.
 """
 
 import asyncio
-import socket
 import statistics
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from benchmarks.cluster import PodWatch, create_all, delete_all, pod_body
+from benchmarks.httpservers import bare_uvicorn, wasmtime_serve
 from benchmarks.measures import Subject
 from benchmarks.memory import weigh
 from kubekit.client import Api
@@ -30,7 +28,6 @@ SETTLE_S: Final = 3.0
 TIMEOUT_S: Final = 60.0
 RETRY_S: Final = 0.001
 MEBIBYTE: Final = 1024 * 1024
-HELLO: Final = b"GET /hello HTTP/1.1\r\nHost: bench\r\n\r\n"
 ECHO: Final = (
     b"POST /echo HTTP/1.1\r\nHost: bench\r\nContent-Length: %d\r\n\r\n" % MEBIBYTE + bytes(MEBIBYTE)
 )
@@ -57,6 +54,22 @@ class HandlerFigures(msgspec.Struct, frozen=True, kw_only=True):
     """With one instance for a thousand requests."""
     mebibyte_echoed: list[Load]
     bare_hello: list[Load]
+    bare_mebibyte_echoed: list[Load]
+    wasmtime_hello: list[Load] = []
+    wasmtime_mebibyte_echoed: list[Load] = []
+
+
+class Handler(msgspec.Struct, frozen=True, kw_only=True):
+    """A component that says hello at a path, and sends back what is posted to `/echo`."""
+
+    subject: Subject
+    path: str = "/hello"
+    file: Path | None = None
+    """For `wasmtime serve`, which takes no part of an interface for the whole."""
+
+    @property
+    def hello(self) -> bytes:
+        return f"GET {self.path} HTTP/1.1\r\nHost: bench\r\n\r\n".encode()
 
 
 class _Asking(asyncio.Protocol):
@@ -120,32 +133,36 @@ async def load(port: int, request: bytes, connections: int) -> Load:
     )
 
 
-async def in_turns(ports: tuple[int, ...], request: bytes, connections: int) -> list[Load]:
+async def in_turns(
+    ports: tuple[int, ...], request: bytes, connections: int, rounds: int = ROUNDS
+) -> list[Load]:
     """Ask several servers one after another, several times; return the best of each.
 
     What else the machine does then weighs on all of them alike.
     """
-    rounds = [[await load(each, request, connections) for each in ports] for _ in range(ROUNDS)]
-    return [max(of_one, key=lambda one: one.requests_per_s) for of_one in zip(*rounds, strict=True)]
+    loads = [[await load(each, request, connections) for each in ports] for _ in range(rounds)]
+    return [max(of_one, key=lambda one: one.requests_per_s) for of_one in zip(*loads, strict=True)]
 
 
 async def handler_figures(
-    api: Api, watch: PodWatch, subject: Subject, root: int, pods: int
+    api: Api, watch: PodWatch, handler: Handler, root: int, pods: int
 ) -> HandlerFigures:
     """Start pods one by one, weigh them, ask the first one."""
     names = [f"handler-{number}" for number in range(pods)]
     spans = [
-        await first_answer_s(api, body_of(name, subject, FIRST_PORT + number), FIRST_PORT + number)
+        await first_answer_s(api, handler, name, FIRST_PORT + number)
         for number, name in enumerate(names)
     ]
     await asyncio.sleep(SETTLE_S)
     weights = weigh(root)
-    port = FIRST_PORT
-    reusing, bare = FIRST_PORT + pods, FIRST_PORT + pods + 1
-    await first_answer_s(api, body_of("handler-reused", subject, reusing, reuse=1000), reusing)
-    with bare_uvicorn(bare):
-        hellos = [await in_turns((port, reusing, bare), HELLO, each) for each in CONCURRENCIES]
-    echoed = [await load(port, ECHO, each) for each in CONCURRENCIES[:2]]
+    reusing, bare, serve = (FIRST_PORT + pods + n for n in range(3))
+    await first_answer_s(api, handler, "handler-reused", reusing, reuse=1000)
+    with bare_uvicorn(bare), wasmtime_serve(handler.file, serve) as there:
+        beside = (bare, serve) if there else (bare,)
+        ports = (FIRST_PORT, reusing, *beside)
+        hellos = [await in_turns(ports, handler.hello, each) for each in CONCURRENCIES]
+        ports = (FIRST_PORT, *beside)
+        echoes = [await in_turns(ports, ECHO, each, rounds=1) for each in CONCURRENCIES]
     await delete_all(api, [*names, "handler-reused"])
     await watch.reached(names, "Deleted", TIMEOUT_S)
     return HandlerFigures(
@@ -155,7 +172,10 @@ async def handler_figures(
         hello=[each[0] for each in hellos],
         hello_reused=[each[1] for each in hellos],
         bare_hello=[each[2] for each in hellos],
-        mebibyte_echoed=echoed,
+        wasmtime_hello=[each[3] for each in hellos if there],
+        mebibyte_echoed=[each[0] for each in echoes],
+        bare_mebibyte_echoed=[each[1] for each in echoes],
+        wasmtime_mebibyte_echoed=[each[2] for each in echoes if there],
     )
 
 
@@ -169,45 +189,23 @@ def body_of(name: str, subject: Subject, port: int, *, reuse: int = 1) -> bytes:
     return msgspec.json.encode(pod)
 
 
-async def first_answer_s(api: Api, body: bytes, port: int) -> float:
+async def first_answer_s(
+    api: Api, handler: Handler, name: str, port: int, *, reuse: int = 1
+) -> float:
     """Create a pod and ask until it answers."""
-    began = await create_all(api, [body])
+    began = await create_all(api, [body_of(name, handler.subject, port, reuse=reuse)])
     async with asyncio.timeout(TIMEOUT_S):
-        while not await answers(port):  # noqa: ASYNC110 - what is waited for is in another process
+        while not await answers(port, handler.hello):  # noqa: ASYNC110 - it is another process
             await asyncio.sleep(RETRY_S)
     return time.perf_counter() - began
 
 
-async def answers(port: int) -> bool:
+async def answers(port: int, hello: bytes) -> bool:
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
     except OSError:
         return False
-    writer.write(HELLO)
+    writer.write(hello)
     line = await reader.readline()
     writer.close()
     return b" 200 " in line
-
-
-@contextmanager
-def bare_uvicorn(port: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "uvicorn", "benchmarks.barehttp:app", "--no-access-log"]
-    command += ["--port", str(port), "--log-level", "error"]
-    with subprocess.Popen(command) as process:
-        try:
-            _await_listening(port)
-            yield
-        finally:
-            process.terminate()
-
-
-def _await_listening(port: int) -> None:
-    until = time.monotonic() + TIMEOUT_S
-    while time.monotonic() < until:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError("uvicorn did not start")
