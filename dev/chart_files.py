@@ -39,7 +39,9 @@ SHARED_BY_CHART: Final = frozenset(
     ]
 )
 ELECTING: Final = frozenset(["KUBECONFIG", "ELECTION", "ELECTION_NAMESPACE", "ELECTION_IDENTITY"])
-GATE: Final = frozenset(["BUS_ISSUER_FILE", "BUS_SERVICE_ACCOUNT", "ENROLMENT_DIR"])
+GATE: Final = frozenset(
+    ["BUS_ISSUER_FILE", "BUS_SERVICE_ACCOUNT", "ENROLMENT_DIR", "APPROVE_CERTIFICATES"]
+)
 SAID_BY_CHART: Final[dict[str, tuple[str, frozenset[str]]]] = {
     "nodeRegistrar": (
         "node-registrar",
@@ -62,6 +64,7 @@ SAID_BY_CHART: Final[dict[str, tuple[str, frozenset[str]]]] = {
                 "KUBELET_PORT",
                 "RUN_DIR",
                 "EXECUTOR_SOCKET",
+                "CERTIFICATE_MODE",
             ]
         ),
     ),

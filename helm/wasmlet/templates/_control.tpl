@@ -3,6 +3,7 @@
 {{- define "wasmlet.deployment" -}}
 {{- $of := get .root.Values .key -}}
 {{- $gate := and .root.Values.nats.callout.issuer (eq .key "nodeRegistrar") -}}
+{{- $approves := and (include "wasmlet.approves" .root) (eq .key "nodeRegistrar") -}}
 apiVersion: apps/v1
 kind: Deployment
 metadata:
@@ -64,10 +65,16 @@ spec:
             {{- if $gate }}
             - name: WASMLET_BUS_ISSUER_FILE
               value: /etc/wasmlet/issuer/seed
-            - name: WASMLET_BUS_SERVICE_ACCOUNT
-              value: {{ .root.Release.Namespace }}:log-server
             - name: WASMLET_ENROLMENT_DIR
               value: /etc/wasmlet/enrolments
+            {{- end }}
+            {{- if $approves }}
+            - name: WASMLET_APPROVE_CERTIFICATES
+              value: "true"
+            {{- end }}
+            {{- if or $gate $approves }}
+            - name: WASMLET_BUS_SERVICE_ACCOUNT
+              value: {{ .root.Release.Namespace }}:log-server
             {{- end }}
             {{- end }}
             {{- if and (eq .key "podReconciler") .root.Values.namespaces }}

@@ -29,3 +29,8 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{ $image.registry }}/{{ .of.image }}:{{ $image.tag | default .root.Chart.AppVersion }}
 {{- end }}
 {{- end }}
+
+{{/* Whether the registrar approves certificates of nodes; nothing where it does not. */}}
+{{- define "wasmlet.approves" -}}
+{{- if or (eq .Values.logServer.certificates "csr") .Values.nodePool.machinesOutside }}yes{{ end }}
+{{- end }}

@@ -2,7 +2,7 @@
 
 import asyncio
 import resource
-import time
+from contextlib import suppress
 
 import structlog
 
@@ -12,10 +12,10 @@ from contract.subjects import Role
 from log_server.access import Access
 from log_server.addresses import announced_address
 from log_server.bus import Peers
-from log_server.certificates import kept_or_made
 from log_server.domain.ports import port_of
 from log_server.guard import Guard
 from log_server.healthzport import serve_healthz
+from log_server.issuing import Certificates
 from log_server.kube import ApiServer, api_server
 from log_server.listener import Listener
 from log_server.metrics import LISTENERS
@@ -41,6 +41,7 @@ class LogServer:
         self._api = api
         self._settings = settings
         self._address = announced_address(settings.node_address, static=api is None)
+        self._certificates = Certificates(settings, api, self._address)
         self._peers = Peers(bus, settings)
         self._access = Access(api, settings)
         self._application = kubelet_api(self._peers, settings)
@@ -71,14 +72,13 @@ class LogServer:
             async for node in nodes:
                 listener = self._open(node)
                 tasks.create_task(listener.serve(), name=f"listener-{node}")
-                tasks.create_task(self._announce(node, listener), name=f"announce-{node}")
+                news = asyncio.Event()
+                keeping = self._certificates.keep_current(node, listener.tls, news.set)
+                tasks.create_task(keeping, name=f"certificate-{node}")
+                tasks.create_task(self._announce(node, listener, news), name=f"announce-{node}")
 
     def _open(self, node: NodeName) -> Listener:
-        tls = ListenerTls(
-            kept_or_made(
-                self._settings.run_dir, node, self._address, self._settings.certificate_lifetime_s
-            )
-        )
+        tls = ListenerTls(self._certificates.first(node))
         tls.trust(self._client_ca)
         port = port_of(self._settings.kubelet_port, len(self.listeners))
         guard = Guard(self._application, self._access, node, self._settings.max_body_bytes)
@@ -96,11 +96,10 @@ class LogServer:
             return self._address
         return "::" if ":" in self._address else "0.0.0.0"  # noqa: S104 - a kubelet is asked from everywhere
 
-    async def _announce(self, node: NodeName, listener: Listener) -> None:
-        """Say at once and again where the node's API is, and renew its certificate in time."""
+    async def _announce(self, node: NodeName, listener: Listener, news: asyncio.Event) -> None:
+        """Say at once and again where the node's API is, and what certificate it shows now."""
         while True:
-            if time.time() >= listener.tls.certificate.renew_at:
-                self._renew(node, listener)
+            news.clear()
             event = ServerAnnounced(
                 node=node,
                 address=self._address,
@@ -111,12 +110,9 @@ class LogServer:
                 await self._bus.publish(node, event)
             except BusUnavailableError as error:
                 log.warning("announcement.lost", node=node, reason=str(error))
-            await asyncio.sleep(self._settings.announce_interval_s)
-
-    def _renew(self, node: NodeName, listener: Listener) -> None:
-        lifetime_s = self._settings.certificate_lifetime_s
-        listener.tls.show(kept_or_made(self._settings.run_dir, node, self._address, lifetime_s))
-        log.info("certificate.renewed", node=node)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.announce_interval_s):
+                    await news.wait()
 
     def _trust(self, client_ca: str | None) -> None:
         changed = False

@@ -1,13 +1,15 @@
-"""The serving certificate of a Node: made here, self-signed, its key never on a disk.
+"""The serving certificate of a Node: its key is born here, and never lies on a disk.
 
-It lives in memory, or in a 0600 file on tmpfs where a restarted server finds it again, so that who
-has pinned the certificate needs no new announcement.
+It signs itself, or the cluster's signer signs a request for it. It lives in memory, or in a 0600
+file on tmpfs where a restarted server finds it again, so that who has pinned the certificate needs
+no new announcement.
 """
 
 import datetime as dt
 import hashlib
 import ipaddress
 import os
+import random
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contract.ids import NodeName
+from log_server.errors import CertificateError
 
 _BACKDATED: Final = dt.timedelta(minutes=5)
 """Clocks of a cluster differ a little."""
-RENEW_AT: Final = 0.8
-"""The part of its life after which a certificate is replaced."""
+RENEW_BETWEEN: Final = (0.7, 0.9)
+"""The parts of its life between which a certificate is replaced: not all nodes at one time."""
 
 
 class ServingCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,18 +42,17 @@ class ServingCertificate(msgspec.Struct, frozen=True, kw_only=True):
         # The key must not reach a log or a traceback by way of repr.
         return f"ServingCertificate(sha256={self.sha256!r})"
 
+    def to_be_replaced(self) -> "ServingCertificate":
+        """Return the same one, as one that is shown only until another is there."""
+        return msgspec.structs.replace(self, renew_at=0.0)
+
 
 def self_signed(
     node: NodeName, address: str, lifetime_s: float, now: dt.datetime
 ) -> ServingCertificate:
     """Make a key and a certificate for a Node's name and address."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name(
-        [
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
-            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node}"[:64]),
-        ]
-    )
+    name = _subject(node)
     names = _names(node, address)
     end = now + dt.timedelta(seconds=lifetime_s)
     certificate = (
@@ -66,21 +68,80 @@ def self_signed(
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    key_pem = key.private_bytes(
+    pem = _pem_of(key) + certificate.public_bytes(serialization.Encoding.PEM)
+    return _known(pem, certificate, lifetime_s)
+
+
+class Requested(msgspec.Struct, frozen=True, kw_only=True):
+    """A new key, and the request for a certificate of it, as PEM."""
+
+    key: bytes
+    request: bytes
+
+    def __repr__(self) -> str:
+        return "Requested()"  # as above
+
+
+def requested(node: NodeName, address: str) -> Requested:
+    """Make a key, and what a signer of kubelets' serving certificates is asked."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    request = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(_subject(node))
+        .add_extension(_names(node, address), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return Requested(key=_pem_of(key), request=request.public_bytes(serialization.Encoding.PEM))
+
+
+def completed(
+    mine: Requested, signed: bytes, node: NodeName, address: str, lifetime_s: float
+) -> ServingCertificate:
+    """Return the certificate that was signed for this request.
+
+    Raises `CertificateError` for one of another key or for another name: nobody would believe it.
+    """
+    try:
+        certificate = x509.load_pem_x509_certificate(signed)
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        key = serialization.load_pem_private_key(mine.key, password=None)
+    except (ValueError, x509.ExtensionNotFound) as error:
+        raise CertificateError(f"what was signed cannot be used: {error}") from error
+    if certificate.public_key() != key.public_key() or set(names) != set(_names(node, address)):
+        raise CertificateError("what was signed is for another key or name")
+    return _known(mine.key + signed, certificate, lifetime_s)
+
+
+def _pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    return _known(key_pem + certificate.public_bytes(serialization.Encoding.PEM), certificate)
 
 
-def _known(pem: bytes, certificate: x509.Certificate) -> ServingCertificate:
+def _subject(node: NodeName) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "system:nodes"),
+            x509.NameAttribute(NameOID.COMMON_NAME, f"system:node:{node}"[:64]),
+        ]
+    )
+
+
+def _known(
+    pem: bytes, certificate: x509.Certificate, lifetime_s: float | None = None
+) -> ServingCertificate:
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if lifetime_s is not None:  # it is new: it is dated back, and a signer may give more
+        start = dt.datetime.now(dt.UTC)
+        end = min(end, start + dt.timedelta(seconds=lifetime_s))
+    part = random.uniform(*RENEW_BETWEEN)  # noqa: S311 - no secret
     return ServingCertificate(
         pem=pem,
         sha256=hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
-        renew_at=(start + (end - start) * RENEW_AT).timestamp(),
-        expires_at=end.timestamp(),
+        renew_at=(start + (end - start) * part).timestamp(),
+        expires_at=certificate.not_valid_after_utc.timestamp(),
     )
 
 
@@ -89,14 +150,31 @@ def kept_or_made(
 ) -> ServingCertificate:
     """Return the certificate that an earlier run left in `folder`, or a new one, left there."""
     now = dt.datetime.now(dt.UTC)
-    file = None if folder is None else folder / f"kubelet-{node}.pem"
-    kept = None if file is None else _kept(file, _names(node, address))
-    if kept is not None and now.timestamp() < kept.renew_at:
-        return kept
+    found = kept(folder, node, address)
+    if found is not None and now.timestamp() < found.renew_at:
+        return found
     made = self_signed(node, address, lifetime_s, now)
-    if file is not None:
-        _keep(file, made.pem)
+    keep(folder, node, made)
     return made
+
+
+def kept(
+    folder: Path | None, node: NodeName, address: str, *, signed: bool = False
+) -> ServingCertificate | None:
+    """Return what an earlier run left, unless it is for another name; `signed`: by somebody."""
+    if folder is None:
+        return None
+    file = folder / (f"kubelet-{node}.signed.pem" if signed else f"kubelet-{node}.pem")
+    return _kept(file, _names(node, address))
+
+
+def keep(
+    folder: Path | None, node: NodeName, made: ServingCertificate, *, signed: bool = False
+) -> None:
+    """Leave a certificate where `kept` finds it."""
+    if folder is not None:
+        file = folder / (f"kubelet-{node}.signed.pem" if signed else f"kubelet-{node}.pem")
+        _keep(file, made.pem)
 
 
 def _names(node: NodeName, address: str) -> x509.SubjectAlternativeName:
@@ -113,7 +191,7 @@ def _kept(file: Path, names: x509.SubjectAlternativeName) -> ServingCertificate 
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (OSError, ValueError, x509.ExtensionNotFound):
         return None
-    return _known(pem, certificate) if extension.value == names else None
+    return _known(pem, certificate) if set(extension.value) == set(names) else None
 
 
 def _keep(file: Path, pem: bytes) -> None:

@@ -15,7 +15,8 @@ import structlog
 
 from contract.ids import NodeName
 from kubekit.client import Api, api_client
-from kubekit.errors import ApiError, KubeconfigError
+from kubekit.errors import ApiError, KubeconfigError, KubekitError
+from kubekit.signingrequests import Wanted, signed
 from log_server.domain.identity import User
 from log_server.errors import LogServerError, ReviewError
 from log_server.settings import IN_CLUSTER, LogServerSettings
@@ -114,6 +115,13 @@ class ApiServer:
         """
         answer = await self._send("GET", CLIENT_CA, None)
         return _decoded(answer, _ConfigMap).data.get("client-ca-file")
+
+    async def sign(self, wanted: Wanted, within_s: float) -> bytes:
+        """Return a signed certificate as PEM; raises `ReviewError`."""
+        try:
+            return await signed(self._api, wanted, within_s)
+        except KubekitError as error:
+            raise ReviewError(str(error)) from error
 
     async def check(self) -> None:
         """Ask for a sign of life; raises `ReviewError`."""

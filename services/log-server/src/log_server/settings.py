@@ -1,7 +1,7 @@
 """What the log-server is told: where it listens, whom it trusts, and the measures of time."""
 
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -34,7 +34,13 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     enable_debugging_handlers: bool = True
     """The kubelet's `enableDebuggingHandlers`: off, nobody gets logs, exec, attach, port-forward or
     run, cluster administrators included."""
+    certificate_mode: Literal["selfSigned", "csr"] = "selfSigned"
+    """Who signs the serving certificate. `csr`: the cluster's `kubernetes.io/kubelet-serving`, once
+    somebody has approved the request; until then it signs itself."""
     certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
+    """It is replaced at 70 to 90 % of it."""
+    certificate_patience_s: Seconds = 300.0
+    """How long one request may wait to be approved and signed; then there is another."""
 
     healthz_port: Port = 0
     """The kubelet's plain port for health checks, 10248 there; 0: none. It is for all nodes of this
@@ -85,6 +91,8 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     """How much of a log is asked for at a time. A stalled reader costs half a MiB and this."""
 
     def __post_init__(self) -> None:
+        if self.certificate_mode == "csr" and not self.kubeconfig:
+            raise ValueError(f"{PREFIX}CERTIFICATE_MODE=csr needs {PREFIX}KUBECONFIG")
         if self.nats_token_file is not None and len(self.node_names) != 1:
             raise ValueError(
                 f"{PREFIX}NATS_TOKEN_FILE makes this the bus user of one node: "

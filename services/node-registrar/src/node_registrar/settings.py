@@ -109,10 +109,14 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     """The seed of the account key (`SA...`) that nats-server's `auth_callout` names as issuer: the
     registrar then says who is let onto the bus. Without it, NATS' own passwords do."""
     bus_service_account: str = ""
-    """`NAMESPACE:NAME` of the pods whose tokens let them in as the node of their machine, by
-    `WASMLET_HOST_PREFIX` and its name; empty: no pods."""
+    """`NAMESPACE:NAME` of the pods that speak for the node of their machine, named by
+    `WASMLET_HOST_PREFIX` and its name: their tokens let them in, and they ask for its certificate.
+    Empty: no pods."""
     enrolment_dir: Path | None = None
     """A file per bus user of a machine outside the cluster, with its credential's SHA-256."""
+    approve_certificates: bool = False
+    """Approve the requests of our Nodes' log-servers for serving certificates; see
+    `WASMLET_CERTIFICATE_MODE` there."""
     bus_login_s: Annotated[float, msgspec.Meta(ge=0)] = 86400.0
     """For how long a login lasts; who connects then shows a credential anew. 0: until it breaks."""
 

@@ -1,12 +1,21 @@
-"""Act on a node that `wasmlet up` runs on this machine."""
+"""Act on a node of this machine, or let a machine become one."""
 
 import argparse
+import asyncio
 import math
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from contract.errors import InvalidTokenError
+from contract.ids import NodeName, node_token
 from wasmlet.errors import UsageError
+
+if TYPE_CHECKING:
+    from wasmlet.node.enrolling import EnrolOptions
+    from wasmlet.node.joining import JoinOptions
 
 DEFAULT_GRACE_S = 30.0
 _DRAIN = """End all pods of a node for good, as before its machine shuts down.
@@ -14,6 +23,23 @@ _DRAIN = """End all pods of a node for good, as before its machine shuts down.
 Each pod gets its own grace, at most --grace; it is then Failed, and what runs pods of its kind
 starts them on other nodes. The node takes no pods until its executor is started again.
 """
+
+_ENROL = """Prepare that a machine outside the cluster joins it as a node, and print one word.
+
+The word is a secret: it holds a bootstrap token for that one node, and what its services show on
+the bus. It needs an administrator's kubeconfig, whose server the machine must reach.
+"""
+_JOIN = """Join the cluster that the word of `wasmlet node enrol` is for.
+
+Asks the cluster for this node's identity, writes settings and systemd's units, and starts them.
+Give `-` to read the word from stdin, where no other user of the machine sees it.
+"""
+_RENEW = """Renew this machine's identity in the cluster when 70 % of its life are over.
+
+A timer of systemd's does this each day.
+"""
+LONGEST_NAME = 64 - len("system:node:")
+"""A certificate's common name holds no more."""
 
 
 class DrainOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,14 +65,105 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_GRACE_S,
         help=f"the most that a pod gets ({DEFAULT_GRACE_S:g})",
     )
-    drain.set_defaults(usage=drain)
+    drain.set_defaults(usage=drain, act=_drain)
+    _declare_enrol(acts)
+    _declare_join(acts)
+
+
+def _declare_enrol(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    enrol = acts.add_parser("enrol", help="let a machine join as a node", description=_ENROL)
+    enrol.add_argument("node", metavar="NAME", help="of the node that it is to be")
+    enrol.add_argument("--kubeconfig", metavar="FILE", type=Path, required=True)
+    enrol.add_argument("--nats", metavar="URL", required=True, help="where the machine finds it")
+    enrol.add_argument("--nats-ca-file", metavar="FILE", type=Path, help="where it speaks TLS")
+    enrol.add_argument("--namespace", default="wasmlet-system", help="of the installation")
+    enrol.add_argument(
+        "--hours", type=float, default=1.0, help="until when it has to join (%(default)g)"
+    )
+    enrol.set_defaults(usage=enrol, act=_enrol)
+
+
+def _declare_join(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    join = acts.add_parser("join", help="make this machine a node", description=_JOIN)
+    join.add_argument("word", metavar="WORD", help="of `wasmlet node enrol`, or - for stdin")
+    join.add_argument("--address", metavar="IP", default="", help="that the Node shows")
+    join.add_argument("--kubelet-port", metavar="PORT", type=int, default=10250)
+    join.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help="instead of /")
+    join.add_argument("--no-start", action="store_true", help="write files alone")
+    join.set_defaults(usage=join, act=_join)
+    renew = acts.add_parser("renew", help="renew its identity in time", description=_RENEW)
+    renew.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help="instead of /")
+    renew.set_defaults(usage=renew, act=_renew)
 
 
 def run(chosen: argparse.Namespace) -> int:
-    """Drain, and return 0; everything that can go wrong is a `CommandLineError`."""
+    """Act, and return 0; everything that can go wrong is a `CommandLineError`."""
+    return int(chosen.act(chosen))
+
+
+def _drain(chosen: argparse.Namespace) -> int:
     from wasmlet.node.draining import drain
 
     return drain(options_of(chosen))
+
+
+def _enrol(chosen: argparse.Namespace) -> int:
+    from wasmlet.node.enrolling import enrol
+
+    return asyncio.run(enrol(enrol_options_of(chosen)))
+
+
+def _join(chosen: argparse.Namespace) -> int:
+    from wasmlet.node.enrolment import read_word
+    from wasmlet.node.joining import join
+
+    word = sys.stdin.readline() if chosen.word == "-" else chosen.word
+    return asyncio.run(join(read_word(word), join_options_of(chosen)))
+
+
+def _renew(chosen: argparse.Namespace) -> int:
+    from wasmlet.node.joining import renew
+
+    return asyncio.run(renew(_folder(chosen.root)))
+
+
+def enrol_options_of(chosen: argparse.Namespace) -> "EnrolOptions":
+    """Return the options of `enrol`, or raise `UsageError` with what is wrong."""
+    from wasmlet.node.enrolling import EnrolOptions
+
+    node = NodeName(chosen.node)
+    try:
+        node_token(node)
+    except InvalidTokenError as error:
+        raise UsageError(str(error)) from error
+    if len(node) > LONGEST_NAME:
+        raise UsageError(f"a certificate holds no node name of more than {LONGEST_NAME} letters")
+    if not math.isfinite(chosen.hours) or chosen.hours <= 0:
+        raise UsageError("--hours must be more than 0")
+    return EnrolOptions(
+        node=node,
+        kubeconfig=chosen.kubeconfig,
+        nats_url=chosen.nats,
+        nats_ca_file=chosen.nats_ca_file,
+        namespace=chosen.namespace,
+        hours=chosen.hours,
+    )
+
+
+def join_options_of(chosen: argparse.Namespace) -> "JoinOptions":
+    """Return the options of `join`."""
+    from wasmlet.node.joining import JoinOptions
+    from wasmlet.node.machine_files import Machine
+
+    machine = Machine(
+        root=_folder(chosen.root), address=chosen.address, kubelet_port=chosen.kubelet_port
+    )
+    return JoinOptions(machine=machine, start=not chosen.no_start)
+
+
+def _folder(root: Path) -> str:
+    """Return it as what paths below it begin with."""
+    return f"{root.absolute()}/".replace("//", "/")
 
 
 def options_of(chosen: argparse.Namespace) -> DrainOptions:

@@ -17,6 +17,7 @@ from kubekit.events import EventSender
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
 from node_registrar.app.admitting import open_gate
+from node_registrar.app.approving import Approver
 from node_registrar.app.births import Births
 from node_registrar.app.hosting import Hosting
 from node_registrar.app.ledgers import NodeLedger, StaticLedger
@@ -30,6 +31,7 @@ from node_registrar.errors import ClusterAccessError, LeadershipLostError
 from node_registrar.healthz import HealthProber, health_prober
 from node_registrar.kube import Cluster, Installation, Nodes
 from node_registrar.settings import IN_CLUSTER, RegistrarSettings
+from node_registrar.signingrequests import SigningRequests
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.running import raise_on_signal, stop_absorbed
@@ -149,6 +151,9 @@ def _ledger(
     events = EventSender(world.cluster.api)
     tasks.create_task(events.run(), name="events")
     nodes = Nodes(world.cluster)
+    if settings.approve_certificates:
+        approver = Approver(settings, nodes, SigningRequests(world.cluster))
+        tasks.create_task(approver.run(), name="approve-certificates")
     named = settings.installation
     births = Births(
         nodes, Installation(world.cluster, named) if named else None, settings.host_prefix
