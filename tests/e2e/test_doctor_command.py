@@ -14,6 +14,7 @@ from controlplane.processes import bare_environment
 
 NODE = "doctors-node"
 NODES = "/api/v1/nodes"
+SYSTEM_SETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 PODS = "/api/v1/namespaces/wasmlet-system/pods"
 
 
@@ -87,8 +88,26 @@ def test_a_node_that_nobody_keeps_is_found_with_its_port(
     assert node
     code, said = doctor(control_plane, tmp_path)
     assert code == 1
-    assert f"warning  node {NODE}: it is cordoned" in said.values().__str__()
+    assert said[f"node {NODE}"].startswith(f"warning  node {NODE}: it is cordoned")
     assert said[f"kubelet port of {NODE}"].startswith("problem")
+
+
+def test_a_node_that_kindnet_would_route_by_is_found(
+    control_plane: ControlPlane, api: Api, tmp_path: Path, node: dict[str, Any]
+) -> None:
+    status = {"addresses": [{"type": "InternalIP", "address": "10.244.1.9"}]}
+    api.patch(f"{NODES}/{node['metadata']['name']}/status", {"status": status})
+    labels = {"app": "kindnet"}
+    run = {"containers": [{"name": "a", "image": "a"}], "nodeSelector": {"no": "machine"}}
+    pods = {"metadata": {"labels": labels}, "spec": run}
+    spec = {"selector": {"matchLabels": labels}, "template": pods}
+    api.create(SYSTEM_SETS, {"metadata": {"name": "kindnet"}, "spec": spec})
+    try:
+        _, said = doctor(control_plane, tmp_path)
+    finally:
+        api.delete(f"{SYSTEM_SETS}/kindnet")
+    assert said["kindnet"].startswith(f"problem  kindnet: routes by the address of {NODE}")
+    assert "nodePool.kubeletPort.addressType=ExternalIP" in said["kindnet"]
 
 
 def test_a_pod_of_a_service_that_is_not_ready_is_found(

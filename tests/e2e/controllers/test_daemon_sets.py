@@ -4,6 +4,7 @@ Its controller looks at the template alone. What the RuntimeClass would add to a
 a DaemonSet for these Nodes has to tolerate their taints itself.
 """
 
+import json
 from typing import Any
 
 from e2e.api import Api
@@ -13,6 +14,7 @@ from e2e.running_wasmlet import RunningWasmlet
 from e2e.workloads import Kind, Workloads, template
 
 NAME = "agent"
+AGENT = {"hostPID": True, "runtimeClassName": None}
 ROLLOUT = ("rollout", "status", f"daemonset/{NAME}", "--timeout=40s")
 
 
@@ -70,9 +72,33 @@ def test_a_daemon_set_that_does_not_tolerate_our_taints_stays_off(
     assert history.moments() == []
 
 
-def create(workloads: Workloads, image: str, *, tolerations: list[dict[str, Any]]) -> None:
+def test_an_agent_that_tolerates_everything_fails_here_until_it_names_its_os(
+    workloads: Workloads, first_image: str, wasmlet_up: RunningWasmlet
+) -> None:
+    """As log collectors and network agents of Linux machines do: it disturbs nobody else."""
+    history = workloads.history()
+    create(workloads, first_image, tolerations=[{"operator": "Exists"}], **AGENT)
+
+    def has_failed_on_each() -> bool:
+        failed = {
+            pod["spec"]["nodeName"]
+            for _, pod, _ in history.moments()
+            if pod["status"].get("reason") == "PodFeatureUnsupported"
+        }
+        return failed >= set(wasmlet_up.nodes)
+
+    eventually(has_failed_on_each)
+    linux = {"spec": {"template": {"spec": {"nodeSelector": {"kubernetes.io/os": "linux"}}}}}
+    workloads.kubectl("patch", "daemonset", NAME, "-p", json.dumps(linux))
+    eventually(lambda: not workloads.pods.all())
+    assert workloads.status(Kind.DAEMON_SET, NAME)["desiredNumberScheduled"] == 0
+
+
+def create(
+    workloads: Workloads, image: str, *, tolerations: list[dict[str, Any]], **fields: Any
+) -> None:
     pods = template(NAME, image)
-    pods["spec"]["tolerations"] = tolerations
+    pods["spec"] |= {"tolerations": tolerations, **fields}
     spec = {"selector": {"matchLabels": {"app": NAME}}, "template": pods}
     workloads.create(Kind.DAEMON_SET, NAME, spec)
 
