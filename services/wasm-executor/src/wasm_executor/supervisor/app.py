@@ -35,6 +35,7 @@ from wasm_executor.supervisor.health import answer_health
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.imagegarbage import collect_images
 from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.pages import keep_freed_pages
 from wasm_executor.supervisor.plans import require_memory
 from wasm_executor.supervisor.reporting import Reporter
 from wasm_executor.supervisor.roster import Roster
@@ -46,6 +47,7 @@ log = structlog.get_logger()
 async def supervise(settings: ExecutorSettings, identity: Identity) -> None:
     """Run until SIGTERM."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # plans are in memory
+    keep_freed_pages()
     for folder in (settings.run_dir, settings.data_dir, settings.log_root):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not settings.run_dir_may_be_disk:
