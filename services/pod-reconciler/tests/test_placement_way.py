@@ -1,5 +1,7 @@
 """Which Nodes are read for admission, and how often: for who met no scheduler, and in doubt."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import msgspec
@@ -41,10 +43,65 @@ class NodeOf:
         return web.json_response({"metadata": metadata, "spec": {"taints": self.taints}})
 
 
+class WatchedNode(NodeOf):
+    """The same where Nodes may be listed and watched, too."""
+
+    def __init__(self, api: PodApi, **labels: str) -> None:
+        super().__init__(api, **labels)
+        self._version = 1
+        self._events: asyncio.Queue[Json] = asyncio.Queue()
+        self.watchers = 0
+
+    def relabel(self, **labels: str) -> None:
+        self.labels = labels
+        self._version += 1
+        self._events.put_nowait({"type": "MODIFIED", "object": self._object()})
+
+    def _object(self) -> Json:
+        metadata = {"name": NODE, "uid": "u-node", "resourceVersion": str(self._version)}
+        return {"metadata": metadata | {"labels": self.labels}, "spec": {"taints": self.taints}}
+
+    def _answer(self, request: web.Request) -> web.Response | None:
+        if request.path != "/api/v1/nodes":
+            return super()._answer(request)
+        assert request.query["fieldSelector"] == f"metadata.name={NODE}"
+        if request.query.get("watch"):
+            self.watchers += 1
+            return web.Response(body=self._lines())
+        metadata = {"resourceVersion": str(self._version)}
+        return web.json_response({"metadata": metadata, "items": [self._object()]})
+
+    async def _lines(self) -> AsyncIterator[bytes]:
+        while True:
+            yield msgspec.json.encode(await self._events.get()) + b"\n"
+
+
 def scheduled(name: str, **spec: Any) -> Json:
     pod = api_pod(name, f"u-{name}", NODE, **spec)
     pod["status"]["conditions"] = [{"type": "PodScheduled", "status": "True"}]
     return pod
+
+
+async def test_a_node_that_is_watched_is_read_for_no_pod_that_fits(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    node = WatchedNode(api, zone="a")
+
+    async def reads_for(name: str, zone: str) -> int:
+        before = node.reads
+        api.create(api_pod(name, f"u-{name}", NODE, nodeSelector={"zone": zone}))
+        await until(lambda: f"u-{name}" in executor.plans)
+        return node.reads - before
+
+    async with reconciler():
+        await registrar.grant()
+        await until(lambda: node.watchers)
+        assert await reads_for("p", "a") == 0
+        node.relabel(zone="b")
+        # The first of these may come before the watch has shown the label: it is asked about.
+        asked = [await reads_for(f"q-{number}", "b") for number in range(20)]
+        assert asked[-1] == 0
+        assert set(asked) <= {0, 1}
 
 
 async def test_scheduled_pods_share_one_read_of_their_node(

@@ -46,7 +46,7 @@ class KubeCluster:
         self._events = events
         self._pace = pace
         self._classes = RuntimeClasses(api)
-        self._nodes = Nodes(api)
+        self._nodes = Nodes(api, pace)
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         async def deliver(change: Change[PodVersion]) -> None:
@@ -67,7 +67,9 @@ class KubeCluster:
         reflector = Reflector(
             self._api, source, decode=read_version, deliver=deliver, pace=self._pace
         )
-        await reflector.run()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._nodes.follow(node), name=f"follow-place-{node}")
+            tasks.create_task(reflector.run(), name=f"follow-pods-{node}")
 
     async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
         self._events.stand_back()
