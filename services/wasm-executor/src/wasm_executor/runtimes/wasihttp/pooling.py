@@ -10,8 +10,10 @@ from typing import Final
 PLACES: Final = 64
 """Requests that may be under way at once in a worker of the pool."""
 _MEMORIES: Final = 4
-_TABLES: Final = 16
+_TABLES: Final = 8
 _CORE_INSTANCES: Final = 32
+_ELEMENTS: Final = 20_000
+"""Of a table. All tables together are 80 MiB that a kernel without overcommit counts."""
 _WARM: Final = 4
 
 POOL: Final = {
@@ -20,7 +22,7 @@ POOL: Final = {
     "total_memories": PLACES * _MEMORIES,
     "max_tables_per_component": _TABLES,
     "total_tables": PLACES * _TABLES,
-    "table_elements": 100_000,
+    "table_elements": _ELEMENTS,
     # Of a table so much is cleared, not given back: most have less, and it costs no fault.
     "table_keep_resident": 16 * 1024,
     "max_core_instances_per_component": _CORE_INSTANCES,
