@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import pytest
 from e2e import guests
+from e2e.anatomy import Anatomy, Part
 from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.faults import SHORT, ready_since
@@ -31,6 +32,8 @@ AT_REST, STALLED, DRIPPING, LARGE = 1000, 200, 50, 5
 RENEWALS = 8
 RENEWALS_SLOWER, LOGS_SLOWER = 2.0, 10.0
 """At most, than in the minute before: the crowd's other end is on this machine as well."""
+MOST_KB_AT_REST, MOST_KB_STALLED = 100, 1300
+"""Of one connection: TLS; and two chunks of 256 KiB at most, with TLS' and uvloop's buffers."""
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE}"
 TALKER = Path(__file__).parents[2] / "benchmarks" / "guests" / "talker.wat"
 HEAD = b"GET /pods HTTP/1.1\r\nHost: n\r\n"
@@ -74,20 +77,26 @@ def talking(node: RunningWasmlet, pods: Pods, images: Images) -> Pods:
 
 
 def test_neither_the_heartbeat_nor_another_pods_log_notices_a_crowd(
-    control_plane: ControlPlane, api: Api, talking: Pods
+    control_plane: ControlPlane, api: Api, node: RunningWasmlet, talking: Pods
 ) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     since = ready_since(api, NODE)
     alone = pace(api, talking)
-    crowd = Crowd(control_plane, api)
+    crowd, server = Crowd(control_plane, api), Anatomy(node).get(Part.LOG_SERVER)
     with ExitStack() as standing:
+        weights_kb = [server.pss_kb]
         crowd.rest(standing)
+        weights_kb.append(server.pss_kb)
         crowd.stall(standing, talking.namespace)
+        weights_kb.append(server.pss_kb)
         standing.enter_context(crowd.dripping())
         crowd.send_large_heads()
         crowded = pace(api, talking)
-    print(f"alone {alone}, in the crowd {crowded}")  # noqa: T201 - shown with -s
+    print(f"alone {alone}, in the crowd {crowded}; memory {weights_kb}")  # noqa: T201 - shown with -s
+    empty_kb, rested_kb, stalled_kb = weights_kb
+    assert rested_kb - empty_kb < AT_REST * MOST_KB_AT_REST
+    assert stalled_kb - rested_kb < STALLED * MOST_KB_STALLED
     assert crowded.renewals_s < RENEWALS_SLOWER * alone.renewals_s
     assert crowded.logs_s < LOGS_SLOWER * alone.logs_s
     assert ready_since(api, NODE) == since
