@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from e2e.api import Api
 from registrar_peers import LogServer, joined
-from registrar_scene import COMPANION, LEASES, NODE, Scene
+from registrar_scene import COMPANION, LEASES, NODE, THIRD, Scene
 
 from contract.subjects import Role
 from controlplane import ControlPlane
@@ -23,7 +23,7 @@ def kubeconfig(control_plane: ControlPlane) -> Path:
 
 @pytest.fixture
 def nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
-    with EmbeddedNats(tmp_path / "nats", [NODE, COMPANION]) as server:
+    with EmbeddedNats(tmp_path / "nats", [NODE, COMPANION, THIRD]) as server:
         yield server
 
 
@@ -33,7 +33,7 @@ async def scene(
 ) -> AsyncIterator[Scene]:
     scene = Scene(api, kubeconfig, nats, tmp_path)
     async with AsyncExitStack() as stack:
-        for node in (NODE, COMPANION):
+        for node in (NODE, COMPANION, THIRD):
             stack.callback(api.delete, f"{LEASES}/{node}")
             stack.callback(api.delete, f"/api/v1/nodes/{node}")
         stack.callback(scene.kill_registrars)

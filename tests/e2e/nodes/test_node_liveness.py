@@ -1,7 +1,18 @@
 """The Lease of a Node: renewed for whom it should be, and let go for nobody else."""
 
-from registrar_peers import eventually, host_address
-from registrar_scene import CERTIFICATE, LEASE_S, NODE, Scene, conditions, is_ready
+from registrar_peers import Executor, eventually, host_address, joined, life
+from registrar_scene import (
+    CERTIFICATE,
+    COMPANION,
+    LEASE_S,
+    NODE,
+    THIRD,
+    Scene,
+    conditions,
+    is_ready,
+)
+
+from contract.subjects import Role
 
 
 async def test_the_lease_is_the_kubelets(scene: Scene) -> None:
@@ -73,6 +84,45 @@ async def test_the_lease_outlives_the_bus(scene: Scene) -> None:
     assert is_ready(await scene.await_node(is_ready))
     scene.nats.start()
     await scene.await_renewal()
+
+
+async def test_a_pool_that_falls_silent_as_one_keeps_its_leases_for_a_tolerance(
+    scene: Scene,
+) -> None:
+    """No beat and no `/healthz`: the way to all of them is broken."""
+    await scene.ready()
+    await scene.keep_companion()
+    async with joined(scene.nats, Role.WASM_EXECUTOR, THIRD) as bus:
+        executor = Executor(bus, THIRD, life("third"))
+        await executor.register()
+        scene.beating(executor)
+        scene.announcing(THIRD)
+        await scene.await_renewal(THIRD)
+        scene.server.healthy = False
+        scene.nats.kill()
+        registrar = scene.registrars[0]
+
+        async def tolerated() -> bool:
+            return len(registrar.records("silence.tolerated")) == 3
+
+        await eventually(tolerated)
+        for node in (NODE, COMPANION, THIRD):
+            await scene.await_renewal(node)
+        # One that is silent when the others are back is dead, and let go.
+        for task in scene.speaking[:2]:
+            task.cancel()
+        scene.nats.start()
+
+        async def over() -> bool:
+            return len(registrar.records("silence.over")) >= 3
+
+        async def let_go() -> bool:  # the beats that the client had kept come through first
+            return not await scene.is_renewed_beside_its_companion()
+
+        await eventually(over)
+        await eventually(let_go)
+        for task in scene.speaking:
+            task.cancel()
 
 
 async def test_a_restarted_registrar_asks_the_log_server_that_the_node_names(

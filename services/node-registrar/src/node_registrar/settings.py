@@ -90,6 +90,11 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     """How often the Lease is renewed."""
     beat_fresh_s: Seconds = 15.0
     """A beat younger than this proves that the executor lives."""
+    silence_window_s: Seconds = 60.0
+    """When more than a third of a pool of three or more falls silent within this time, it is taken
+    for a fault of the bus."""
+    silence_tolerance_s: Annotated[float, msgspec.Meta(ge=0)] = 600.0
+    """For how long their Leases are then renewed all the same; 0: never."""
     status_interval_s: Seconds = 10.0
     """How often the status is compared; changes are written at once."""
     status_report_s: Seconds = 300.0

@@ -21,6 +21,8 @@ from servicekit.bus import Bus
 NODE = NodeName("node-object.example")
 COMPANION = NodeName("companion.example")
 """Another Node of the same registrar: what happens to it shows that time has passed."""
+THIRD = NodeName("third.example")
+"""With it the pool is large enough to tell a fault of the bus."""
 LEASE_S = 4
 SETTINGS = {
     "lease_s": str(LEASE_S),

@@ -39,6 +39,7 @@ class Member:
         self.heard_at: float | None = None
         self.learned_at: float | None = None
         self.health = Health.UNASKED
+        self.tolerated = False
         self.endpoint: Endpoint | None = None
         self.endpoint_heard_at: float | None = None
         self.endpoint_refusal: str | None = None

@@ -27,6 +27,7 @@ from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.app.upkeep import Means, Upkeep
 from node_registrar.app.writing import NodeWriter
 from node_registrar.bus import Ears, Voice
+from node_registrar.domain.silence import Silences
 from node_registrar.errors import ClusterAccessError, LeadershipLostError
 from node_registrar.healthz import HealthProber, health_prober
 from node_registrar.kube import Cluster, Installation, Nodes
@@ -160,7 +161,11 @@ def _ledger(
     )
     writer = NodeWriter(nodes, births, settings, events)
     hosting = Hosting(settings, world.cluster, nodes)
-    upkeep = Upkeep(settings, Means(world.cluster, writer, world.prober, publisher, hosting))
+    silences = Silences(
+        window_s=settings.silence_window_s, tolerance_s=settings.silence_tolerance_s
+    )
+    means = Means(world.cluster, writer, world.prober, publisher, hosting, silences)
+    upkeep = Upkeep(settings, means)
     return NodeLedger(writer, upkeep, tasks)
 
 

@@ -22,6 +22,7 @@ from node_registrar.app.turns import again
 from node_registrar.app.writing import NodeWriter
 from node_registrar.domain.liveness import Health, Verdict, verdict
 from node_registrar.domain.node_view import NodeView, decode_node
+from node_registrar.domain.silence import Silences
 from node_registrar.healthz import HealthProber
 from node_registrar.kube import NODES, Cluster, NodeLease
 from node_registrar.settings import RegistrarSettings
@@ -37,6 +38,7 @@ class Means(NamedTuple):
     prober: HealthProber
     publisher: Publisher
     hosting: Hosting
+    silences: Silences
 
 
 class Upkeep:
@@ -94,10 +96,22 @@ class Upkeep:
 
     async def _renew(self, member: Member, lease: NodeLease) -> None:
         if not member.node_uid or not member.grant.in_force:
+            self._means.silences.forget(member.name)
             return
         await self._look(member)
-        if member.node_uid and member.alive(time.monotonic()):
+        if member.node_uid and self._is_kept(member):
             await lease.renew(member.node_uid)
+
+    def _is_kept(self, member: Member) -> bool:
+        """Say whether the holder lives, or is silent together with too many others."""
+        now, silences = time.monotonic(), self._means.silences
+        alive = member.alive(now)
+        silences.note(member.name, now, alive=alive, ready=_shows_ready(member.node))
+        tolerated = not alive and silences.tolerated(member.name, now)
+        if tolerated != member.tolerated:
+            member.tolerated = tolerated
+            log.warning("silence.tolerated" if tolerated else "silence.over", node=member.name)
+        return alive or tolerated
 
     async def _look(self, member: Member) -> None:
         """Ask `/healthz` where the beats do not say that the holder lives."""
@@ -109,3 +123,8 @@ class Upkeep:
         if member.alive(time.monotonic()) != was_alive:
             log.warning("liveness.changed", node=member.name, health=member.health)
             member.status_wake.set()
+
+
+def _shows_ready(node: NodeView | None) -> bool:
+    ready = {} if node is None else node.conditions().get("Ready", {})
+    return ready.get("status") == "True"
