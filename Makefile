@@ -152,7 +152,7 @@ compose: images image-compose-jobs ## Run a whole cluster in containers: docs/co
 	@echo "cluster ready: kubectl --kubeconfig .dev/compose/kubeconfig apply -f compose/example.yaml"
 
 .PHONY: examples
-examples: setup ## Build the example guests into .dev/guests (text, C by ziglang, Go, Rust)
+examples: setup ## Build the example guests into .dev/guests (text, C, Go, Rust, Python, JavaScript)
 	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --group guests --quiet
 	@mkdir -p .dev/guests
 	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
@@ -162,6 +162,9 @@ examples: setup ## Build the example guests into .dev/guests (text, C by ziglang
 		rustc --target wasm32-wasip2 -C opt-level=s -C strip=symbols -o .dev/guests/hello-rust.wasm examples/guests/hello.rs; \
 	else echo 'no hello-rust: it wants rustc with wasm32-wasip2 (rustup target add)'; fi
 	@sh examples/toolbox/build .dev/guests/toolbox.wasm
+	@sh examples/http-rust/build .dev/guests/http-rust.wasm || echo 'no http-rust: it wants cargo and wasm32-wasip2'
+	@sh examples/http-python/build .dev/guests/http-python.wasm || echo 'no http-python: it wants cargo, for the WASI definitions'
+	@sh examples/http-javascript/build .dev/guests/http-javascript.wasm || echo 'no http-javascript: it wants npm and cargo'
 	@ls .dev/guests
 
 .PHONY: format
