@@ -17,6 +17,7 @@ import httpx
 import pytest
 from chart.helm import CHART, NAMESPACE, RELEASE, Helm, installing
 from chart.machine import HOST, NODE, Machine, is_ready
+from chart.rights import Unused, create_sources, naming
 from e2e import guests
 from e2e.api import Api
 from e2e.expectations import eventually
@@ -226,6 +227,44 @@ def test_no_service_was_refused_anything_by_its_roles(audit_log: Path) -> None:
         if each["responseStatus"]["code"] == httpx.codes.FORBIDDEN
     ]
     assert forbidden == []
+
+
+@pytest.mark.usefixtures("installed")
+def test_no_right_of_a_service_is_without_use(
+    cluster: ControlPlane, api: Api, images: Images, machine: Machine, audit_log: Path
+) -> None:
+    with the_users_pods(cluster, api) as pods:
+        create_sources(api, NODE)
+        pods.create(naming(pod("names", images.push(guests.sleeps(), "sleeps"))))
+        # Its Events repeat, which makes them patches.
+        pods.create(pod("missing", f"{images.registry.host}/no/such:1"))
+        pods.create(pod("ends", images.push(guests.sleeps(), "sleeps")))
+        pods.await_phase("ends", "Running")
+        pods.delete("ends", grace_s=1)
+        for _ in range(2):  # a Node's Events repeat too
+            restart_executor(api, machine)
+        token = cluster.kubectl("create", "token", "default", "--namespace=users").stdout.strip()
+        port = api.get(f"/api/v1/nodes/{NODE}")["status"]["daemonEndpoints"]["kubeletEndpoint"]
+        url = f"https://{machine.address}:{port['Port']}/pods"
+        as_user = {"Authorization": f"Bearer {token}"}
+        answer = httpx.get(url, headers=as_user, verify=False, trust_env=False)  # noqa: S501 - only that it asks
+        assert answer.status_code == httpx.codes.FORBIDDEN
+        assert not eventually(lambda: Unused(audit_log), within_s=60).rights
+
+
+def restart_executor(api: Api, machine: Machine) -> None:
+    """Returns when its next life has the name."""
+
+    def holder() -> str:
+        annotations = api.get(f"/api/v1/nodes/{NODE}")["metadata"]["annotations"]
+        return str(annotations["wasmlet.dev/incarnation"])
+
+    before = holder()
+    (executor,) = (
+        each for each in machine.pod("wasm-node").containers if each.spec["name"] == "wasm-executor"
+    )
+    executor.signal(signal.SIGTERM)
+    eventually(lambda: holder() != before, within_s=60)
 
 
 def test_an_uninstallation_ends_pods_and_takes_the_nodes_away(

@@ -1,0 +1,128 @@
+"""The end of an installation: its Nodes go when their pods are gone, and stay away."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from e2e.api import Api
+from registrar_peers import eventually
+from registrar_process import Registrar
+from registrar_scene import NODE, Scene
+
+from contract.errors import CommandError
+from controlplane import ControlPlane
+from servicekit.errors import BusUnavailableError
+
+PREFIX = "node-"
+HOST = NODE.removeprefix(PREFIX)
+NODES = "/api/v1/nodes"
+MARK = "wasmlet.dev/leaving"
+INSTALLATION = "wasmlet-system/wasmlet-installation"
+CONFIG_MAPS = "/api/v1/namespaces/wasmlet-system/configmaps"
+CONFIG_MAP = f"{CONFIG_MAPS}/wasmlet-installation"
+PODS = "/api/v1/namespaces/default/pods"
+
+
+@pytest.fixture
+def installation(api: Api) -> Iterator[str]:
+    api.create(CONFIG_MAPS, {"metadata": {"name": "wasmlet-installation"}})
+    yield INSTALLATION
+    api.delete(CONFIG_MAP)
+
+
+@pytest.fixture
+def host(api: Api) -> Iterator[dict[str, Any]]:
+    yield api.create(NODES, {"metadata": {"name": HOST}})
+    api.delete(f"{NODES}/{HOST}")
+
+
+def leave(plane: ControlPlane, drain_s: float) -> subprocess.CompletedProcess[str]:
+    settings = {
+        "WASMLET_KUBECONFIG": str(plane.admin_kubeconfig),
+        "WASMLET_INSTALLATION": INSTALLATION,
+        "WASMLET_HOST_PREFIX": PREFIX,
+        "WASMLET_DRAIN_S": str(drain_s),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "node_registrar.app.leaving"],
+        env={"PATH": os.environ["PATH"]} | settings,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def is_marked(api: Api) -> bool:
+    return MARK in api.get(CONFIG_MAP)["metadata"].get("annotations", {})
+
+
+async def said(registrar: Registrar) -> None:
+    """Returns when this registrar has said that it does not create the Node."""
+
+    async def ask() -> bool:
+        lines = registrar.records("node.uncreated") + registrar.records("grant.unrecorded")
+        return any("is being removed" in line["reason"] for line in lines)
+
+    await eventually(ask)
+
+
+async def test_a_node_that_was_taken_away_stays_away_whoever_leads(
+    scene: Scene, control_plane: ControlPlane, host: dict[str, Any], installation: str
+) -> None:
+    assert host
+    await scene.ready(host_prefix=PREFIX, installation=installation)
+    answer = await asyncio.to_thread(leave, control_plane, 30)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert is_marked(scene.api)
+    await said(scene.registrars[0])
+    scene.kill_registrars()
+    later = scene.registrar(host_prefix=PREFIX, installation=installation)
+    scene.speaking.append(scene.tasks.create_task(_register_for_ever(scene)))
+    await said(later)
+    assert scene.api.find(scene.path) is None
+
+
+async def _register_for_ever(scene: Scene) -> None:
+    """As an executor that lives does; what it is told is for the test to see in the log."""
+    executor = scene.life()
+    while True:
+        with suppress(CommandError, BusUnavailableError):
+            await executor.ask()
+        await asyncio.sleep(0.2)
+
+
+async def test_pods_that_do_not_go_keep_everything_as_it_was(
+    scene: Scene, control_plane: ControlPlane, host: dict[str, Any], installation: str
+) -> None:
+    assert host
+    assert installation
+    await scene.ready(host_prefix=PREFIX)
+    spec = {
+        "nodeName": NODE,
+        "containers": [{"name": "main", "image": "none"}],
+        "tolerations": [{"operator": "Exists"}],
+    }
+    scene.api.create(PODS, {"metadata": {"name": "stays"}, "spec": spec})
+    try:
+        answer = await asyncio.to_thread(leave, control_plane, 2)
+    finally:
+        scene.api.delete(f"{PODS}/stays", gracePeriodSeconds=0)
+    assert answer.returncode == 1
+    assert "1 pods did not go: default/stays; nothing was deleted" in answer.stdout
+    assert not is_marked(scene.api)
+    assert scene.api.get(scene.path)["spec"]["unschedulable"] is True
+
+
+async def test_a_node_that_stands_alone_is_left(
+    scene: Scene, control_plane: ControlPlane, installation: str
+) -> None:
+    assert installation
+    await scene.ready()
+    answer = await asyncio.to_thread(leave, control_plane, 10)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert "unschedulable" not in scene.api.get(scene.path)["spec"]
