@@ -162,3 +162,31 @@ def test_a_refusal_that_nobody_heard_of_is_none() -> None:
     healed(world)
     assert world.api.pods[uid]["status"]["phase"] == "Running"
     assert world.witness.fates[uid, "a0"].run == 0
+
+
+STATIC: Json = {"restartPolicy": "Always", "containers": [APP]} | GRACE
+
+
+def static(**spec: object) -> tuple[World, Json]:
+    """A world with one static pod, and its mirror."""
+    world = World()
+    world.folder.put("s0", STATIC | spec)
+    healed(world)
+    (mirror,) = world.api.pods.values()
+    return world, mirror
+
+
+def test_a_static_pod_that_ended_and_is_run_anew_has_another_mirror() -> None:
+    """A status never goes back from an end: the API server would refuse it."""
+    world, before = static(restartPolicy="Never")
+    (process,) = world.keeper.alive()
+    world.keeper.end(process.key, 1)
+    world.settle()
+    assert world.api.pods[before["metadata"]["uid"]]["status"]["phase"] == "Failed"
+    world.pass_time(5)
+    world.restart_keeper(disk_lost=True)
+    world.change_leader()
+    healed(world)
+    (after,) = world.api.pods.values()
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+    assert after["status"]["phase"] == "Running"

@@ -106,6 +106,18 @@ def test_what_is_due_follows_from_the_pod_and_its_mirror() -> None:
     assert mirror_due(running, shown) is MirrorDue.STATUS
 
 
+@pytest.mark.parametrize(
+    "before", [{"phase": "Failed", "startTime": LATER}, {"phase": "Running", "startTime": EARLIER}]
+)
+def test_a_pod_that_has_begun_anew_gets_another_mirror(before: Json) -> None:
+    pod = static_pod()
+    shown = msgspec.structs.replace(mirror(pod), status=before)
+    assert mirror_due(pod, shown) is None
+    again = pod | {"status": {"phase": "Running", "startTime": LATER}}
+    assert mirror_due(again, shown) is MirrorDue.DELETE
+    assert mirror_due(pod | {"status": before}, shown) is None
+
+
 def test_the_status_goes_to_the_mirror_s_uid_and_says_nothing_of_generations_it_has_not() -> None:
     status = {"phase": "Running", "observedGeneration": 2}
     status["conditions"] = [condition("True", LATER, observedGeneration=2)]

@@ -99,11 +99,13 @@ class MirroringCluster:
                 await synced.wait()
         await statics.follow(node, side)
 
-    def _begun(self, pod: Json) -> Json:
+    def _begun(self, pod: Json, *, is_anew: bool) -> Json:
         keeper = self._keepers.get(NodeName(pod["spec"]["nodeName"]))
         metadata = pod["metadata"]
         mirror = (
-            None if keeper is None else keeper.mirrors.of(metadata["namespace"], metadata["name"])
+            None
+            if keeper is None or is_anew
+            else keeper.mirrors.of(metadata["namespace"], metadata["name"])
         )
         return begun(pod, mirror, datetime.now(UTC))
 

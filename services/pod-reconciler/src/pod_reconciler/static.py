@@ -20,7 +20,7 @@ from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
 from pod_reconciler.domain.manifest import Manifest, bound
 from pod_reconciler.domain.outcome import outcome_of
 from pod_reconciler.domain.pod import Json, Pod
-from pod_reconciler.domain.staticpods import StaticPods
+from pod_reconciler.domain.staticpods import Begin, StaticPods, from_nothing
 from pod_reconciler.errors import ActFailedError
 from pod_reconciler.manifests import ManifestFolder
 
@@ -37,7 +37,7 @@ class StaticCluster:
         *,
         status_file: Path | None = None,
         bind: Callable[[Manifest, NodeName], Json] = bound,
-        begin: Callable[[Json], Json] = lambda pod: pod,
+        begin: Begin = from_nothing,
     ) -> None:
         """`bind` makes a manifest a node's pod; `begin` completes it when it is first shown."""
         self._folder = ManifestFolder(folder)

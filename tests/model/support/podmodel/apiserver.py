@@ -110,6 +110,20 @@ class ApiServer:
             self._changed(uid)
         return self.raw(uid)
 
+    def create_mirror(self, document: Json) -> bytes:
+        """The new mirror, or whatever has its name already."""
+        names = ("namespace", "name")
+        wanted = [document["metadata"][each] for each in names]
+        for uid, pod in self.pods.items():
+            if [pod["metadata"][each] for each in names] == wanted:
+                return self.raw(uid)
+        self._created += 1
+        uid = f"m-{self._created}"
+        metadata = document["metadata"] | {"uid": uid, "generation": 1}
+        self.pods[uid] = deepcopy(document | {"metadata": metadata, "status": {"phase": "Pending"}})
+        self._changed(uid)
+        return self.raw(uid)
+
     def raw(self, uid: str) -> bytes:
         return msgspec.json.encode(self.pods[uid])
 

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from podmodel.apiserver import NODE
+from podmodel.folder import is_shown_as_mirror, own_uid
 from podmodel.livepod import LivePod
 from podmodel.validation import TERMINAL, Json
 from podmodel.witness import EPHEMERAL
@@ -38,7 +40,22 @@ def _is_at_rest(world: World) -> bool:
         return False
     deleted = any("deletionTimestamp" in pod["metadata"] for pod in world.api.pods.values())
     known = world.executor.pods.keys() | set(world.disk.uids())
-    return not deleted and known <= world.api.pods.keys()
+    return not deleted and known <= _shown(world).keys() and _mirrored(world)
+
+
+def _shown(world: World) -> dict[str, Json]:
+    """What the API shows, by the UIDs that the node knows."""
+    return {own_uid(pod): pod for pod in world.api.pods.values()}
+
+
+def _mirrored(world: World) -> bool:
+    """Each manifest has its mirror, and each mirror its manifest."""
+    wanted = {f"{name}-{NODE}" for name in world.folder.names}
+    mirrors = [each for each in world.api.pods.values() if is_shown_as_mirror(each)]
+    statics = world.leader.statics
+    return {each["metadata"]["name"] for each in mirrors} == wanted and not any(
+        statics.due(name) for name in statics.names
+    )
 
 
 def _is_leaving(live: LivePod) -> bool:
@@ -50,18 +67,34 @@ def _is_leaving(live: LivePod) -> bool:
 
 def assert_healed(world: World) -> None:
     """The API shows what is, and nothing is left of what is gone."""
-    for uid, pod in world.api.pods.items():
+    shown = _shown(world)
+    assert len(shown) == len(world.api.pods), "a pod is shown twice"
+    assert _mirrored(world), "the mirrors are not what the folder is"
+    for uid, pod in shown.items():
         assert "deletionTimestamp" not in pod["metadata"], f"{uid} is still there"
-        _assert_shown(world, uid)
+        _assert_shown(world, uid, pod)
         _assert_gated(pod)
-    gone = (world.executor.pods.keys() | set(world.disk.uids())) - world.api.pods.keys()
+        _assert_wanted(world, pod)
+    gone = (world.executor.pods.keys() | set(world.disk.uids())) - shown.keys()
     assert not gone, f"{gone} are still known"
-    left = [each.key for each in world.keeper.alive() if each.key.uid not in world.api.pods]
+    left = [each.key for each in world.keeper.alive() if each.key.uid not in shown]
     assert not left, f"{left} still run"
-    assert world.disk.plans.keys() <= world.api.pods.keys()
-    assert {key.uid for key in world.keeper.table} <= world.api.pods.keys()
+    assert world.disk.plans.keys() <= shown.keys()
+    assert {key.uid for key in world.keeper.table} <= shown.keys()
     assert not world.leader.view.strangers
-    assert set(world.leader.view.records) == world.api.pods.keys()
+    assert set(world.leader.view.records) == shown.keys()
+
+
+def _assert_wanted(world: World, pod: Json) -> None:
+    """A static pod that always restarts runs as long as the folder has it."""
+    spec, containers = (
+        pod["spec"],
+        (*pod["spec"].get("initContainers", ()), *pod["spec"]["containers"]),
+    )
+    is_lasting = spec["restartPolicy"] == "Always" and "activeDeadlineSeconds" not in spec
+    own = any("restartPolicy" in each for each in containers)
+    if is_shown_as_mirror(pod) and is_lasting and not own and world.disk.drain is None:
+        assert pod["status"]["phase"] == "Running", pod["status"]
 
 
 def _assert_gated(pod: Json) -> None:
@@ -74,8 +107,7 @@ def _assert_gated(pod: Json) -> None:
     assert (conditions["Ready"] == "True") == wanted, conditions
 
 
-def _assert_shown(world: World, uid: str) -> None:
-    pod = world.api.pods[uid]
+def _assert_shown(world: World, uid: str, pod: Json) -> None:
     status = pod["status"]
     record = next(each for each in world.leader.view.records.values() if each.uid == uid)
     terminal = status["phase"] in TERMINAL
@@ -89,7 +121,7 @@ def _assert_shown(world: World, uid: str) -> None:
         assert patch is None, f"{uid}: {patch!r} was not written"
         assert terminal or live.stored.digest == record.plan_digest, f"{uid}: an old plan"
         assert terminal == live.pod.stopped, f"{uid} is {status['phase']}"
-    for name, shown in world.api.statuses(uid).items():
+    for name, shown in world.api.statuses(pod["metadata"]["uid"]).items():
         runs = world.keeper.runs(uid, name)
         assert ("running" in shown["state"]) == runs, f"{uid}/{name}: {shown['state']}, {runs}"
         waits = "waiting" in shown["state"]

@@ -15,26 +15,24 @@ from contract.messages.form import Command, Event, Message, Term
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.pod import PodAck, PodApply, PodForget
 from contract.messages.report import Inventory, PodReported, ReportAll
-from kubekit.patches import status_patch
-from pod_reconciler.domain.cluster import PodVersion
-from pod_reconciler.domain.conditions import with_times_of
+from pod_reconciler.domain.cluster import PodVersion, StatusWrite
 from pod_reconciler.domain.duties import (
     CommandDue,
     Hold,
     WriteDue,
     command_due,
-    is_worth_writing,
     write_due,
 )
-from pod_reconciler.domain.pod import pod_from_json
+from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.recalling import last_status
 from pod_reconciler.domain.record import PodRecord
-from pod_reconciler.domain.rendering import OWNERSHIP, render, render_refused
 from pod_reconciler.domain.times import time_of
 from pod_reconciler.domain.tracking import NodeView
 from podmodel.apiserver import NODE, ApiServer
 from podmodel.bus import Answered, Asked
 from podmodel.clock import Clock
+from podmodel.folder import Statics
+from podmodel.telling import patch_of, rendered
 from podmodel.validation import LISTS, TERMINAL, Json
 
 TIMEOUT_S: Final = 5.0
@@ -55,10 +53,16 @@ class Leader:
     """From the start of a term to its end."""
 
     def __init__(
-        self, number: int, clock: Clock, api: ApiServer, send: Callable[[Asked], None]
+        self,
+        number: int,
+        clock: Clock,
+        api: ApiServer,
+        send: Callable[[Asked], None],
+        statics: Callable[[NodeView], Statics],
     ) -> None:
         self.number = number
         self.view = NodeView(NodeName(NODE), lambda: clock.steady)
+        self.statics = statics(self.view)
         self.term = Term(created_at=datetime(2026, 1, 1, tzinfo=UTC), uid="l", transitions=number)
         self.failing_writes = 0
         """How many writes to come fail: those with an even number after they were done."""
@@ -78,16 +82,19 @@ class Leader:
         self._api.changes.clear()
         for uid in tuple(self._api.pods):
             self.see(uid, self._api.raw(uid))
-        for uid in tuple(self.view.records):
+        known = [each for each in self.view.records if not self.statics.pods.has(each)]
+        for uid in (*known, *self.statics.mirrors.uids):
             if uid not in self._api.pods:
-                self.view.on_object_gone(uid, by_watch=True)
+                self.see(uid, None)
+        self.statics.look()
         self.view.on_synced()
 
     def see(self, uid: str, raw: bytes | None) -> None:
         if raw is None:
-            self.view.on_object_gone(PodUid(uid), by_watch=True)
-        else:
-            self.view.on_pod(PodVersion(pod_from_json(raw), raw), self._clock.mono)
+            if self.statics.mirrors.gone(uid) is None:
+                self.view.on_object_gone(PodUid(uid), by_watch=True)
+        elif not self.statics.see(pod := pod_from_json(raw)):
+            self.view.on_pod(PodVersion(pod, raw), self._clock.mono)
 
     def hear(self, event: Event) -> None:
         match event:
@@ -154,6 +161,8 @@ class Leader:
         for record in tuple(self.view.records.values()):
             acted |= self._command(record)
             acted |= self._write(record)
+        for name in sorted(self.statics.names):
+            acted |= self._mirror(name)
         for uid, stranger in tuple(self.view.strangers.items()):
             if self.view.is_live and stranger.ask_at_s <= now:
                 raw = self._api.raw(uid) if uid in self._api.pods else None
@@ -217,9 +226,12 @@ class Leader:
         if patch is None:
             record.settled, record.attempted = record.changes, None
             return
-        record.attempted = self._rendered(record)
-        fails = self._is_failing(lane)
+        record.attempted = rendered(self.view, record, self._clock.steady)
+        fails = not record.is_static and self._is_failing(lane)
         if fails and self.failing_writes % 2:
+            return
+        if record.is_static:
+            self._write_static(record, before, patch)
             return
         raw = self._api.patch_status(record.uid, patch)
         if fails:
@@ -232,30 +244,34 @@ class Leader:
         if record.pod is not None and record.pod.metadata.generation == before.metadata.generation:
             record.settled = record.changes  # else there is more to say
 
+    def _write_static(self, record: PodRecord, pod: Pod, patch: bytes) -> None:
+        """Into memory, which never fails."""
+        status = rendered(self.view, record, self._clock.steady)
+        write = StatusWrite(pod=pod, status=status, patch=patch)
+        version = self.statics.pods.write_status(write)
+        record.attempted = None
+        self.view.on_pod(version, self._clock.mono, by_watch=False)
+        record.settled = record.changes
+
+    def _mirror(self, name: tuple[str, str]) -> bool:
+        lane = f"mirror {name}"
+        if self.statics.due(name) is None or self._is_waiting(lane):
+            return False
+        fails = self._is_failing(lane)
+        if not (fails and self.failing_writes % 2):
+            self.statics.do(name, unheard=fails)
+        return True
+
     def patch(self, record: PodRecord) -> bytes | None:
         """What would have to be written now; None where the API shows it already."""
-        pod = record.pod
-        assert pod is not None
-        patch = status_patch(record.uid, pod.status, self._rendered(record), OWNERSHIP)
-        if patch is None:
-            return None
-        wanted = is_worth_writing(record, lambda: msgspec.json.decode(patch)["status"])
-        return patch if wanted else None
-
-    def _rendered(self, record: PodRecord) -> Json:
-        pod, refusal, now = record.pod, record.refusal, self._clock.steady
-        assert pod is not None
-        if refusal is not None:
-            return render_refused(pod, refusal.reason, refusal.message, now)
-        if record.unsure_end is not None:
-            return record.unsure_end
-        assert record.report is not None
-        around, withheld = self.view.surroundings, record.withheld
-        status = render(pod, record.report, around, now, withheld=withheld)
-        return with_times_of(record.attempted, status, pod.status)
+        return patch_of(self.view, record, self._clock.steady)
 
     def _remove(self, record: PodRecord) -> None:
-        if record.uid in self._api.pods:
+        if record.is_static:
+            assert record.pod is not None
+            self.statics.pods.remove(record.pod)
+            self.view.on_removed(record.uid)
+        elif record.uid in self._api.pods:
             self._api.remove(record.uid)
             self.view.on_removed(record.uid)
         else:

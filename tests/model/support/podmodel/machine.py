@@ -4,45 +4,26 @@ A rule that finds nothing to act upon does nothing. Numbers choose among what th
 shrunk history keeps its meaning.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from hypothesis.stateful import initialize, precondition, rule
 
 from contract.ids import ContainerName
 from podmodel.draining import drain
+from podmodel.folder import is_shown_as_mirror
 from podmodel.healing import assert_healed, heal
 from podmodel.livepod import LivePod
+from podmodel.manifests import WHICH, Manifests, pick
 from podmodel.specs import CODES, GATE, specs
 from podmodel.validation import Json
-from podmodel.world import World
 from wasm_executor.domain.checks import Verdict
 from wasm_executor.domain.inputs import MemoryExceeded
 
-WHICH = st.integers(0, 7)
 SECONDS = st.sampled_from([0.05, 0.3, 1.0, 2.0, 3.0, 10.0, 40.0, 90.0])
 MAX_PODS = 3
 
 
-def pick[T](things: Sequence[T], which: int) -> T | None:
-    return things[which % len(things)] if things else None
-
-
-class PodLife(RuleBasedStateMachine):
+class PodLife(Manifests):
     """See the module."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.world = World()
-        self._sound = True
-
-    @contextmanager
-    def step(self) -> Iterator[World]:
-        self._sound = False
-        yield self.world
-        self.world.settle()
-        self._sound = True
 
     def teardown(self) -> None:
         if self._sound:
@@ -50,7 +31,9 @@ class PodLife(RuleBasedStateMachine):
             assert_healed(self.world)
 
     def _pod(self, which: int) -> str | None:
-        return pick(list(self.world.api.pods), which)
+        """One that the API has of its own: who changes a mirror changes nothing."""
+        pods = self.world.api.pods
+        return pick([uid for uid, pod in pods.items() if not is_shown_as_mirror(pod)], which)
 
     def _lives(self) -> list[LivePod]:
         return list(self.world.executor.pods.values())
@@ -113,7 +96,7 @@ class PodLife(RuleBasedStateMachine):
     @precondition(lambda self: self.world.api.pods)
     @rule(which=WHICH, grace_s=st.sampled_from([None, 10, 0, 0]))
     def delete(self, which: int, grace_s: int | None) -> None:
-        if (uid := self._pod(which)) is not None:
+        if (uid := pick(list(self.world.api.pods), which)) is not None:
             with self.step() as world:
                 world.api.delete(uid, grace_s)
 
@@ -240,6 +223,7 @@ class PodLife(RuleBasedStateMachine):
     def show_a_change(self) -> None:
         with self.step() as world:
             world.show_next()
+            world.leader.statics.look()
 
     @rule()
     def relist(self) -> None:

@@ -70,11 +70,11 @@ def _form(spec: Json, after: Json) -> Iterator[str]:
         yield f"{after.get('phase')} is no phase"
     for field, kind in LISTS.items():
         names = [each["name"] for each in after.get(field, ())]
-        wanted = [] if _was_rejected(after) else [each["name"] for each in spec.get(kind, ())]
-        # A status may be older than an ephemeral container.
-        if sorted(names) != sorted(wanted) and not (
-            kind == "ephemeralContainers" and set(names) <= set(wanted)
-        ):
+        wanted = [each["name"] for each in spec.get(kind, ())]
+        # A status may be older than an ephemeral container. A rejected pod never had containers;
+        # only a mirror may tell of those that it had within the same second, in another life.
+        may_lack = kind == "ephemeralContainers" or _was_rejected(after)
+        if sorted(names) != sorted(wanted) and not (may_lack and set(names) <= set(wanted)):
             yield f"{field} tells of {names}, the spec of {wanted}"
         for status in after.get(field, ()):
             yield from _form_of_one(field, status)

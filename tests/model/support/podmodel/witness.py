@@ -129,8 +129,8 @@ class Witness:
                 return
             fate = self.fates.get((uid, each["name"]))
             assert fate is not None, f"{key} begins before {each['name']}"
-            is_init = self.role(uid, each["name"]) == INIT
-            done = fate.code == 0 if is_init else fate.unhooked and fate.passed
+            is_done = fate.unhooked and fate.passed
+            done = fate.code == 0 if self.role(uid, each["name"]) == INIT else is_done
             assert done and not fate.reset, f"{key} begins before {each['name']}"  # noqa: PT018 - one claim
 
     def probe_passed(self, uid: str, name: str, run: int) -> None:
@@ -142,6 +142,13 @@ class Witness:
         """A postStart hook is over."""
         fate = self.fates[uid, name]
         fate.unhooked |= fate.run == run
+
+    def anew(self, uid: str) -> None:
+        """A static pod begins that its node has forgotten, if it had it."""
+        assert not self._keeper.alive(uid)
+        self.fates = {place: fate for place, fate in self.fates.items() if place[0] != uid}
+        self._kill_at.pop(uid, None)
+        self._finished.discard(uid)
 
     # Ending
 
@@ -169,8 +176,7 @@ class Witness:
             self._ends(pod, pod.plan.termination_grace_s)
 
     def _ends(self, pod: Pod, grace_s: float) -> None:
-        until = self._clock.mono + max(MIN_GRACE_S, grace_s)
-        uid = pod.plan.uid
+        uid, until = pod.plan.uid, self._clock.mono + max(MIN_GRACE_S, grace_s)
         self._kill_at[uid] = min(until, self._kill_at.get(uid, until))
 
     def adopted(self, pod: Pod, now: Moment) -> None:
@@ -237,15 +243,13 @@ class Witness:
 
     def heard(self, key: Key, code: int, pod: Pod) -> None:
         """The executor has learned the end of a run, or takes it to have ended so."""
-        fate = self.fates.get((key.uid, key.container))
-        if fate is not None and fate.run == key.run:
+        if (fate := self.fates.get((key.uid, key.container))) and fate.run == key.run:
             fate.code = code
             self._ended(key, fate, pod)
 
     def heard_without_plan(self, key: Key, code: int) -> None:
         """The same, where nobody can say what follows."""
-        fate = self.fates.get((key.uid, key.container))
-        if fate is not None and fate.run == key.run:
+        if (fate := self.fates.get((key.uid, key.container))) and fate.run == key.run:
             fate.code = code
 
     def refused(self, key: Key, pod: Pod) -> None:
@@ -256,8 +260,7 @@ class Witness:
 
     def _ended(self, key: Key, fate: Fate, pod: Pod) -> None:
         fate.over = pod.cause not in (None, Cause.HALTED)
-        process = self._keeper.table.get(key)
-        told = process is not None and process.told_at is not None
+        told = (process := self._keeper.table.get(key)) is not None and process.told_at is not None
         fate.halted = pod.cause is Cause.HALTED and told and fate.alone_until is None
         by_itself = not (fate.replaced or fate.condemned)
         if by_itself and pod.cause is None and self._resets(key, fate.code):
@@ -268,8 +271,7 @@ class Witness:
     def _resets(self, key: Key, code: int | None) -> bool:
         if self.role(key.uid, key.container) == EPHEMERAL:
             return False
-        container = self.container(key.uid, key.container)
-        for rule in container.get("restartPolicyRules", ()):
+        for rule in self.container(key.uid, key.container).get("restartPolicyRules", ()):
             codes = rule["exitCodes"]
             if (code in codes["values"]) is (codes["operator"] == "In"):
                 return bool(rule["action"] == "RestartAllContainers")

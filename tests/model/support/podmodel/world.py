@@ -6,6 +6,7 @@ from contract.errors import CommandError
 from contract.ids import NodeName
 from contract.messages.form import Event
 from contract.messages.node import NodeGranted
+from pod_reconciler.domain.tracking import NodeView
 from podmodel.apiserver import NODE, ApiServer
 from podmodel.bus import Answered, Asked, Bus, Parcel
 from podmodel.clock import Clock
@@ -13,6 +14,7 @@ from podmodel.commands import answer
 from podmodel.disk import Disk
 from podmodel.draining import resume
 from podmodel.executor import Executor
+from podmodel.folder import Folder, Statics, is_shown_as_mirror
 from podmodel.keeper import Keeper
 from podmodel.leader import Leader
 from podmodel.livepod import LivePod
@@ -34,6 +36,7 @@ class World:
         self.clock = Clock()
         self.bus = Bus()
         self.watch_prompt = True
+        self.folder = Folder()
         self.api = ApiServer(self.clock)
         self.keeper = Keeper(self.clock)
         self.disk = Disk()
@@ -60,11 +63,19 @@ class World:
 
     def _new_leader(self) -> Leader:
         self._leaders += 1
-        leader = Leader(self._leaders, self.clock, self.api, self.bus.post)
+        leader = Leader(self._leaders, self.clock, self.api, self.bus.post, self._statics)
         self.leader = leader
         leader.relist()
         self._grant()
         return leader
+
+    def _statics(self, view: NodeView) -> Statics:
+        return Statics(self.folder, self.api, self.clock, view, self._static_begun)
+
+    def _static_begun(self, uid: str, spec: Json) -> None:
+        self.witness.specs[uid] = spec
+        if uid not in self.executor.pods and self.disk.record(uid) is None:
+            self.witness.anew(uid)
 
     def change_leader(self) -> None:
         self._new_leader()
@@ -113,7 +124,7 @@ class World:
         if self.executor.halted:
             self.restart_keeper()
             return True
-        if self.watch_prompt and self.show_next():
+        if self.watch_prompt and (self.show_next() or self.leader.statics.look()):
             return True
         if self.bus.prompt and self.deliver(0):
             return True
@@ -208,8 +219,8 @@ class World:
     def check(self) -> None:
         for uid, pod in self.api.pods.items():
             phase = pod["status"]["phase"]
-            if phase not in TERMINAL:
-                continue
+            if phase not in TERMINAL or is_shown_as_mirror(pod):
+                continue  # a mirror may lag behind its pod
             assert not self.keeper.alive(uid), f"{uid} is {phase}, and {self.keeper.alive(uid)}"
             if phase == "Succeeded":
                 codes = {n: self.witness.fates[uid, n].code for n in self.witness.apps(uid)}

@@ -148,12 +148,13 @@ class Decider:
         self._plan(record, around)
 
     def _delete(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
+        assert record.pod is not None
         if record.refusal is None and not record.is_stopping_done:
             self._plan(record, around)
             if not self.taken.counts(record.uid):
                 self.taken.take(record.uid, msgspec.json.decode(record.raw))
-        never_ran = record.plan is None and not known
-        if never_ran or record.is_stopping_done:
+        nothing_runs = not known and (record.plan is None or record.pod.is_terminal)
+        if nothing_runs or record.is_stopping_done:
             record.moved(PodEvent.STOPPED)
             record.let_go()
             self.taken.release(record.uid)

@@ -16,7 +16,7 @@ from contract.ids import NodeName
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import StatusWrite
 from pod_reconciler.domain.manifest import Manifest
-from pod_reconciler.domain.pod import Json, Pod, version_of
+from pod_reconciler.domain.pod import TERMINAL_PHASES, Json, Pod, version_of
 from pod_reconciler.domain.rendering import OWNERSHIP
 from pod_reconciler.domain.times import api_time, time_of
 from pod_reconciler.errors import ManifestError
@@ -54,6 +54,11 @@ class Mirrors:
     def names(self) -> tuple[Name, ...]:
         """All names that have a mirror."""
         return tuple(self._pods)
+
+    @property
+    def uids(self) -> tuple[str, ...]:
+        """The mirrors' own."""
+        return tuple(mirror.metadata.uid for mirror in self._pods.values())
 
     def of(self, namespace: str, name: str) -> Pod | None:
         """The mirror of this name."""
@@ -155,7 +160,16 @@ def mirror_due(pod: Json | None, mirror: Pod | None) -> MirrorDue | None:
     is_right = pod is not None and is_mirror_of(mirror, pod["metadata"]["uid"])
     if pod is None or not is_right or mirror.metadata.deletion_timestamp is not None:
         return MirrorDue.DELETE
+    if _tells_of_another_life(mirror, pod["status"]):
+        return MirrorDue.DELETE
     return None if mirror_write(pod, mirror) is None else MirrorDue.STATUS
+
+
+def _tells_of_another_life(mirror: Pod, status: Json) -> bool:
+    """Whether the pod has begun anew since, under the same UID: no status goes back that far."""
+    since, before = status.get("startTime"), mirror.status.get("startTime")
+    runs_again = mirror.is_terminal and status.get("phase", mirror.phase) not in TERMINAL_PHASES
+    return runs_again or (since is not None and before is not None and since != before)
 
 
 def mirror_write(pod: Json, mirror: Pod) -> StatusWrite | None:

@@ -6,6 +6,7 @@ deletion with the pod's own grace; one that changes is a deletion, and then a ne
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from typing import Protocol
 
 import msgspec
 
@@ -17,13 +18,25 @@ from pod_reconciler.domain.times import api_time
 from pod_reconciler.errors import ManifestError, PodAbsentError
 
 
+class Begin(Protocol):
+    """Completes a pod as it begins, for the first time or anew."""
+
+    def __call__(self, pod: Json, /, *, is_anew: bool) -> Json: ...
+
+
+def from_nothing(pod: Json, /, *, is_anew: bool) -> Json:
+    """A pod of which nobody has told before."""
+    del is_anew
+    return pod
+
+
 class StaticPods:
     """See the module. What it finds out it tells the watcher that it is given."""
 
     def __init__(
         self,
         bind: Callable[[Manifest, NodeName], Json] = bound,
-        begin: Callable[[Json], Json] = lambda pod: pod,
+        begin: Begin = from_nothing,
     ) -> None:
         """`bind` makes a manifest a node's pod; `begin` completes it when it is first shown."""
         self._bind = bind
@@ -32,6 +45,8 @@ class StaticPods:
         self._version = 0
         self._refused: dict[NodeName, list[str]] = {}
         self._gone: dict[NodeName, list[PodUid]] = {}
+        self._over: set[PodUid] = set()
+        """Those whose end we have seen: should they come back, nothing of before is theirs."""
 
     @property
     def refused(self) -> list[str]:
@@ -81,7 +96,7 @@ class StaticPods:
             # A changed pod begins when the one before it has gone; one whose manifest came back
             # has the UID that it had, and begins when its node has forgotten it.
             if uid not in here and _name(pod) not in names and not watcher.remembers(uid):
-                watcher.pod_seen(self._keep(self._begin(pod)))
+                watcher.pod_seen(self._keep(self._begin(pod, is_anew=uid in self._over)))
         return problems
 
     def write_status(self, write: StatusWrite) -> PodVersion:
@@ -94,6 +109,7 @@ class StaticPods:
         uid = PodUid(pod.metadata.uid)
         self._find(uid)
         del self._pods[uid]
+        self._over.add(uid)
         self._gone.setdefault(NodeName(pod.spec.node_name), []).append(uid)
 
     def _wanted(
