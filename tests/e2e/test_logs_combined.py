@@ -9,6 +9,7 @@ import itertools
 import ssl
 from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
@@ -104,8 +105,7 @@ def test_every_combination_shows_what_the_model_shows(
 ) -> None:
     wide = images.push(guests.counts_widely(8, up_to=LINES, width=WIDTH), "logs-wide")
     url = _ended(pods, "wide", wide, node)
-    folders = node.data_dir.glob("nodes/*/logs/pods/*_wide_*/main")
-    assert len([file for folder in folders for file in folder.iterdir()]) > 2
+    assert len(_files(node, "wide")) > 2
     stamped = client.get(url, params={"timestamps": "true"}).text
     lines = [Line(*line.split(" ", 1)) for line in stamped.splitlines(keepends=True)]
     assert [line.text[:13] for line in lines] == guests.numbered(1, LINES).splitlines()
@@ -118,6 +118,19 @@ def test_every_combination_shows_what_the_model_shows(
         assert answer.status_code == httpx.codes.OK, asked
         is_shown = answer.text == asked.shown(lines)  # a difference of 700 KB helps nobody
         assert is_shown, asked
+
+
+def test_following_goes_on_through_rotations_to_the_containers_end(
+    control_plane: ControlPlane, node: RunningWasmlet, pods: Pods, images: Images
+) -> None:
+    image = images.push(guests.counts_widely(2, up_to=1000, width=WIDTH), "logs-followed")
+    _create(pods, "followed", image, node)
+    pods.await_phase("followed", "Running")
+    asked = ("logs", "--follow", f"--namespace={pods.namespace}", "followed")
+    shown = control_plane.kubectl(*asked).stdout
+    assert len(_files(node, "followed")) > 5
+    assert [line[:13] for line in shown.splitlines()] == guests.numbered(1, 1000).splitlines()
+    assert {len(line) for line in shown.splitlines()} == {WIDTH - 1}
 
 
 @pytest.mark.timeout(180)
@@ -167,10 +180,20 @@ def writes_at_once() -> bytes:
     )
 
 
-def _ended(pods: Pods, name: str, image: str, node: RunningWasmlet) -> str:
-    """The address of the log of a pod that has run to its end on this node."""
+def _files(node: RunningWasmlet, name: str) -> list[Path]:
+    """The log files of a pod, rotated ones too."""
+    folders = node.data_dir.glob(f"nodes/*/logs/pods/*_{name}_*/main")
+    return [file for folder in folders for file in folder.iterdir()]
+
+
+def _create(pods: Pods, name: str, image: str, node: RunningWasmlet) -> None:
     manifest = pod(name, image)
     manifest["spec"]["nodeName"] = node.nodes[0]
     pods.create(manifest)
+
+
+def _ended(pods: Pods, name: str, image: str, node: RunningWasmlet) -> str:
+    """The address of the log of a pod that has run to its end on this node."""
+    _create(pods, name, image, node)
     pods.await_phase(name, "Succeeded", 90)
     return f"/api/v1/namespaces/{pods.namespace}/pods/{name}/log"
