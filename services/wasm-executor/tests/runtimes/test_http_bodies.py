@@ -25,6 +25,20 @@ async def test_a_body_is_passed_on_while_it_comes_and_its_trailers_after_it(
             assert rest == ["6\r\n", "second\r\n", "0\r\n", "x-sum: 11\r\n", "\r\n"]
 
 
+async def test_what_a_handler_splices_goes_out_while_it_waits_for_the_rest(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor, serving(supervisor) as served:
+        with served.client() as client:
+            client.send("POST /pipe HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            client.send("5\r\nfirst\r\n")
+            while client.line() != "5\r\n":
+                pass
+            assert client.line() == "first\r\n"
+            client.send("6\r\nsecond\r\n0\r\n\r\n")
+            assert "".join(client.line() for _ in range(4)) == "6\r\nsecond\r\n0\r\n\r\n"
+
+
 async def test_a_client_that_expects_continue_is_told_when_its_body_is_read(
     keeper: KeeperProcess,
 ) -> None:
@@ -44,16 +58,19 @@ async def test_a_client_that_expects_continue_is_told_when_its_body_is_read(
 SLOW = (pytest.mark.slow, pytest.mark.timeout(300))
 
 
-@pytest.mark.parametrize("mebibytes", [4, pytest.param(100, marks=SLOW)])
+@pytest.mark.parametrize(
+    ("path", "mebibytes"),
+    [("/echo", 4), ("/pipe", 4), pytest.param("/echo", 100, marks=SLOW)],
+)
 async def test_a_large_body_takes_no_more_memory_than_a_small_one(
-    keeper: KeeperProcess, mebibytes: int
+    keeper: KeeperProcess, path: str, mebibytes: int
 ) -> None:
     async with keeper.supervise() as supervisor, serving(supervisor) as served:
         assert served.get("/hello").status == 200
         (worker,) = children(served.container.pid)
         before = int(status_field(worker, "VmRSS").split()[0])
         with served.client() as client:
-            sender = threading.Thread(target=send_chunks, args=(client, mebibytes))
+            sender = threading.Thread(target=send_chunks, args=(client, path, mebibytes))
             sender.start()
             answer = client.answer()
             sender.join()
@@ -62,8 +79,8 @@ async def test_a_large_body_takes_no_more_memory_than_a_small_one(
         assert grown < 16 * 1024
 
 
-def send_chunks(client: Client, mebibytes: int) -> None:
-    client.send("POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+def send_chunks(client: Client, path: str, mebibytes: int) -> None:
+    client.send(f"POST {path} HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
     chunk = b"100000\r\n" + b"0123456789abcdef" * (MEBIBYTE // 16) + b"\r\n"
     for _ in range(mebibytes):
         client.send(chunk)

@@ -5,7 +5,7 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from http_rig import serving
+from http_rig import Client, serving
 from keeper_rig import KeeperProcess, children, wait_until
 
 from wasm_executor.container.plan import HttpPlan
@@ -60,9 +60,9 @@ async def test_a_client_that_takes_no_answer_is_left_when_its_time_is_up(
     plan = HttpPlan(timeout_s=0.5)
     async with keeper.supervise() as supervisor, serving(supervisor, http=plan) as served:
         with served.client() as client:
-            client.send(f"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 28}\r\n\r\n")
+            client.send(f"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: {1 << 40}\r\n\r\n")
             with pytest.raises((ConnectionResetError, BrokenPipeError)):
-                client.send(bytes(1 << 28))
+                send_for_ever(client)
         assert served.get("/hello").status == 200
 
 
@@ -111,3 +111,8 @@ async def test_a_killed_worker_is_replaced(keeper: KeeperProcess) -> None:
         os.kill(worker, signal.SIGKILL)
         wait_until(lambda: children(served.container.pid) not in ([], [worker]))
         assert served.get("/hello").status == 200
+
+
+def send_for_ever(client: Client) -> None:
+    while True:
+        client.send(bytes(64 * 1024))

@@ -149,6 +149,7 @@ async def test_a_handler_asks_allowed_hosts_alone(keeper: KeeperProcess) -> None
 
 async def test_processes_end_with_their_container(keeper: KeeperProcess) -> None:
     async with keeper.supervise() as supervisor, cgi(supervisor) as served:
+        wait_until(lambda: bool(children(served.container.pid)))
         [worker] = children(served.container.pid)
         with served.client() as client:
             client.send("GET /loop HTTP/1.1\r\nHost: a\r\n\r\n")

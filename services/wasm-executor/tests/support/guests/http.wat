@@ -8,6 +8,7 @@
 ;;   /read/PATH sends the file of that path below its first folder, or fails
 ;;   /ask/HOST:PORT asks that server for /hello and sends on what it answers, or why it does not;
 ;;   /Ask/HOST:PORT asks it over TLS
+;;   /pipe    does so without seeing it
 ;;   /double answers, then answers again   /quiet   answers without a body
 ;; Of the body's trailers /echo sends back what it gets.
 (component
@@ -30,7 +31,10 @@
         (result (result (list u8) (error $stream-error)))))
     (export "[method]output-stream.blocking-write-and-flush"
       (func (param "self" (borrow $output)) (param "contents" (list u8))
-        (result (result (error $stream-error)))))))
+        (result (result (error $stream-error)))))
+    (export "[method]output-stream.blocking-splice"
+      (func (param "self" (borrow $output)) (param "src" (borrow $input)) (param "len" u64)
+        (result (result u64 (error $stream-error)))))))
   (alias export $streams "input-stream" (type $input))
   (alias export $streams "output-stream" (type $output))
   (import "wasi:cli/stderr@0.2.0" (instance $stderr
@@ -207,6 +211,8 @@
     (memory $memory) (realloc $realloc)))
   (core func $say (canon lower (func $streams "[method]output-stream.blocking-write-and-flush")
     (memory $memory)))
+  (core func $splice (canon lower (func $streams "[method]output-stream.blocking-splice")
+    (memory $memory)))
   (core func $stderr (canon lower (func $stderr "get-stderr")))
   (core func $after (canon lower (func $clock "subscribe-duration")))
   (core func $block (canon lower (func $poll "[method]pollable.block")))
@@ -245,6 +251,7 @@
     (import "host" "set" (func $set (param i32 i32 i32 i32 i32 i32)))
     (import "host" "read" (func $read (param i32 i64 i32)))
     (import "host" "say" (func $say (param i32 i32 i32 i32)))
+    (import "host" "splice" (func $splice (param i32 i32 i64 i32)))
     (import "host" "stderr" (func $stderr (result i32)))
     (import "host" "after" (func $after (param i64) (result i32)))
     (import "host" "block" (func $block (param i32)))
@@ -353,6 +360,20 @@
       (call $drop-trailers (local.get $trailers))
       (call $end (local.get $output) (i32.load8_u (i32.const 44)) (i32.load (i32.const 48))))
 
+    (func $pipe (param $request i32) (param $outparam i32)
+      (local $body i32) (local $input i32) (local $output i32)
+      (call $consume (local.get $request) (i32.const 0))
+      (local.set $body (i32.load (i32.const 4)))
+      (call $stream (local.get $body) (i32.const 0))
+      (local.set $input (i32.load (i32.const 4)))
+      (local.set $output (call $begin (local.get $outparam)))
+      (loop $more
+        (call $splice (local.get $output) (local.get $input) (i64.const 65536) (i32.const 0))
+        (br_if $more (i32.eqz (i32.load8_u (i32.const 0)))))
+      (call $drop-input (local.get $input))
+      (call $drop-trailers (call $finish-in (local.get $body)))
+      (call $end (local.get $output) (i32.const 0) (i32.const 0)))
+
     (func (export "handle") (param $request i32) (param $outparam i32) (local $letter i32)
       (local $pollable i32) (local $output i32)
       (global.set $count (i32.add (global.get $count) (i32.const 1)))
@@ -361,6 +382,8 @@
       (local.set $letter (i32.load8_u (i32.add (i32.load (i32.const 4)) (i32.const 1))))
       (if (i32.eq (local.get $letter) (i32.const 101))  ;; e
         (then (call $echo (local.get $request) (local.get $outparam))))
+      (if (i32.eq (local.get $letter) (i32.const 112))  ;; p
+        (then (call $pipe (local.get $request) (local.get $outparam))))
       (if (i32.eq (local.get $letter) (i32.const 104))  ;; h
         (then (call $answer (local.get $outparam) (i32.const 1024) (i32.const 6))))
       (if (i32.eq (local.get $letter) (i32.const 116)) (then unreachable))  ;; t
@@ -439,6 +462,7 @@
     (export "set" (func $set))
     (export "read" (func $read))
     (export "say" (func $say))
+    (export "splice" (func $splice))
     (export "stderr" (func $stderr))
     (export "after" (func $after))
     (export "block" (func $block))

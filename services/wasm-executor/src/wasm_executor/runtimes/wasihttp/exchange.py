@@ -67,9 +67,7 @@ class Exchange:
     def run(self, handlers: Handling, on_wait: OnWait) -> None:
         """Answer the request, in one way or another."""
         try:
-            handlers.handle(
-                self._incoming(), self.responder, self.deadline, on_wait, self._plan.reuse
-            )
+            self._call(handlers, on_wait)
             self._conclude()
         except GuestExitError:
             self._conclude()
@@ -86,6 +84,14 @@ class Exchange:
         self._send_rest(on_wait)
         if self._plan.access_log:
             self._log()
+
+    def _call(self, handlers: Handling, on_wait: OnWait) -> None:
+        def on_guests_wait() -> None:
+            self.responder.send_held()
+            on_wait()
+
+        request = self._incoming()
+        handlers.handle(request, self.responder, self.deadline, on_guests_wait, self._plan.reuse)
 
     def answer_overdue(self) -> None:
         """Called by the watch while the guest computes: say 504 where nothing was said."""

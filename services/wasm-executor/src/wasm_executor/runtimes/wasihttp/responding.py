@@ -121,6 +121,14 @@ class Responder:
         self._push()
         return not self._out
 
+    def send_held(self) -> None:
+        """The handler waits: nobody shall wait for what it has said already."""
+        if self._held and not self.finished:
+            try:
+                self.flush()
+            except StreamClosedError:
+                return  # it finds out when it goes on
+
     def finish(self, trailers: Fields | None) -> None:
         if self._length is not None and self._has_body and self.sent != self._length:
             self.abort()
