@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from e2e.api import Api
+from e2e.running_wasmlet import RunningWasmlet
 
 from controlplane import ControlPlane
 from controlplane.processes import bare_environment
@@ -69,6 +70,16 @@ def test_services_with_their_roles_have_all_that_they_need(
     for account in ("node-registrar", "pod-reconciler", "log-server"):
         assert said[f"rights of {account}"] == f"ok       rights of {account}: all that it needs"
     assert said["runtime class of wasi"].startswith("ok")
+
+
+def test_a_node_that_runs_is_well_from_its_port_to_its_certificate(
+    control_plane: ControlPlane, tmp_path: Path, wasmlet_up: RunningWasmlet
+) -> None:
+    _, said = doctor(control_plane, tmp_path)
+    for node in wasmlet_up.nodes:
+        assert said[f"node {node}"].startswith(f"ok       node {node}: Ready")
+        assert said[f"kubelet port of {node}"].startswith("ok")
+        assert "its certificate holds until" in said[f"certificate of {node}"]
 
 
 def test_services_without_roles_lack_them_by_name(

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from contract.ids import NodeName
+from node_registrar.domain.addresses import Endpoint
 from node_registrar.domain.hosts import (
     CORDON_MARK,
     HOLDING,
@@ -21,6 +22,7 @@ from node_registrar.domain.hosts import (
     owners_of,
     taints_beside,
 )
+from node_registrar.domain.node_object import SERVER_CERTIFICATE, address_status, endpoint_of
 from node_registrar.domain.node_view import HostView, NodeView
 
 OWNER = {"apiVersion": "v1", "kind": "Node", "name": "worker-1", "uid": "h-1"}
@@ -123,3 +125,12 @@ def test_a_new_node_follows_from_its_first_moment() -> None:
     assert born["metadata"]["ownerReferences"] == [OWNER]
     assert born["metadata"]["annotations"] == {"a": "b", CORDON_MARK: "mirrored"}
     assert born["spec"] == {"taints": made["spec"]["taints"], "unschedulable": True}
+
+
+def test_an_address_may_be_shown_as_one_that_nobody_routes_by() -> None:
+    endpoint = Endpoint(address="10.1.2.3", port=10250, certificate_sha256="ab" * 32)
+    status = address_status(NodeName("wasm-worker-1"), endpoint, "ExternalIP")
+    assert status["addresses"][0] == {"type": "ExternalIP", "address": endpoint.address}
+    certificate = {SERVER_CERTIFICATE: endpoint.certificate_sha256}
+    shown = msgspec.structs.replace(node(certificate), status=status)
+    assert endpoint_of(shown) == endpoint

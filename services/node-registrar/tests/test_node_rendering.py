@@ -297,11 +297,3 @@ def test_of_one_object_the_later_version_is_kept() -> None:
     assert version("u", "9").is_older_than(version("u", "10"))
     assert not version("u", "10").is_older_than(version("u", "9"))
     assert not version("new", "9").is_older_than(version("u", "10"))
-
-
-def test_an_address_may_be_shown_as_one_that_nobody_routes_by() -> None:
-    status = address_status(NAME, ENDPOINT, "ExternalIP")
-    assert status["addresses"][0] == {"type": "ExternalIP", "address": ENDPOINT.address}
-    certificate = {"wasmlet.dev/server-certificate": ENDPOINT.certificate_sha256}
-    metadata = {"name": NAME, "annotations": certificate}
-    assert endpoint_of(viewed({"metadata": metadata, "status": status})) == ENDPOINT

@@ -99,4 +99,4 @@ async def _certificate(name: str, node: dict[str, Any]) -> Finding | None:
     except OSError:
         return None  # not from here; the API server was asked above
     advice = "restart its log-server; if that does not help, look for its CSR: kubectl get csr"
-    return certificate_finding(f"kubelet port of {name}", pem, advice)
+    return certificate_finding(f"certificate of {name}", pem, advice)
