@@ -53,12 +53,17 @@ class Lane:
         self._waits: dict[PodUid, asyncio.Event] = {}
 
     def poke(self, uid: PodUid) -> None:
-        """Something may be due for this pod."""
+        """Something may be due for this pod. Once its term ends, the next leader sees to it."""
         if (wait := self._waits.get(uid)) is not None:
             wait.set()
         elif uid not in self._running:
-            self._running.add(uid)
-            self._tasks.create_task(self._work(uid), name=f"{self._name}-{uid}")
+            working = self._work(uid)
+            try:
+                self._tasks.create_task(working, name=f"{self._name}-{uid}")
+            except RuntimeError:  # the group is ending: a watch may tell of something meanwhile
+                working.close()
+            else:
+                self._running.add(uid)
 
     async def _work(self, uid: PodUid) -> None:
         failures = 0

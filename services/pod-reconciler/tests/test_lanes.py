@@ -1,0 +1,60 @@
+"""A lane works while its term lasts, and does not disturb its end."""
+
+import asyncio
+
+import pytest
+
+from contract.ids import PodUid
+from pod_reconciler.lanes import Lane, Pace
+
+UID = PodUid("0c6e7e7e-4b0e-4c2e-9d53-4b7a31a1d4d0")
+PACE = Pace(first_s=0.01, longest_s=0.1)
+
+
+class _TermEndedError(Exception):
+    """As a lost leadership ends a group."""
+
+
+async def test_what_is_told_while_a_term_ends_is_left_to_the_next_leader() -> None:
+    stepped: list[PodUid] = []
+
+    async def step(uid: PodUid) -> None:
+        stepped.append(uid)
+
+    async def watch(lane: Lane, begun: asyncio.Event) -> None:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            lane.poke(UID)  # an event that had come already
+
+    async def end(begun: asyncio.Event) -> None:
+        await begun.wait()
+        raise _TermEndedError
+
+    begun = asyncio.Event()
+    with pytest.RaisesGroup(_TermEndedError):
+        async with asyncio.TaskGroup() as tasks:
+            lane = Lane(tasks, "command", step, PACE)
+            tasks.create_task(watch(lane, begun), name="watch")
+            tasks.create_task(end(begun), name="leadership")
+    assert stepped == []
+
+
+async def test_a_poke_is_work_for_one_task_until_nothing_is_due() -> None:
+    pauses: list[float | None] = [0.0, 30.0, None]
+    asked: list[int] = []
+
+    async def step(_uid: PodUid) -> float | None:
+        asked.append(len(pauses))
+        return pauses.pop(0)
+
+    async with asyncio.TaskGroup() as tasks:
+        lane = Lane(tasks, "command", step, PACE)
+        lane.poke(UID)
+        lane.poke(UID)
+        while len(asked) < 2:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        lane.poke(UID)  # cuts the wait short
+    assert asked == [3, 2, 1]
