@@ -11,6 +11,8 @@ from contract.messages.usage import (
     CountedSample,
     FileSystem,
     FileUsage,
+    InterfaceUsage,
+    NetworkUsage,
     PodUsage,
     ProbeCount,
     Usage,
@@ -70,6 +72,22 @@ USAGE_SAMPLES: tuple[Message, ...] = (
         memory_capacity_bytes=4 << 30,
         file_system=ROOM,
         images=FILES,
+        network=NetworkUsage(
+            at=NOW,
+            interfaces=(
+                InterfaceUsage(
+                    name="eth0",
+                    received_bytes=1,
+                    received_packets=2,
+                    received_errors=3,
+                    received_dropped=4,
+                    sent_bytes=5,
+                    sent_packets=6,
+                    sent_errors=7,
+                    sent_dropped=8,
+                ),
+            ),
+        ),
         pods=(POD,),
         after="u-2",
         counted=(

@@ -65,6 +65,9 @@ def test_summary_has_the_shape_of_the_kubelet_s() -> None:
     assert [each["name"] for each in told["node"]["systemContainers"]] == ["kubelet", "pods"]
     assert told["node"]["memory"]["availableBytes"] == (4 << 30) - (200 << 20)
     assert told["node"]["fs"]["usedBytes"] == 400
+    network = told["node"]["network"]
+    assert (network["name"], network["rxBytes"], network["txBytes"]) == ("eth0", 9, 0)
+    assert [each["name"] for each in network["interfaces"]] == ["wlan0", "eth0"]
     assert told["node"]["runtime"]["imageFs"]["usedBytes"] == 8192
     assert [each["name"] for each in hello["containers"]] == ["app", "idle"]
     app = hello["containers"][0]
@@ -92,7 +95,7 @@ def test_summary_of_cpu_and_memory_has_nothing_else() -> None:
     hello = told["pods"][0]
     assert set(hello) == {"podRef", "startTime", "containers", "cpu", "memory"}
     assert set(hello["containers"][0]) == {"name", "startTime", "cpu", "memory"}
-    assert not {"fs", "runtime"} & set(told["node"])
+    assert not {"fs", "network", "runtime"} & set(told["node"])
 
 
 def test_probes_are_counted_as_the_kubelet_counts_them() -> None:
@@ -115,6 +118,9 @@ def test_cadvisor_series_carry_its_labels() -> None:
         'namespace="default",pod="hello"'
     )
     assert f"container_cpu_usage_seconds_total{{{ours}}} 1.5 {AT_MS}\n" in text
+    root = 'container="",id="/",image="",interface="eth0",name="",namespace="",pod=""'
+    assert f"container_network_receive_bytes_total{{{root}}} 9 {AT_MS}\n" in text
+    assert f"container_network_transmit_packets_dropped_total{{{root}}} 1 {AT_MS}\n" in text
     assert "machine_cpu_cores 2\n" in text
     assert "machine_memory_bytes 4.294967296e+09\n" in text
 

@@ -68,6 +68,7 @@ def test_summary_tells_of_pods_and_node(api: Api, pods: Pods) -> None:
     node = node_of(pods, "busy")
     told = api.get(f"/api/v1/nodes/{node}/proxy/stats/summary")
     assert told["node"]["nodeName"] == node
+    assert {"network", "runtime"} <= set(told["node"])
     assert told["node"]["fs"]["capacityBytes"] > told["node"]["fs"]["availableBytes"] > 0
     busy = pod_in(told, pods, "busy")
     assert busy["podRef"]["uid"] == pods.get("busy")["metadata"]["uid"]

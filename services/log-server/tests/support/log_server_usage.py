@@ -9,6 +9,8 @@ from contract.messages.usage import (
     ContainerUsage,
     FileSystem,
     FileUsage,
+    InterfaceUsage,
+    NetworkUsage,
     PodUsage,
     ProbeCount,
     Usage,
@@ -86,6 +88,13 @@ SHOWN = UsageShown(
         at=AT, capacity_bytes=1000, available_bytes=600, inodes=10, inodes_free=4
     ),
     images=FILES,
+    network=NetworkUsage(
+        at=AT,
+        interfaces=(
+            InterfaceUsage(name="wlan0", sent_bytes=7),
+            InterfaceUsage(name="eth0", received_bytes=9, received_packets=2, sent_dropped=1),
+        ),
+    ),
     pods=(POD, WAITING),
 )
 WHOLE = NodeUsage(name=NODE, shown=SHOWN, pods=SHOWN.pods)

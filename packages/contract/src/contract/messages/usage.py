@@ -49,6 +49,27 @@ class FileSystem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     inodes_free: int = 0
 
 
+class InterfaceUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One interface of the node's network, counted since it is there."""
+
+    name: str
+    received_bytes: int = 0
+    received_packets: int = 0
+    received_errors: int = 0
+    received_dropped: int = 0
+    sent_bytes: int = 0
+    sent_packets: int = 0
+    sent_errors: int = 0
+    sent_dropped: int = 0
+
+
+class NetworkUsage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The node's network, which its pods share."""
+
+    at: datetime
+    interfaces: tuple[InterfaceUsage, ...] = ()
+
+
 class ProbeCount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How often one probe of a container has ended how; `seconds` of those that did not fail."""
 
@@ -135,6 +156,7 @@ class UsageShown(Message, frozen=True, kw_only=True, omit_defaults=True, tag="us
     memory_capacity_bytes: int
     file_system: FileSystem | None = None
     images: FileUsage | None = None
+    network: NetworkUsage | None = None
     pods: tuple[PodUsage, ...] = ()
     after: str = ""
     counted: tuple[Counted, ...] = ()

@@ -9,6 +9,7 @@ from typing import Final
 
 from contract.messages.usage import PodUsage, Usage
 from log_server.domain.exposition import Family, Kind, Sample
+from log_server.domain.networkmetrics import network_metrics
 from log_server.domain.nodeusage import NodeUsage, Used, milliseconds, running, total
 from log_server.domain.resourcemetrics import NANO
 
@@ -58,6 +59,7 @@ def cadvisor_metrics(node: NodeUsage) -> list[Family]:
         *(_family(series, everything) for series in _SERIES),
         _cpu(everything),
         _limits(used),
+        *network_metrics(node),
         *_machine(node),
     ]
 

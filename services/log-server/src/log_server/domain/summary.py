@@ -5,10 +5,19 @@ share the node's.
 """
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
-from contract.messages.usage import FileSystem, FileUsage, PodUsage, Usage, VolumeUsage
+from contract.messages.usage import (
+    FileSystem,
+    FileUsage,
+    NetworkUsage,
+    PodUsage,
+    Usage,
+    VolumeUsage,
+)
 from log_server.domain.nodeusage import NodeUsage, Used, memory_limit, running_in, total
+
+_INTERFACE: Final = "eth0"
 
 type Fields = dict[str, Any]
 """JSON in the making."""
@@ -18,16 +27,36 @@ def summary(node: NodeUsage, *, files: bool) -> Fields:
     """Return the whole answer; without `files`, CPU and memory alone."""
     shown = node.shown
     room = shown.file_system if files else None
+    network = shown.network if files else None
     return {
         "node": {
             "nodeName": node.name,
             "systemContainers": _system_containers(node),
             "startTime": _time(shown.node.since),
             **_cpu_and_memory(shown.node, shown.memory_capacity_bytes),
+            **_network(network),
             **_node_files(node, room),
         },
         "pods": [_pod(pod, room) for pod in node.pods],
     }
+
+
+def _network(network: NetworkUsage | None) -> Fields:
+    """A kubelet's own fields are those of `eth0`, whatever else there is."""
+    if network is None:
+        return {}
+    interfaces = [
+        {
+            "name": each.name,
+            "rxBytes": each.received_bytes,
+            "rxErrors": each.received_errors,
+            "txBytes": each.sent_bytes,
+            "txErrors": each.sent_errors,
+        }
+        for each in network.interfaces
+    ]
+    first = next((each for each in interfaces if each["name"] == _INTERFACE), {"name": ""})
+    return {"network": {"time": _time(network.at), **first, "interfaces": interfaces}}
 
 
 def _system_containers(node: NodeUsage) -> list[Fields]:

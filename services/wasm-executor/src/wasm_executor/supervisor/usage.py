@@ -23,6 +23,7 @@ from wasm_executor.domain.states import ALIVE, Phase
 from wasm_executor.supervisor.claimrooms import ClaimRooms, claims_of
 from wasm_executor.supervisor.kubeletseries import count_volumes, counted
 from wasm_executor.supervisor.measuring import Measured, Meter, Running
+from wasm_executor.supervisor.network import read_network
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.podtask import PodTask
 from wasm_executor.supervisor.roster import Roster
@@ -58,6 +59,7 @@ class UsageDesk:
             memory_capacity_bytes=self._facts.memory_bytes,
             file_system=None if spaces is None else spaces.file_system,
             images=None if spaces is None else spaces.images,
+            network=read_network(),
             pods=tuple(
                 _with_claims(self._pod(task, measured, spaces), task.pod.plan, rooms)
                 for task in page
