@@ -54,7 +54,10 @@ class Worlds:
             container = await asyncio.to_thread(read, plan, container, run)
         if not container.mounts:
             return World(container, others, warnings)  # on the way of most starts
-        preopens = await asyncio.to_thread(self._mount, plan, container, run, others)
+        if self._volumes.shows_quickly(plan, container):
+            preopens = self._mount(plan, container, run, others)
+        else:
+            preopens = await asyncio.to_thread(self._mount, plan, container, run, others)
         return World(container, preopens, warnings)
 
     def find(self, plan: PodPlan, container: ContainerPlan, run: int, rootfs: str = "") -> World:

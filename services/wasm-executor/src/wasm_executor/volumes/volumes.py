@@ -8,7 +8,7 @@ name, and nothing is written that is as planned already.
 import asyncio
 import os
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, assert_never
@@ -34,6 +34,8 @@ from wasm_executor.volumes.sources import Sources
 log = structlog.get_logger()
 
 _EMPTY_DIR_MODE: Final = 0o777
+_FEW_FILES: Final = 64
+"""They take a millisecond; waking a thread takes as long where the processors are busy."""
 
 
 class Volumes:
@@ -67,36 +69,63 @@ class Volumes:
         The others are made all the same, and made again at no cost. Volumes change at the same
         time for all containers of the pod, also for those that run.
         """
-        await self._have(plan, plan.volumes)
+        await self._have(plan, plan.volumes, at_once=self._are_quick(plan.volumes))
 
     async def update(self, plan: PodPlan) -> None:
         """The same for a pod that runs: what has no source any more stays as it is."""
         changing = [each for each in plan.volumes if isinstance(each.source, Files)]
-        await self._have(plan, changing)
+        await self._have(plan, changing, at_once=False)
 
     def bring(self, uid: PodUid, contents: Sequence[bytes]) -> None:
         """Take contents that came with a pod's plan: they need not be fetched for its volumes."""
         self._contents.bring(uid, contents)
 
-    async def _have(self, plan: PodPlan, volumes: Sequence[VolumePlan]) -> None:
+    async def _have(self, plan: PodPlan, volumes: Sequence[VolumePlan], *, at_once: bool) -> None:
         if not volumes:
             return
         async with self._turns.setdefault(plan.uid, asyncio.Lock()):
-            faults = await self._make(plan.uid, volumes)
+            faults = await self._make(plan.uid, volumes, at_once=at_once)
         for fault in faults:
             raise fault
         self._contents.drop_brought(plan.uid)
 
-    async def _make(self, uid: PodUid, volumes: Sequence[VolumePlan]) -> list[MountError]:
-        """Contents first, then all in one thread: one for each would take longer than its files."""
+    async def _make(
+        self, uid: PodUid, volumes: Sequence[VolumePlan], *, at_once: bool
+    ) -> list[MountError]:
+        """Contents first, then all at once: a thread for each would take longer than its files."""
         wanted = {
             each.name: each.source.files for each in volumes if isinstance(each.source, Files)
         }
         async with self._contents.held(wanted) as lacking:
-            written, faults = await asyncio.to_thread(self._make_each, uid, volumes, lacking)
+            if at_once and not self._swapping.locked():
+                written, faults = self._make_each(uid, volumes, lacking)
+            else:
+                written, faults = await asyncio.to_thread(self._make_each, uid, volumes, lacking)
         if written:
             log.info("volumes.written", pod_uid=uid, volumes=written)
         return faults
+
+    def shows_quickly(self, plan: PodPlan, container: ContainerPlan) -> bool:
+        """Say whether `preopens` is so little work that a thread would take longer.
+
+        A part of a volume may have to be copied, a file for last words in one be emptied: either
+        may be as long as some guest has made it.
+        """
+        may_be_long = any(
+            mount.sub_path or container.message_path.startswith(f"{mount.path.rstrip('/')}/")
+            for mount in container.mounts
+        )
+        return self._are_quick(plan.volumes) and not may_be_long
+
+    def _are_quick(self, volumes: Iterable[VolumePlan]) -> bool:
+        """Say the same of making these.
+
+        Few files, all of them in folders of our own, no update of another volume to wait for.
+        """
+        sources = [each.source for each in volumes]
+        few = sum(len(each.files) for each in sources if isinstance(each, Files)) <= _FEW_FILES
+        ours = all(isinstance(each, Files | EmptyDir) for each in sources)
+        return few and ours and not self._swapping.locked()
 
     def _make_each(
         self, uid: PodUid, volumes: Sequence[VolumePlan], lacking: Mapping[str, ContentError]
