@@ -87,6 +87,7 @@ def test_a_registry_is_asked_as_a_pull_begins(tmp_path: Path) -> None:
 
 def test_a_wrong_usage_is_two(tmp_path: Path) -> None:
     assert doctor("--bus-user", "log-server")[0] == 2
+    assert doctor("--no-kernel")[0] == 2
     login = ("--bus-user", "a", "--bus-password-file", str(tmp_path / "missing"))
     code, said = doctor("--no-kernel", "--bus", "nats://127.0.0.1:1", *login)
     assert (code, "--bus-password-file" in said) == (2, True)

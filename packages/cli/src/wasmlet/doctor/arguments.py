@@ -58,6 +58,9 @@ def options_of(chosen: argparse.Namespace) -> DoctorOptions:
         raise UsageError("--bus-user and --bus-password-file belong together")
     if chosen.bus is None and (chosen.bus_ca or chosen.bus_user):
         raise UsageError("--bus-ca and --bus-user need --bus")
+    asked = (chosen.kubeconfig, chosen.bus, *chosen.registry, *chosen.insecure_registry)
+    if chosen.no_kernel and not any(asked):
+        raise UsageError("nothing to look at: give --kubeconfig, --bus or --registry")
     return DoctorOptions(
         kubeconfig=chosen.kubeconfig,
         namespace=chosen.namespace,
