@@ -30,7 +30,7 @@ CLAIM: Final = "disk"
 
 pytestmark = [
     pytest.mark.slow,  # a node of its own, and rates need some scrapes
-    pytest.mark.timeout(240),
+    pytest.mark.timeout(400),
     pytest.mark.skipif(not shutil.which("prometheus"), reason="needs Debian's package prometheus"),
 ]
 
