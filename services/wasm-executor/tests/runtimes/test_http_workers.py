@@ -1,6 +1,9 @@
 """Workers of one container: how many, what they share, how they end."""
 
 import signal
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -37,6 +40,19 @@ async def test_a_handler_that_is_too_large_for_the_pool_is_served_without_one(
     Component.deserialize_file(new_engine(POOL), compiler.artifact("http").path)
     async with keeper.supervise() as supervisor, serving(supervisor, "http_table") as served:
         assert [served.get("/count").body for _ in range(2)] == [b"1\n", b"1\n"]
+
+
+def test_a_process_without_so_much_address_space_does_without_a_pool() -> None:
+    program = """
+        import resource
+        from wasm_executor.runtimes.wasihttp.pooling import pool_here
+        from wasm_executor.runtimes.wasihttp.runtime import WasiHttpRuntime
+        assert pool_here() is not None
+        resource.setrlimit(resource.RLIMIT_AS, (64 << 30, 64 << 30))
+        assert pool_here() is None
+        WasiHttpRuntime().prepare()
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=True)
 
 
 async def test_as_many_requests_as_are_allowed_find_a_place(keeper: KeeperProcess) -> None:

@@ -21,7 +21,7 @@ from wasm_executor.runtimes.wasihttp.files import folders_of
 from wasm_executor.runtimes.wasihttp.guests import HANDLER, Handlers, World, new_linker
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.policy import Policy
-from wasm_executor.runtimes.wasihttp.pooling import PLACES, POOL
+from wasm_executor.runtimes.wasihttp.pooling import PLACES, pool_here
 from wasm_executor.runtimes.wasihttp.serving import Worker
 from wasm_executor.runtimes.wasihttp.trust import trust_of
 from wasm_executor.runtimes.wasihttp.workers import Workers
@@ -41,7 +41,7 @@ class WasiHttpRuntime:
     """What a container of it may do, beside what all may."""
 
     def prepare(self) -> None:
-        self._use(new_engine(POOL))
+        self._use(new_engine(pool_here()))
 
     def _use(self, engine: Engine) -> None:
         self._engine = engine
