@@ -190,3 +190,15 @@ def test_a_static_pod_that_ended_and_is_run_anew_has_another_mirror() -> None:
     (after,) = world.api.pods.values()
     assert after["metadata"]["uid"] != before["metadata"]["uid"]
     assert after["status"]["phase"] == "Running"
+
+
+def test_a_manifest_that_comes_back_under_another_leader_is_run_again() -> None:
+    world, _ = static()
+    stubborn(world, "a0")
+    spec = world.folder.drop("s0")
+    world.settle()
+    world.folder.put("s0", spec)
+    world.change_leader()
+    healed(world)
+    (mirror,) = world.api.pods.values()
+    assert mirror["status"]["phase"] == "Running"

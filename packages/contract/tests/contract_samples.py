@@ -147,6 +147,7 @@ SAMPLES: tuple[Message, ...] = (
         message="Pod was active on the node longer than the specified deadline",
         restarting_all=True,
         awaits_volumes=True,
+        deleted=True,
     ),
     PodHappened(
         uid=UID,

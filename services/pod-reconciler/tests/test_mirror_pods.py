@@ -177,6 +177,15 @@ async def test_a_static_pod_that_ended_with_its_node_begins_again_with_it(
         await until(lambda: phase(api) == "Running")
 
 
+async def test_a_static_pod_that_an_earlier_leader_had_deleted_begins_again(
+    executor: Executor, running_web: RunWeb
+) -> None:
+    async with running_web() as uid:
+        await executor.report(uid, container(ended(143)), stopped=True, deleted=True)
+        await until(lambda: executor.forgotten)
+        await executor.beat_until(lambda: uid in executor.plans)
+
+
 async def test_a_reconciler_that_starts_again_goes_on_from_the_mirror(
     folder: Path, api: PodApi, executor: Executor, reconciler: StartReconciler, running_web: RunWeb
 ) -> None:

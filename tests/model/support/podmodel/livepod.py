@@ -15,6 +15,7 @@ from podmodel.clock import Clock
 from podmodel.disk import StoredPlan
 from podmodel.work import Work
 from wasm_executor.domain.effects import Effect, Happened
+from wasm_executor.domain.frame import Cause
 from wasm_executor.domain.inputs import Input, Woken
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.publication import Content, Publication
@@ -84,6 +85,7 @@ class LivePod:
             plan_digest=self.stored.digest,
             sentence=pod.sentence,
             restarting_all=pod.restarting_all,
+            deleted=pod.cause is Cause.DELETED,
         )
 
     def _hold_to_twin(self, news: Input, now: Moment, effects: Sequence[Effect]) -> None:

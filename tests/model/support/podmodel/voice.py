@@ -56,6 +56,7 @@ class Voice:
             reason="" if sentence is None else sentence.reason,
             message="" if sentence is None else sentence.message,
             restarting_all=content.restarting_all,
+            deleted=content.deleted,
         )
         self._publish(pod.said)
 

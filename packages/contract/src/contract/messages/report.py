@@ -79,6 +79,8 @@ class PodReported(Event, frozen=True, kw_only=True, omit_defaults=True, tag="pod
     """A container's exit has asked for a restart of all of them, which is under way."""
     awaits_volumes: bool = False
     """No container has begun, for its volumes are not there yet."""
+    deleted: bool = False
+    """It ends because a plan said so; no later plan can take that back."""
 
     def subject_id(self) -> str:
         return self.uid

@@ -69,7 +69,7 @@ def write_due(
     """
     if not view.is_live_for(record) or record.pod is None or record.state not in _WRITABLE:
         return None
-    is_over = record.state is PodState.STOPPED or record.outlived_shutdown
+    is_over = record.state is PodState.STOPPED or record.outlived_shutdown or record.came_back
     is_known = record.refusal is not None or record.report is not None
     is_known |= record.unsure_end is not None
     was_refused = record.refused == record.changes

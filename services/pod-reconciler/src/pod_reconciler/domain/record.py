@@ -135,6 +135,16 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         )
 
     @property
+    def came_back(self) -> bool:
+        """Whether a static pod was deleted under another leader, and is in its folder again.
+
+        What ends cannot be told to go on: it begins anew when it has ended.
+        """
+        report, pod = self.report, self.pod
+        was_deleted = report is not None and report.stopped and report.deleted
+        return self.is_static and was_deleted and not (pod and pod.metadata.deletion_timestamp)
+
+    @property
     def wants_material(self) -> bool:
         """Whether what the API holds for it is to be read, and kept."""
         return self.pod is not None and self.state in _WANTING and not self.is_stopping_done

@@ -23,6 +23,7 @@ class Content(msgspec.Struct, frozen=True, kw_only=True):
     sentence: Sentence | None = None
     restarting_all: bool = False
     awaits_volumes: bool = False
+    deleted: bool = False
 
 
 class Publication:

@@ -18,6 +18,7 @@ from contract.ids import ContainerName
 from contract.messages.report import InventoryEntry, Occurrence
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.effects import Effect, Happened, RunProbe
+from wasm_executor.domain.frame import Cause
 from wasm_executor.domain.inputs import Confirmed, Input, ProbeFinished, Woken
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.probecounts import ProbeCounts
@@ -200,6 +201,7 @@ class PodTask:
             plan_digest=self.stored.digest,
             sentence=self.pod.sentence,
             restarting_all=self.pod.restarting_all,
+            deleted=self.pod.cause is Cause.DELETED,
             awaits_volumes=self.pod.awaits_volumes,
         )
 

@@ -101,6 +101,7 @@ class Voice:
             message="" if content.sentence is None else content.sentence.message,
             restarting_all=content.restarting_all,
             awaits_volumes=content.awaits_volumes,
+            deleted=content.deleted,
         )
         return self._last
 
