@@ -1,4 +1,8 @@
-"""What HTTP handlers are measured beside: a bare uvicorn, and `wasmtime serve` if there is one."""
+"""What HTTP handlers are measured beside: a bare uvicorn, and `wasmtime serve` if there is one.
+
+Each has a session of its own, as a container has: the kernel shares processors out by session, and
+who shares the client's would be served first on a busy machine.
+"""
 
 import shutil
 import socket
@@ -34,7 +38,7 @@ def wasmtime_serve(component: Path | None, port: int) -> Iterator[bool]:
 
 @contextmanager
 def _serving(command: list[str], port: int) -> Iterator[None]:
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as process:
         try:
             _await_listening(port)
             yield
