@@ -60,7 +60,8 @@ class Volumes:
     def _files(self, volume: dict[str, Any]) -> Iterator[tuple[str, bytes, int]]:
         if "secret" in volume:
             source = volume["secret"]
-            data = self._data("secrets", source["secretName"])
+            optional = source.get("optional", False)
+            data = self._data("secrets", source["secretName"], optional=optional)
             yield from _items(data, source, source.get("defaultMode", 0o644))
         elif "projected" in volume:
             projected = volume["projected"]
@@ -81,15 +82,24 @@ class Volumes:
                 assert item["fieldRef"]["fieldPath"] == "metadata.namespace"
                 yield item["path"], self._pod["metadata"]["namespace"].encode(), mode
 
-    def _data(self, kind: str, name: str) -> dict[str, bytes]:
-        found = self._api.get(f"{self._namespace()}/{kind}/{name}")
+    def _data(self, kind: str, name: str, *, optional: bool = False) -> dict[str, bytes]:
+        path = f"{self._namespace()}/{kind}/{name}"
+        found = self._api.find(path) if optional else self._api.get(path)
+        if found is None:
+            return {}
         if kind == "configmaps":
             return {key: value.encode() for key, value in found["data"].items()}
         return {key: base64.b64decode(value) for key, value in found["data"].items()}
 
     def _token(self, source: dict[str, Any]) -> str:
         account = self._pod["spec"]["serviceAccountName"]
-        body = {"spec": {"expirationSeconds": source["expirationSeconds"]}}
+        meta = self._pod["metadata"]
+        bound = {"apiVersion": "v1", "kind": "Pod", "name": meta["name"], "uid": meta["uid"]}
+        spec: dict[str, Any] = {"boundObjectRef": bound}
+        spec["expirationSeconds"] = source["expirationSeconds"]
+        if "audience" in source:
+            spec["audiences"] = [source["audience"]]
+        body = {"spec": spec}
         path = f"{self._namespace()}/serviceaccounts/{account}/token"
         token: str = self._api.create(path, body)["status"]["token"]
         return token
