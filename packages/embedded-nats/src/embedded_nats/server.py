@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -29,7 +29,8 @@ class EmbeddedNats:
     """One nats-server with the users of the given nodes. Passwords are in files in `folder`.
 
     `folder` should be on tmpfs: it holds passwords. Restarted, the server keeps its port. With an
-    `issuer` the nodes of a bus need not be known: the registrar lets them in.
+    `issuer` the nodes of a bus need not be known: the registrar lets them in. In a cluster of
+    servers the others take the first one's passwords, `beside` it.
     """
 
     def __init__(
@@ -40,13 +41,18 @@ class EmbeddedNats:
         *,
         issuer: str | None = None,
         cluster: Cluster | None = None,
+        beside: Self | None = None,
     ) -> None:
         self._folder = folder
         self._issuer = issuer
         self._cluster = cluster
         self._port = port
         self._users = all_permissions(nodes)
-        self._passwords = write_passwords(folder, self._users)
+        self.passwords_folder: Path = folder if beside is None else beside.passwords_folder
+        self.passwords: Mapping[str, str] = (
+            write_passwords(folder, self._users) if beside is None else beside.passwords
+        )
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -67,7 +73,7 @@ class EmbeddedNats:
 
     def password_file(self, role: Role, node: NodeName | None = None) -> Path:
         """Return the file with the password of one service's user."""
-        return self._folder / f"{user_name(role, node)}.password"
+        return self.passwords_folder / f"{user_name(role, node)}.password"
 
     def start(self) -> None:
         """Start the server and wait until it listens."""
@@ -91,7 +97,7 @@ class EmbeddedNats:
 
     def _configuration(self, ports: Path) -> str:
         return server_config(
-            self._port or -1, self._users, self._passwords, ports, self._issuer, self._cluster
+            self._port or -1, self._users, self.passwords, ports, self._issuer, self._cluster
         )
 
     def _await_port(self, ports: Path, log: Path) -> int:
