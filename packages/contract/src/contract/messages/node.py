@@ -93,6 +93,7 @@ class NodeBeat(Event, frozen=True, kw_only=True, omit_defaults=True, tag="node_b
     at: datetime
     inventory_digest: str
     pods: int = 0
+    """Those that have not ended: while there are some, the machine is not to be taken away."""
     memory_pressure: bool = False
     disk_pressure: bool = False
     pid_pressure: bool = False

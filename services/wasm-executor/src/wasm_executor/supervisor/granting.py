@@ -198,7 +198,7 @@ class Grant:
                 epoch=identity.epoch,
                 at=datetime.now(UTC),
                 inventory_digest=digest,
-                pods=len(self._roster),
+                pods=sum(not task.pod.stopped for task in self._roster),
                 shutting_down=self._shutdown.begun,
             )
         )
