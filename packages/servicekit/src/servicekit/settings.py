@@ -24,6 +24,7 @@ class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What every service is told."""
 
     nats_url: str = "nats://127.0.0.1:4222"
+    """Of the bus; several, separated by commas, where servers form a cluster."""
     nats_password_file: Path | None = None
     """File with the password of this service's NATS user; never a variable, which children see."""
     nats_token_file: Path | None = None

@@ -79,9 +79,9 @@ async def renew(root: str, within_s: float = 120.0, *, at: float = RENEW_AT) -> 
     try:
         async with api_client(Path(root) / KUBECONFIG, user_agent="wasmlet") as api:
             identity = await _identity(api, node, within_s)
-    except KubekitError as error:
+        _write(path, MachineFile(content=identity, mode=0o600), owned=False)
+    except (KubekitError, OSError) as error:
         raise CommandLineError(f"the identity of {node} cannot be renewed: {error}") from error
-    _write(path, MachineFile(content=identity, mode=0o600), owned=False)
     sys.stdout.write(f"renewed the identity of {node}\n")
     return 0
 
