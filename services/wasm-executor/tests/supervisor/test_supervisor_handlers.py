@@ -3,8 +3,10 @@
 import socket
 from pathlib import Path
 
+import pytest
 from executor_rig import NODE, executor_rig
 
+from contract.messages.pod import Drain
 from contract.messages.usage import UsageRead, UsageShown
 
 
@@ -35,6 +37,19 @@ async def test_a_port_that_another_has_is_told_and_taken_when_it_is_free(tmp_pat
             waiting = await rig.peer.waiting(plan, "CreateContainerError")
             assert waiting.message == f"cannot listen on port {port}: address already in use"
         await rig.peer.running(plan)
+
+
+@pytest.mark.parametrize("drain", Drain)
+async def test_a_handler_drains_whatever_its_pod_says_of_guests(
+    tmp_path: Path, drain: Drain
+) -> None:
+    """A pod's other containers may drain at their stdin or a file; a handler looks at neither."""
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("http", ports=(free_port(),), drain=drain)
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        await rig.peer.delete(plan, grace_s=60)
+        assert (await rig.peer.stopped(plan)).exit_code == 0
 
 
 def free_port() -> int:

@@ -41,11 +41,13 @@ from wasm_executor.domain.inputs import (
 )
 from wasm_executor.domain.pod import Pod
 from wasm_executor.domain.verdicts import KILLED_CODE
+from wasm_executor.images.errors import ImageError
 from wasm_executor.images.records import PreparedImage
 from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerError
 from wasm_executor.supervisor import kubeletseries
 from wasm_executor.supervisor.checks import Checks
 from wasm_executor.supervisor.execing import Execs
+from wasm_executor.supervisor.httpplans import is_served
 from wasm_executor.supervisor.logfiles import drop_runs_before
 from wasm_executor.supervisor.memory import Watched
 from wasm_executor.supervisor.moments import now
@@ -211,6 +213,8 @@ class Hands:
                 case SignalRun():
                     with kubeletseries.operation("stop_container"):
                         await keeper.signal(key, effect.signum)
+                case CloseStdin() | PlaceDrainFile() if await self._serves(effect.container):
+                    await keeper.signal(key, signal.SIGTERM)
                 case CloseStdin():
                     await keeper.close_stdin(key)
                 case PlaceDrainFile():
@@ -222,6 +226,14 @@ class Hands:
                     self._let_go(effect, key)
                     with kubeletseries.operation("remove_container"):
                         await keeper.forget(key)
+
+    async def _serves(self, container: ContainerName) -> bool:
+        """Say whether its runtime drains by itself: its requests end, and no guest is asked."""
+        try:
+            image = await self._image_of(container)
+        except ImageError:
+            return False
+        return is_served(self._pod.plan.runtime_handler, image.facts.world)
 
     def _let_go(self, effect: ForgetRun, key: str) -> None:
         """Hold nothing of a run that is over; what it said last is told by now."""
