@@ -80,10 +80,10 @@ def run(folder: Path, chosen: argparse.Namespace) -> dict[str, Any]:
         images = push_guests(registry, folder, chosen.handler)
         if chosen.beside is not None:
             return figures | {"pairs": run_pairs(plane, registry, images["idle"], folder, chosen)}
-        if not (chosen.no_bare or is_part(chosen)):
+        if not chosen.no_bare and (chosen.sources_only or not is_part(chosen)):
             with bare_client(plane):
                 bare = Subject(label="bare", node=BARE_NODE, image=images["idle"], selector=LABEL)
-                figures["bare"] = asyncio.run(measure_starts(plane, bare, chosen))
+                figures["bare"] = asyncio.run(measure_bare(plane, bare, chosen))
             plane.kubectl("delete", "node", BARE_NODE)
         joining = Joining(
             name=NODE,
@@ -112,15 +112,18 @@ def run_pairs(
 
 
 def is_part(chosen: argparse.Namespace) -> bool:
-    """Whether the parts that have a bare client beside them are left out."""
+    """Whether only a part is measured."""
     only = (chosen.sources_only, chosen.kubelet_only, chosen.http_only, chosen.languages_only)
     return any(only)
 
 
-async def measure_starts(
+async def measure_bare(
     plane: ControlPlane, subject: Subject, chosen: argparse.Namespace
 ) -> dict[str, Any]:
     async with connected(plane) as (api, watch):
+        sources = await rich_starts(api, watch, subject, chosen.rich)
+        if chosen.sources_only:
+            return {"sources": sources}
         singles = await start_one_by_one(api, watch, subject, chosen.singles)
         deletions = await delete_one_by_one(api, watch, subject, chosen.singles)
         burst = await start_burst(api, watch, subject, chosen.burst)
@@ -130,6 +133,7 @@ async def measure_starts(
             "deleted_one_by_one": deletions,
             "burst": burst,
             "burst_deleted_s": seconds,
+            "sources": sources,
         }
 
 

@@ -1,7 +1,8 @@
 """The API server's own limit: a client that runs nothing and only patches status.
 
-Registers a Node, watches its pods, patches each to Running, and deletes what is deleted. What
-wasmlet takes longer than this is wasmlet's.
+Registers a Node, watches its pods, patches each to Running, and deletes what is deleted. Of a pod
+with volumes it reads first what they name, side by side, as whoever runs it has to. What wasmlet
+takes longer than this is wasmlet's.
 """
 
 import argparse
@@ -60,6 +61,7 @@ async def answer(api: Api, kind: str, pod: dict[str, Any]) -> None:
     path = f"/api/v1/namespaces/{metadata['namespace']}/pods/{metadata['name']}"
     try:
         if kind == "ADDED":
+            await read_named(api, pod)
             patch = msgspec.json.encode(
                 {"metadata": {"uid": metadata["uid"]}, "status": running(pod)}
             )
@@ -71,6 +73,33 @@ async def answer(api: Api, kind: str, pod: dict[str, Any]) -> None:
             await api.request("DELETE", path, body=msgspec.json.encode(body), timeout_s=60)
     except ApiError as error:
         print(f"{metadata['name']}: {error}", flush=True)
+
+
+async def read_named(api: Api, pod: dict[str, Any]) -> None:
+    """Read each ConfigMap and Secret that its volumes name, and ask for their tokens."""
+    core = f"/api/v1/namespaces/{pod['metadata']['namespace']}"
+    async with asyncio.TaskGroup() as tasks:
+        for volume in pod["spec"].get("volumes") or ():
+            match volume:
+                case {"configMap": {"name": name}}:
+                    read = api.request("GET", f"{core}/configmaps/{name}")
+                case {"secret": {"secretName": name}}:
+                    read = api.request("GET", f"{core}/secrets/{name}")
+                case {"projected": {"sources": [{"serviceAccountToken": wanted}]}}:
+                    path = f"{core}/serviceaccounts/default/token"
+                    read = api.request("POST", path, body=token_request(pod, wanted))
+                case _:
+                    continue
+            tasks.create_task(read, name=f"read-{volume['name']}")
+
+
+def token_request(pod: dict[str, Any], wanted: dict[str, Any]) -> bytes:
+    """Return what asks for a token that is bound to the pod."""
+    metadata = pod["metadata"]
+    bound = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
+    spec = {"expirationSeconds": wanted["expirationSeconds"], "boundObjectRef": bound}
+    head = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest"}
+    return msgspec.json.encode(head | {"spec": spec | {"audiences": []}})
 
 
 def running(pod: dict[str, Any]) -> dict[str, Any]:
