@@ -40,6 +40,19 @@ async def test_a_file_is_present_whatever_the_policy(
     assert not any(each.pulled for each in prepared)
 
 
+async def test_what_another_engine_runs_is_looked_at_and_not_compiled(
+    open_images: OpenImages, allowed: Path, module: WriteModule
+) -> None:
+    later = b"\0asm\x0d\x00\x01\x00" + b"\x0b\x02ok"
+    async with open_images(local_folders=(allowed,)) as images:
+        prepared = await images.ensure(module(later, "later"), NEVER, compiled=False)
+        assert (prepared.facts.kind, prepared.compiled) == ("component", False)
+        assert prepared.wasm_path.read_bytes() == later
+        assert "failed to compile" in await refusal(images, prepared.image)
+        with pytest.raises(ImageError, match="not WebAssembly"):
+            await images.ensure(module(b"#!/bin/sh", "script"), NEVER, compiled=False)
+
+
 @pytest.fixture
 def texts(allowed: Path) -> Path:
     allowed.mkdir()

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from exec_rig import C, ExecRig, exec_rig
 from keeper_rig import DEADLINE_S, KeeperProcess
@@ -41,6 +42,12 @@ def plan(image: str, *command: str) -> ContainerPlan:
 
 def no_images() -> asyncio.Future[ImageService]:
     return asyncio.get_running_loop().create_future()
+
+
+async def test_a_module_under_a_program_of_the_machine_is_not_run_again() -> None:
+    image = msgspec.structs.replace(IMAGE, compiled=False)
+    with pytest.raises(ProgramNotFoundError, match="once for a container"):
+        find_program(plan("hello"), image, ["hello"], Toolbox(None, no_images()))
 
 
 @pytest.mark.parametrize(

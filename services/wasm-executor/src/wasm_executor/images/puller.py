@@ -232,6 +232,7 @@ class ImageService:
             aot_path=self._store.object_path(code.digest, code.engine),
             wasm_path=module.path,
             facts=code.facts,
+            compiled=compiled,
             size_bytes=record.size_bytes,
             config=record.config,
             rootfs=str(self._store.rootfs_path(record.rootfs)) if record.rootfs else "",
@@ -270,5 +271,6 @@ class ImageService:
             aot_path=self._store.object_path(code.digest, code.engine),
             wasm_path=file.path,
             facts=code.facts,
+            compiled=compiled,
             size_bytes=file.size_bytes,
         )

@@ -117,6 +117,8 @@ class PreparedImage(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
     wasm_path: Path = Path()
     """The module as it was pulled, for who asked for it uncompiled."""
+    compiled: bool = True
+    """Whether our own engine can run it."""
     config: ImageConfig = ImageConfig()
     rootfs: str = ""
     """The folder that the guest sees as `/`; empty where the image has no files."""

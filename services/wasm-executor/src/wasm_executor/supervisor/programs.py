@@ -71,6 +71,9 @@ def find_program(
         raise ProgramNotFoundError("you must specify at least one command for the container")
     wanted, *rest = command
     if _names_own_module(container, image, wanted):
+        if not image.compiled:
+            reason = "a runtime program of the machine runs this module, once for a container"
+            raise ProgramNotFoundError(f'exec: "{wanted}": {reason}')
         return Program(image, tuple(command))
     try:
         tool = toolbox.find(wanted)
