@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from e2e.api import Api
 from e2e.expectations import eventually
+from e2e.history import History
 from e2e.pods import Pods
 
 pytestmark = pytest.mark.usefixtures("wasmlet_up")
@@ -90,6 +91,24 @@ def test_a_sidecar_does_not_keep_a_pod_alive_whose_app_is_done(
     )
     found = pods.await_phase("done", "Succeeded")
     assert inits(found)["proxy"]["state"]["terminated"]["exitCode"] == 143
+
+
+def test_sidecars_end_after_the_app_the_last_one_first(
+    pods: Pods, api: Api, create: Make, play: Make
+) -> None:
+    history = History(api, pods.namespace)
+    hooks = {"preStop": {"sleep": {"seconds": 2}}}
+    sidecars = [play(name, "sleep", restartPolicy="Always") for name in ("outer", "inner")]
+    create("served", play("app", "sleep", lifecycle=hooks), initContainers=sidecars)
+    pods.await_phase("served", "Running")
+    pods.delete("served")
+    eventually(lambda: pods.is_gone("served"))
+    last = [each.pod for each in history.moments() if each.name == "served"][-1]
+    ends = {
+        name: status["state"]["terminated"]["finishedAt"]
+        for name, status in (inits(last) | statuses(last)).items()
+    }
+    assert ends["app"] <= ends["inner"] <= ends["outer"]
 
 
 def test_an_ephemeral_container_is_added_to_a_running_pod(
