@@ -35,7 +35,6 @@ RENEWALS_SLOWER, LOGS_SLOWER = 2.0, 10.0
 MOST_KB_AT_REST, MOST_KB_STALLED = 100, 1300
 """Of one connection: TLS; and two chunks of 256 KiB at most, with TLS' and uvloop's buffers."""
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{NODE}"
-TALKER = Path(__file__).parents[2] / "benchmarks" / "guests" / "talker.wat"
 HEAD = b"GET /pods HTTP/1.1\r\nHost: n\r\n"
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # 1,250 handshakes, both ends here
@@ -63,10 +62,8 @@ def node(
 @pytest.fixture
 def talking(node: RunningWasmlet, pods: Pods, images: Images) -> Pods:
     """A pod that has written 41 MB and goes on running, and one that has said a word."""
-    text = TALKER.read_text()
-    talker = guests.wat(text[text.index("(module") + len("(module") : text.rindex(")")])
     for name, module, phase in (
-        ("loud", talker, "Running"),
+        ("loud", guests.talks(), "Running"),
         ("quiet", guests.prints("hello\n"), "Succeeded"),
     ):
         manifest = pod(name, images.push(module, f"{NODE}-{name}"))

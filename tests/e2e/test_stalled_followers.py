@@ -4,7 +4,6 @@ import http.client
 import ssl
 import time
 from contextlib import ExitStack, closing
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,15 +20,12 @@ FOLLOWERS = 50
 MOST_KB_EACH = 1300
 """Two chunks of 256 KiB at most, and TLS' and uvloop's half a MiB of buffers."""
 SLOWER_AT_MOST = 10
-TALKER = Path(__file__).parents[2] / "benchmarks" / "guests" / "talker.wat"
 
 
 @pytest.fixture
 def loud(pods: Pods, images: Images) -> str:
     """A pod that has written 41 MB and goes on running."""
-    text = TALKER.read_text()
-    module = guests.wat(text[text.index("(module") + len("(module") : text.rindex(")")])
-    pods.run("loud", images.push(module, "talker"))
+    pods.run("loud", images.push(guests.talks(), "talker"))
     pods.await_phase("loud", "Running")
     return "loud"
 

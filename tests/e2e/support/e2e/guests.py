@@ -6,6 +6,7 @@ from pathlib import Path
 import wasmtime
 
 EXAMPLES = Path(__file__).parents[4] / "examples" / "guests"
+TALKER = Path(__file__).parents[4] / "benchmarks" / "guests" / "talker.wat"
 
 _IMPORTS = """
 (import "wasi_snapshot_preview1" "fd_write"
@@ -138,6 +139,12 @@ def counts_widely(every_ms: int, *, up_to: int, width: int) -> bytes:
   (br_if $next (i32.lt_u (local.get $n) (i32.const {up_to}))))""",
         more=_COUNTER,
     )
+
+
+def talks() -> bytes:
+    """Writes 41 MB in lines of 100 bytes at once, then sleeps: the guest of the benchmarks."""
+    text = TALKER.read_text()
+    return wat(text[text.index("(module") + len("(module") : text.rindex(")")])
 
 
 # Eight decimal digits at 261..268, added to in place from the right.
