@@ -1,8 +1,8 @@
 """The supervisor dies with kill -9 at an awkward moment of a pod's life: nothing is done twice.
 
-An init container runs, a hook runs, a crashed container waits, a probe has failed and not yet
-often enough. What the supervisor alone knew is lost, as with a kubelet: a hook is not awaited any
-more, and a probe begins to count anew. What it did is not.
+An init container runs, a sidecar starts, a hook runs, a crashed container waits, a probe has failed
+and not yet often enough. What the supervisor alone knew is lost, as with a kubelet: a hook is not
+awaited any more, and a probe begins to count anew. What it did is not.
 """
 
 import time
@@ -88,6 +88,21 @@ def test_an_init_container_runs_on_and_is_not_repeated(life: Scene, name: str) -
     kill_supervisor(life)
     assert init_status(life, name) == finished
     assert life.pods.logs(name, "--container=init") == guests.numbered(1, LINES)
+
+
+def test_a_sidecar_that_has_yet_to_start_runs_on_and_its_app_waits(life: Scene, name: str) -> None:
+    asked = does("exit0", initialDelaySeconds=PERIOD_S, periodSeconds=1)
+    sidecar = plays(life, "proxy", "sleep", restartPolicy="Always", startupProbe=asked)
+    create(life, name, plays(life, "main", "sleep"), initContainers=[sidecar])
+    eventually(lambda: "running" in init_status(life, name).get("state", {}))
+    (process,) = life.anatomy.await_count(1)
+    kill_supervisor(life)
+    (main,) = life.pods.await_phase(name, "Running")["status"]["containerStatuses"]
+    proxy = init_status(life, name)
+    assert process.lives
+    assert proxy["started"]
+    assert main["state"]["running"]["startedAt"] >= proxy["state"]["running"]["startedAt"]
+    assert (proxy["restartCount"], main["restartCount"]) == (0, 0)
 
 
 def test_a_hook_after_the_start_is_not_awaited_any_more(life: Scene, name: str) -> None:
