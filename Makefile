@@ -163,6 +163,7 @@ examples: setup ## Build the example guests into .dev/guests (text, C, Go, Rust,
 	else echo 'no hello-rust: it wants rustc with wasm32-wasip2 (rustup target add)'; fi
 	@sh examples/toolbox/build .dev/guests/toolbox.wasm
 	@sh examples/http-rust/build .dev/guests/http-rust.wasm || echo 'no http-rust: it wants cargo and wasm32-wasip2'
+	@sh examples/http-go/build .dev/guests/http-go.wasm
 	@sh examples/http-python/build .dev/guests/http-python.wasm || echo 'no http-python: it wants cargo, for the WASI definitions'
 	@sh examples/http-javascript/build .dev/guests/http-javascript.wasm || echo 'no http-javascript: it wants npm and cargo'
 	@ls .dev/guests

@@ -1,0 +1,3 @@
+module wasmlet.example/http-go
+
+go 1.22
