@@ -48,6 +48,16 @@ def test_a_container_that_fails_its_liveness_probe_is_restarted(
     assert pods.container("sick")["lastState"]["terminated"]["exitCode"] == 143
 
 
+def test_a_probe_s_own_grace_comes_before_its_pod_s(pods: Pods, create: Make, play: Make) -> None:
+    """Else its container would have four minutes to end, for its preStop hook takes them."""
+    probe = does("exit1", periodSeconds=1, failureThreshold=1, terminationGracePeriodSeconds=1)
+    hooks = {"preStop": {"sleep": {"seconds": 240}}}
+    main = play("main", "sleep", livenessProbe=probe, lifecycle=hooks)
+    create("brief", main, restartPolicy="Always", terminationGracePeriodSeconds=240)
+    eventually(lambda: pods.container("brief").get("restartCount"), 60)
+    pods.delete("brief", grace_s=0)
+
+
 def test_a_container_is_started_when_its_startup_probe_succeeds(
     pods: Pods, create: Make, play: Make
 ) -> None:
