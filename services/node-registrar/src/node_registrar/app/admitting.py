@@ -6,6 +6,7 @@ none is there, nobody new is let in, and who is connected stays.
 
 import asyncio
 import random
+from pathlib import Path
 from typing import Final
 
 import structlog
@@ -66,12 +67,14 @@ class Gate:
 
 
 async def open_gate(
-    settings: RegistrarSettings, bus: Bus, api: Api | None, tasks: asyncio.TaskGroup
+    settings: RegistrarSettings,
+    issuer_file: Path,
+    bus: Bus,
+    api: Api | None,
+    tasks: asyncio.TaskGroup,
 ) -> None:
-    """Answer the servers of the bus for as long as the tasks last, where a key is given."""
-    if settings.bus_issuer_file is None:
-        return
-    issuer = Issuer.read(settings.bus_issuer_file)
+    """Answer the servers of the bus for as long as the tasks last."""
+    issuer = Issuer.read(issuer_file)
     gate = Gate(settings, issuer, api)
     await bus.answer_server(tasks, ADMISSION, QUEUE, gate.answer)
     log.info("gate.opened", issuer=issuer.public)

@@ -16,8 +16,6 @@ from kubekit.errors import ApiError, KubekitError, NotLeadingError
 from kubekit.events import EventSender
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
-from node_registrar.app.admitting import open_gate
-from node_registrar.app.approving import Approver
 from node_registrar.app.births import Births
 from node_registrar.app.hosting import Hosting
 from node_registrar.app.ledgers import NodeLedger, StaticLedger
@@ -32,7 +30,6 @@ from node_registrar.errors import ClusterAccessError, LeadershipLostError
 from node_registrar.healthz import HealthProber, health_prober
 from node_registrar.kube import Cluster, Installation, Nodes
 from node_registrar.settings import IN_CLUSTER, RegistrarSettings
-from node_registrar.signingrequests import SigningRequests
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.running import raise_on_signal, stop_absorbed
@@ -68,7 +65,12 @@ async def serve(settings: RegistrarSettings) -> None:
 async def _live(settings: RegistrarSettings, bus: Bus, prober: HealthProber) -> None:
     async with _leadership(settings) as (cluster, leadership), asyncio.TaskGroup() as tasks:
         world = World(bus, prober, leadership, cluster)
-        await open_gate(settings, bus, None if cluster is None else cluster.api, tasks)
+        if settings.bus_issuer_file is not None:
+            # Late: who does without needs no cryptography in memory.
+            from node_registrar.app.admitting import open_gate
+
+            issuer = settings.bus_issuer_file
+            await open_gate(settings, issuer, bus, None if cluster is None else cluster.api, tasks)
         tasks.create_task(serve_admin(settings, lambda: _unready(settings, world)), name="admin")
         if cluster is not None:
             tasks.create_task(_stay_in_contact(cluster, settings.contact_s / 3), name="contact")
@@ -153,6 +155,9 @@ def _ledger(
     tasks.create_task(events.run(), name="events")
     nodes = Nodes(world.cluster)
     if settings.approve_certificates:
+        from node_registrar.app.approving import Approver  # late, as the gate
+        from node_registrar.signingrequests import SigningRequests
+
         approver = Approver(settings, nodes, SigningRequests(world.cluster))
         tasks.create_task(approver.run(), name="approve-certificates")
     named = settings.installation
