@@ -7,10 +7,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
 import msgspec
+import pytest
 from http_rig import Served, serving
 from keeper_rig import KeeperProcess, Supervisor, children, is_alive, wait_until
 
 from wasm_executor.container.plan import HttpPlan, Route
+from wasm_executor.keeper.errors import StartFailedError
 
 FUNCTIONS = (
     "echo", "status", "moved", "plain", "leave", "trap", "loop", "large", "pause", "ask"
@@ -119,6 +121,16 @@ async def test_paths_without_a_route_are_not_found(keeper: KeeperProcess) -> Non
     ):
         assert (served.get("/only").status, served.get("/only/own").status) == (302, 404)
         assert served.get("/other").status == 404
+
+
+async def test_what_is_no_cgi_module_does_not_start(keeper: KeeperProcess) -> None:
+    lacking = HttpPlan(routes=(Route(route="/", entrypoint="no_such_function"),))
+    refused = {"http": (None, "this is a component"), "cgi": (lacking, "`no_such_function`")}
+    async with keeper.supervise() as supervisor:
+        for guest, (plan, problem) in refused.items():
+            with pytest.raises(StartFailedError, match=problem):
+                async with serving(supervisor, guest, plan, runtime="wagi"):
+                    pass
 
 
 async def test_a_handler_asks_allowed_hosts_alone(keeper: KeeperProcess) -> None:
