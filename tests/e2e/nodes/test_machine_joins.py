@@ -37,7 +37,7 @@ PATH = f"/api/v1/nodes/{NODE}"
 SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/wasmlet-enrolments"
 KUBECONFIG = "etc/wasmlet/log-server/kubeconfig"
 IDENTITY = "etc/wasmlet/log-server/node.pem"
-LIFETIME_S = 15
+LIFETIME_S = 6
 
 
 @pytest.fixture(scope="module")
