@@ -7,12 +7,12 @@ from contract.ids import PodUid
 from contract.staticstatus import StaticContainer
 from kubekit.patches import status_patch
 from pod_reconciler.domain.cluster import StatusWrite
-from pod_reconciler.domain.conditions import with_times_of
 from pod_reconciler.domain.duties import Hold, WriteDue, is_worth_writing, write_due
 from pod_reconciler.domain.outcome import container_outcomes
 from pod_reconciler.domain.pod import Json, Pod
 from pod_reconciler.domain.record import PodRecord
-from pod_reconciler.domain.rendering import OWNERSHIP, render, render_refused
+from pod_reconciler.domain.rendering import OWNERSHIP
+from pod_reconciler.domain.telling import status_of
 from pod_reconciler.domain.tracking import NodeView
 from pod_reconciler.errors import ActFailedError, PodAbsentError, WriteRefusedError
 from pod_reconciler.links import Links, utc_now
@@ -50,7 +50,7 @@ class Writer:
     async def _write_status(self, record: PodRecord) -> None:
         pod, report, changes = record.pod, record.report, record.changes
         assert pod is not None
-        status = with_times_of(record.attempted, self._rendered(record, pod), pod.status)
+        status = status_of(self._view, record, utc_now())
         patch = status_patch(record.uid, pod.status, status, OWNERSHIP)
         if patch is None or not _is_worth_it(record, patch):
             record.settled, record.attempted = changes, None
@@ -87,17 +87,7 @@ class Writer:
             known and record.has_unwritten and self._view.is_live_for(record)
         ):
             return None
-        return self._rendered(record, record.pod)
-
-    def _rendered(self, record: PodRecord, pod: Pod) -> Json:
-        refusal = record.refusal
-        if refusal is not None:
-            return render_refused(pod, refusal.reason, refusal.message, utc_now())
-        if record.unsure_end is not None:
-            return record.unsure_end
-        assert record.report is not None, "nothing is due before the node has reported"
-        around = self._view.surroundings
-        return render(pod, record.report, around, utc_now(), withheld=record.withheld)
+        return status_of(self._view, record, utc_now())
 
     async def _remove(self, record: PodRecord) -> None:
         assert record.pod is not None

@@ -26,13 +26,14 @@ from pod_reconciler.domain.duties import (
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.recalling import last_status
 from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.telling import status_of
 from pod_reconciler.domain.times import time_of
 from pod_reconciler.domain.tracking import NodeView
 from podmodel.apiserver import NODE, ApiServer
 from podmodel.bus import Answered, Asked
 from podmodel.clock import Clock
 from podmodel.folder import Statics
-from podmodel.telling import patch_of, rendered
+from podmodel.telling import patch_of
 from podmodel.validation import LISTS, TERMINAL, Json
 
 TIMEOUT_S: Final = 5.0
@@ -226,7 +227,7 @@ class Leader:
         if patch is None:
             record.settled, record.attempted = record.changes, None
             return
-        record.attempted = rendered(self.view, record, self._clock.steady)
+        record.attempted = status_of(self.view, record, self._clock.steady)
         fails = not record.is_static and self._is_failing(lane)
         if fails and self.failing_writes % 2:
             return
@@ -246,7 +247,7 @@ class Leader:
 
     def _write_static(self, record: PodRecord, pod: Pod, patch: bytes) -> None:
         """Into memory, which never fails."""
-        status = rendered(self.view, record, self._clock.steady)
+        status = status_of(self.view, record, self._clock.steady)
         write = StatusWrite(pod=pod, status=status, patch=patch)
         version = self.statics.pods.write_status(write)
         record.attempted = None
