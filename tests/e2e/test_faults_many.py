@@ -141,7 +141,7 @@ def leading(many: Scene, second: ByHand) -> Process:
 
 
 def await_another_leader(many: Scene, second: ByHand, leader: Process) -> None:
-    eventually(lambda: leading(many, second) != leader)
+    eventually(lambda: leading(many, second) != leader, within_s=60)
 
 
 def test_each_death_of_the_keeper_restarts_what_restarts_once(
