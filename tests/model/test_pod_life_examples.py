@@ -202,3 +202,14 @@ def test_a_manifest_that_comes_back_under_another_leader_is_run_again() -> None:
     healed(world)
     (mirror,) = world.api.pods.values()
     assert mirror["status"]["phase"] == "Running"
+
+
+def test_a_static_pod_begins_again_on_a_node_that_was_drained_and_restarted() -> None:
+    """Of its plan nothing is left there, and its end is known to the leader alone."""
+    world, _ = static()
+    drain(world.executor, 3)
+    world.settle()
+    world.restart_keeper(reboot=True)
+    healed(world)
+    (mirror,) = world.api.pods.values()
+    assert mirror["status"]["phase"] == "Running"

@@ -161,6 +161,13 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         is_open = self.state in (PodState.SEEN, PodState.DELETING) and not self.is_stopping_done
         return is_open and self.waits_for_material and self.material is None
 
+    def changed_hands(self) -> None:
+        """Another has the node, be it the next life of the same: none shuts down as it begins."""
+        self.outlived_shutdown |= self.ended_with_its_node
+        self.acked_digest, self.was_sent = "", False
+        if self.state is not PodState.STOPPED:
+            self.report = None
+
     def moved(self, event: PodEvent) -> None:
         """Change the state; raises `IllegalTransitionError`."""
         self.state = advance(self.state, event)

@@ -105,9 +105,7 @@ class NodeView:
             self.inventory = None
             self.strangers.clear()
             for record in self.records.values():
-                record.acked_digest, record.was_sent = "", False
-                if record.state is not PodState.STOPPED:
-                    record.report = None
+                record.changed_hands()
         elif before is not None and before.host_ip != grant.host_ip:
             for record in self.records.values():
                 record.changes += 1
