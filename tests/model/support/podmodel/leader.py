@@ -268,8 +268,7 @@ class Leader:
         return patch_of(self.view, record, self._clock.steady)
 
     def _remove(self, record: PodRecord) -> None:
-        if record.is_static:
-            assert record.pod is not None
+        if record.pod is not None and self.statics.pods.has(record.uid):
             self.statics.pods.remove(record.pod)
             self.view.on_removed(record.uid)
         elif record.uid in self._api.pods:
