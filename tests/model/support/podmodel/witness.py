@@ -80,8 +80,8 @@ class Witness:
         return APP if any(each["name"] == name for each in spec["containers"]) else EPHEMERAL
 
     def container(self, uid: str, name: str) -> Json:
-        kinds = ("initContainers", "containers", "ephemeralContainers")
-        all_of_them = (each for kind in kinds for each in self.specs[uid].get(kind, ()))
+        spec, kinds = self.specs[uid], ("initContainers", "containers", "ephemeralContainers")
+        all_of_them = (each for kind in kinds for each in spec.get(kind, ()))
         return next(each for each in all_of_them if each["name"] == name)
 
     def apps(self, uid: str) -> list[str]:
@@ -98,11 +98,10 @@ class Witness:
             assert self._may_follow(key, before), f"{key} was over for good: {before}"
         if before is None or before.reset:
             self._object_to_order(key)
-        fate = Fate(run=key.run, image=image)
+        fate = self.fates[place] = Fate(run=key.run, image=image)
         spec = self.container(key.uid, key.container)
         fate.unhooked = "postStart" not in spec.get("lifecycle", {})
         fate.passed = "startupProbe" not in spec
-        self.fates[place] = fate
 
     def _may_follow(self, key: Key, before: Fate) -> bool:
         uid, name = key.uid, key.container
@@ -123,9 +122,8 @@ class Witness:
     def _object_to_order(self, key: Key) -> None:
         """Init containers one after the other, apps after all of them."""
         uid, name = key.uid, key.container
-        role = self.role(uid, name)
         for each in self.specs[uid].get("initContainers", ()):
-            if each["name"] == name or role == EPHEMERAL:
+            if each["name"] == name or self.role(uid, name) == EPHEMERAL:
                 return
             fate = self.fates.get((uid, each["name"]))
             assert fate is not None, f"{key} begins before {each['name']}"
@@ -216,8 +214,7 @@ class Witness:
         return max(MIN_GRACE_S, float(spec["terminationGracePeriodSeconds"]))
 
     def signals(self, key: Key, number: int, pod: Pod) -> None:
-        process = self._keeper.table.get(key)
-        if process is None or not process.alive:
+        if (process := self._keeper.table.get(key)) is None or not process.alive:
             return
         now, fate = self._clock.mono, self.fates[key.uid, key.container]
         grace_over = self._kill_at.get(key.uid, NEVER if pod.cause is None else now)
@@ -254,8 +251,7 @@ class Witness:
 
     def refused(self, key: Key, pod: Pod) -> None:
         image = next(each.image for each in pod.plan.containers if each.name == key.container)
-        fate = Fate(run=key.run, image=image, code=REFUSED)
-        self.fates[key.uid, key.container] = fate
+        self.fates[key.uid, key.container] = fate = Fate(run=key.run, image=image, code=REFUSED)
         self._ended(key, fate, pod)
 
     def _ended(self, key: Key, fate: Fate, pod: Pod) -> None:
@@ -279,9 +275,13 @@ class Witness:
 
     # Losses
 
-    def keeper_died(self) -> None:
-        for process in self._keeper.alive():
-            self.fates[process.key.uid, process.key.container].code = KILLED
+    def keeper_died(self, *, with_records: bool) -> None:
+        """Without its records an end that nobody had heard of counts as a kill, too."""
+        for key, process in self._keeper.table.items():
+            fate = self.fates.get((key.uid, key.container))
+            unheard = not with_records and fate is not None and fate.code is None
+            if fate is not None and fate.run == key.run and (process.alive or unheard):
+                fate.code = KILLED
 
     def disk_lost(self, statuses: dict[tuple[str, str], Json]) -> None:
         """Nothing is known any more but what the API shows."""

@@ -89,8 +89,9 @@ class World:
 
     def restart_keeper(self, *, reboot: bool = False, disk_lost: bool = False) -> None:
         """All processes die with it."""
-        self.witness.keeper_died()
-        self.keeper.die(with_records=not (reboot or disk_lost))
+        with_records = not (reboot or disk_lost)
+        self.witness.keeper_died(with_records=with_records)
+        self.keeper.die(with_records=with_records)
         if reboot:
             self.disk.reboot()
         if disk_lost:
