@@ -16,21 +16,25 @@ def looks(*shares: float) -> list[bool]:
     return found
 
 
-def test_rest_begins_at_the_second_idle_look_and_once_more_a_minute_later() -> None:
-    found = looks(0.01, 0.6, *[0.01] * 20)
-    assert [look for look, begins in enumerate(found) if begins] == [3, 9]
+def test_rest_begins_once_after_work_at_the_second_idle_look() -> None:
+    assert looks(0.01, 0.6, 0.01, 0.01, 0.01, 0.01) == [False, False, False, True, False, False]
 
 
 def test_idleness_without_work_before_it_is_nothing_new() -> None:
-    assert not any(looks(0.01, 0.01, 0.01, 0.15, 0.01, 0.01))
+    assert not any(looks(0.01, 0.01, 0.01, 0.12, 0.01, 0.01))
 
 
 def test_idle_looks_count_in_a_row() -> None:
     assert looks(0.9, 0.01, 0.15, 0.01, 0.01) == [False, False, False, False, True]
 
 
-def test_events_that_trickle_out_are_no_work() -> None:
-    assert looks(0.9, 0.08, 0.08) == [False, False, True]
+def test_work_that_a_busy_machine_draws_out_is_work() -> None:
+    assert looks(0.15, 0.15, 0.15, 0.01, 0.01) == [False, False, False, False, True]
+
+
+def test_what_trickles_out_for_long_is_given_back_meanwhile() -> None:
+    found = looks(0.9, *[0.09] * 8)
+    assert [look for look, begins in enumerate(found) if begins] == [2, 5, 8]
 
 
 def test_each_work_has_its_rest() -> None:
@@ -45,7 +49,7 @@ class Knot:
 
 
 async def test_what_only_the_collector_can_free_is_freed_at_rest() -> None:
-    times = iter([0.0, *[1.0] * 1000])
+    times = iter([0.0, *[3.0] * 1000])
     gc.disable()
     try:
         knot = weakref.ref(Knot())

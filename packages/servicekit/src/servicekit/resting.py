@@ -13,34 +13,31 @@ from collections.abc import Callable
 from typing import Final
 
 INTERVAL_S: Final = 10.0
-BUSY_SHARE: Final = 0.2
-"""Of one processor: from here on it is work."""
+WORK_S: Final = 2.0
+"""Of processor time since memory was last given back. At rest a service takes 15 minutes for it."""
 IDLE_SHARE: Final = 0.1
-"""Events that trickle out at their rate are no work: after a thousand pods they take minutes."""
-IDLE_LOOKS: Final = (2, 8)
-"""In a row: HTTP clients keep what is idle for 15 s, and TLS connections are heavy.
-
-What ends later, such as the last of a thousand pods' Events, lies among free pages: a minute on,
-they are given back once more.
-"""
+"""Of one processor. Events that trickle out at their rate, for minutes, delay nobody."""
+IDLE_LOOKS: Final = 2
+"""In a row: HTTP clients keep what is idle for 15 s, and TLS connections are heavy."""
 
 
 class Rest:
-    """Tells from the processor time that is used whether work has come to its end."""
+    """Tells from the processor time that is used whether work has come to its end.
+
+    How fast it was done says nothing: on a busy machine much work looks like little.
+    """
 
     def __init__(self, used_s: float) -> None:
-        self._used_s = used_s
-        self._has_worked = False
+        self._used_s = self._given_back_at_s = used_s
         self._idle_looks = 0
 
     def begins(self, used_s: float, passed_s: float) -> bool:
-        """Take the process's time, so long after the last one; True twice after each work."""
+        """Take the process's time, so long after the last one; True once after each work."""
         share, self._used_s = (used_s - self._used_s) / passed_s, used_s
-        self._has_worked |= share > BUSY_SHARE
         self._idle_looks = self._idle_looks + 1 if share <= IDLE_SHARE else 0
-        if not self._has_worked or self._idle_looks not in IDLE_LOOKS:
+        if self._idle_looks < IDLE_LOOKS or used_s - self._given_back_at_s < WORK_S:
             return False
-        self._has_worked = self._idle_looks != IDLE_LOOKS[-1]
+        self._given_back_at_s = used_s
         return True
 
 
