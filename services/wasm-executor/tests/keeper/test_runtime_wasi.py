@@ -64,8 +64,8 @@ async def test_guest_whose_first_memory_is_above_the_limit_does_not_start(
 
 async def test_unknown_runtime_is_named_beside_the_known_ones(keeper: KeeperProcess) -> None:
     async with keeper.supervise() as supervisor:
-        plan = msgspec.structs.replace(supervisor.plan("hello"), runtime="wagi")
-        with pytest.raises(StartFailedError, match=r"'wagi'.*wasi"):
+        plan = msgspec.structs.replace(supervisor.plan("hello"), runtime="spin")
+        with pytest.raises(StartFailedError, match=r"'spin'.*wasi"):
             await supervisor.spawn(supervisor.spec("hello"), plan)
 
 
@@ -76,7 +76,7 @@ import os
 from wasm_executor.runtimes.registry import load_runtimes
 print(sorted(load_runtimes()), len(os.listdir("/proc/self/task")))
 """
-    assert python(program) == "['wasi', 'wasi-http'] 1\n"
+    assert python(program) == "['external', 'wagi', 'wasi', 'wasi-http'] 1\n"
 
 
 def test_reading_entry_points_leaves_nothing_in_the_zygote() -> None:

@@ -1,6 +1,7 @@
 """A machine outside the cluster: a folder in place of its disk, and systemd's units run by hand."""
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,8 +66,8 @@ class Machine:
         told = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
         for folder in FOLDERS:
             self.file(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
-        settings = Path(told["EnvironmentFile"]).read_text().split()
-        command = ["/usr/bin/env", *settings, *told["ExecStart"].split()]
+        settings = Path(told["EnvironmentFile"]).read_text().splitlines()
+        command = ["/usr/bin/env", *settings, *shlex.split(told["ExecStart"])]
         component = Component(unit, command, self._logs / f"{unit}.log", lambda: True)
         component.start()
         self._running.append(component)

@@ -148,7 +148,7 @@ Wants=network-online.target
 [Service]
 User={EXECUTOR_USER}
 EnvironmentFile={machine.root}etc/wasmlet/executor/env
-ExecStart={machine.python} -m wasm_executor
+ExecStart="{machine.python}" -m wasm_executor
 StateDirectory=wasmlet
 LogsDirectory=wasmlet
 RuntimeDirectory=wasmlet
@@ -171,7 +171,7 @@ Wants=network-online.target
 [Service]
 User={LOG_SERVER_USER}
 EnvironmentFile={machine.root}etc/wasmlet/log-server/env
-ExecStart={machine.python} -m log_server
+ExecStart="{machine.python}" -m log_server
 RuntimeDirectory=wasmlet-log-server
 RuntimeDirectoryMode=0700
 RuntimeDirectoryPreserve=restart
@@ -188,7 +188,7 @@ Description=wasmlet: renews this machine's identity in the cluster when it is ti
 [Service]
 Type=oneshot
 User={LOG_SERVER_USER}
-ExecStart={machine.python} -m wasmlet node renew --root {machine.root}
+ExecStart="{machine.python}" -m wasmlet node renew --root "{machine.root}"
 ReadWritePaths={machine.root}etc/wasmlet/log-server
 NoNewPrivileges=yes
 ProtectSystem=strict
