@@ -29,6 +29,7 @@ from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.telling import status_of
 from pod_reconciler.domain.times import time_of
 from pod_reconciler.domain.tracking import NodeView
+from pod_reconciler.errors import PodAbsentError
 from podmodel.apiserver import NODE, ApiServer
 from podmodel.bus import Answered, Asked
 from podmodel.clock import Clock
@@ -249,7 +250,11 @@ class Leader:
         """Into memory, which never fails."""
         status = status_of(self.view, record, self._clock.steady)
         write = StatusWrite(pod=pod, status=status, patch=patch)
-        version = self.statics.pods.write_status(write)
+        try:
+            version = self.statics.pods.write_status(write)
+        except PodAbsentError:
+            self.view.on_object_gone(record.uid, by_watch=False)
+            return
         record.attempted = None
         self.view.on_pod(version, self._clock.mono, by_watch=False)
         record.settled = record.changes

@@ -27,6 +27,8 @@ HOST_IP: Final = "192.0.2.7"
 MANY_STEPS: Final = 500
 MOMENT_S: Final = 0.001
 """The shortest sleep of a task that is woken."""
+BOOT_S: Final = 1.0
+"""A machine that comes back is away for longer than the API's times are exact."""
 
 
 class World:
@@ -92,6 +94,8 @@ class World:
         with_records = not (reboot or disk_lost)
         self.witness.keeper_died(with_records=with_records)
         self.keeper.die(with_records=with_records)
+        if reboot or disk_lost:
+            self.clock.mono += BOOT_S
         if reboot:
             self.disk.reboot()
         if disk_lost:
