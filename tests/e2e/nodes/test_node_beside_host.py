@@ -73,7 +73,8 @@ async def test_a_node_is_its_hosts_and_goes_with_it(scene: Scene, host: dict[str
     registrar = scene.registrars[0]
 
     async def complained() -> bool:
-        return bool(registrar.records("node.uncreated"))
+        assert registrar.records("node.uncreated"), registrar.output()[-4000:]
+        return True
 
     await eventually(complained)
     assert await gone()

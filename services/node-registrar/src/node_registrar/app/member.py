@@ -51,6 +51,7 @@ class Member:
         self.report_due_at: float | None = None
         self.complaint = ""
         self.published: NodeGranted | None = None
+        self._lost_uid = ""
         self._fresh_s = fresh_s
 
     @property
@@ -86,7 +87,9 @@ class Member:
         self.hear(now)
 
     def take_node(self, view: NodeView) -> None:
-        """Note a version of the Node object, unless a later one is known."""
+        """Note a version of the Node object, unless a later one is known, or that it is gone."""
+        if view.metadata.uid == self._lost_uid:
+            return  # the answer to a write, which was on its way when the Node went
         if self.node is not None and view.is_older_than(self.node):
             return
         if self.node_uid != view.metadata.uid:
@@ -97,7 +100,10 @@ class Member:
 
     def lose_node(self, uid: str) -> None:
         """Note that the Node object of this UID is gone."""
-        if uid and self.node_uid == uid:
+        if not uid:
+            return
+        self._lost_uid = uid
+        if self.node_uid == uid:
             self.node = None
             self.status_wake.set()
 
