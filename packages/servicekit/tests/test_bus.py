@@ -1,7 +1,7 @@
 """The bus between two services, on a real nats-server with users and permissions."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
@@ -157,8 +157,9 @@ async def test_a_wrong_password_is_not_let_in(server: EmbeddedNats, tmp_path: Pa
             pass
 
 
-def test_a_bus_closes_on_the_services_loop_although_its_server_was_killed(
-    server: EmbeddedNats,
+@pytest.mark.parametrize("run", [uvloop.run, asyncio.run])
+def test_a_bus_closes_on_any_loop_although_its_server_was_killed(
+    server: EmbeddedNats, run: Callable[[Coroutine[object, object, None]], None]
 ) -> None:
     async def life() -> None:
         settings = settings_of(server, Role.LOG_SERVER)
@@ -171,7 +172,7 @@ def test_a_bus_closes_on_the_services_loop_although_its_server_was_killed(
                 await bus.request(NODE, NodePing(node=NODE), timeout_s=0.1)
         assert bus._control.client.is_closed
 
-    uvloop.run(life())
+    run(life())
 
 
 async def test_a_bus_closes_at_whatever_moment_after_its_server_was_killed(

@@ -142,9 +142,10 @@ class Connection:
             async with asyncio.timeout(DRAIN_TIMEOUT_S):
                 await self.client.drain()
         if not self.client.is_closed:
-            # RuntimeError is uvloop's: the client flushes into a transport that has closed.
+            # The client flushes into a transport that has closed: RuntimeError is what uvloop makes
+            # of that, TypeError asyncio's own loop.
             with (
-                suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError),
+                suppress(nats.errors.Error, TimeoutError, OSError, RuntimeError, TypeError),
                 _others_cancellation_absorbed(),
             ):
                 await self.client.close()
