@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from contract.ids import NodeName
 from wasmlet.errors import CommandLineError
 from wasmlet.up.arguments import UpOptions
 from wasmlet.up.child import Child, ChildCommand
@@ -103,3 +105,24 @@ def test_a_foreign_folder_on_tmpfs_is_refused(tmp_path: Path) -> None:
             pass
     finally:
         run.rmdir()
+
+
+def test_what_a_killed_up_left_is_not_taken_over_by_a_data_folder_that_is_new(
+    tmp_path: Path,
+) -> None:
+    """Its pods would count as ended before they began."""
+    options = UpOptions(nodes=(NodeName("n"),), data_dir=tmp_path / "data")
+    with prepared(options) as folders:
+        run = folders.run
+    plan = run / "nodes" / "n" / "plan"
+    plan.parent.mkdir(mode=0o700, parents=True)
+    run.chmod(0o700)
+    plan.touch()
+    with prepared(options):
+        assert plan.exists()  # the data folder is the same
+    plan.parent.mkdir(mode=0o700, parents=True)
+    run.chmod(0o700)
+    plan.touch()
+    shutil.rmtree(tmp_path / "data")
+    with prepared(options):
+        assert not plan.exists()

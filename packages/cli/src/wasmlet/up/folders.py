@@ -63,6 +63,10 @@ def prepared(options: UpOptions) -> Iterator[Folders]:
         stack.enter_context(_locked(data))
         run = _tmpfs_root() / _run_name(os.getuid(), _short(data))
         _make_private(run)
+        if not (data / "nodes").exists():
+            # A killed `up` may have left plans here whose data folder is gone: they are not ours.
+            shutil.rmtree(run)
+            _make_private(run)
         stack.callback(shutil.rmtree, run, ignore_errors=True)
         folders = Folders(data=data, run=run)
         for node in options.nodes:
