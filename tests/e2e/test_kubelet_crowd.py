@@ -23,7 +23,7 @@ from e2e.expectations import eventually
 from e2e.faults import SHORT, ready_since
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 
 from controlplane import ControlPlane, Registry
 
@@ -51,12 +51,16 @@ class Pace(NamedTuple):
 def node(
     control_plane: ControlPlane, api: Api, registry: Registry, tmp_path: Path
 ) -> Iterator[RunningWasmlet]:
-    options = ["--insecure-registry", registry.host, *SHORT]
-    options += ["--set", "log-server:HEADER_TIMEOUT_S=300"]  # whoever drips may stay
-    wasmlet = RunningWasmlet(control_plane, tmp_path / "up", node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    with joined(
+        control_plane,
+        api,
+        tmp_path / "up",
+        node_name=NODE,
+        registries=[registry.host],
+        settings={"log-server:HEADER_TIMEOUT_S": 300},  # whoever drips may stay
+        options=SHORT,
+    ) as node:
+        yield node
 
 
 @pytest.fixture

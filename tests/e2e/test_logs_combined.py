@@ -18,7 +18,7 @@ from e2e import guests
 from e2e.api import Api
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 
 from controlplane import ControlPlane, Registry
 
@@ -81,14 +81,12 @@ def node(
     registry: Registry,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
-    options = ["--insecure-registry", registry.host]
-    options += ["--set", f"wasm-executor:LOG_MAX_BYTES={FILE_BYTES}"]
-    options += ["--set", "wasm-executor:LOG_MAX_FILES=1000"]
-    folder = tmp_path_factory.mktemp(NODE) / "up"
-    wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    settings = {"wasm-executor:LOG_MAX_BYTES": FILE_BYTES, "wasm-executor:LOG_MAX_FILES": 1000}
+    folder, hosts = tmp_path_factory.mktemp(NODE) / "up", [registry.host]
+    with joined(
+        control_plane, api, folder, node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from e2e.expectations import eventually
 from e2e.history import Pod, condition, is_available, uid_of
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 from e2e.workloads import Kind, Workloads, replicated
 
 from controlplane import ControlPlane, Registry
@@ -32,12 +32,17 @@ def wasmlet(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
     """Two nodes that other tests do not miss."""
-    options = ["--insecure-registry", registry.host, "--node-label", f"for={NAME}"]
-    folder = tmp_path_factory.mktemp(NAME) / "up"
-    running = RunningWasmlet(control_plane, folder, node_name=NAME, nodes=2, options=options)
-    running.start()
-    yield running
-    running.leave(api)
+    with joined(
+        control_plane,
+        api,
+        tmp_path_factory.mktemp(NAME) / "up",
+        node_name=NAME,
+        nodes=2,
+        registries=[registry.host],
+        settings={},
+        options=("--node-label", f"for={NAME}"),
+    ) as running:
+        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from e2e.expectations import eventually
 from e2e.handling import free_port, served
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 
 from controlplane import ControlPlane, Registry
 
@@ -59,12 +59,12 @@ def node(
     files.mkdir()
     (files / "node-wasi.toml").write_text(PROGRAM)
     (files / "broken.toml").write_text("program = [")
-    options = ["--insecure-registry", registry.host]
-    options += ["--set", f"wasm-executor:EXTERNAL_RUNTIMES_DIR={files}"]
-    wasmlet = RunningWasmlet(control_plane, folder / "up", node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    settings = {"wasm-executor:EXTERNAL_RUNTIMES_DIR": files}
+    hosts = [registry.host]
+    with joined(
+        control_plane, api, folder / "up", node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 def guest(name: str) -> bytes:

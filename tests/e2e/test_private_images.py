@@ -12,7 +12,7 @@ from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 from e2e.token_server import TokenServer
 
 from controlplane import ControlPlane, Registry
@@ -69,14 +69,14 @@ def node(
         "pod-reconciler:OBJECTS_PERIOD_S": 1,
         "pod-reconciler:OBJECTS_RETRY_S": 1,
     }
-    options = [each for pair in settings.items() for each in ("--set", "=".join(map(str, pair)))]
-    for host in (token_registry.host, tokens.host):
-        options += ["--insecure-registry", host]
-    folder = tmp_path_factory.mktemp("private node") / "up"
-    wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    folder, hosts = (
+        tmp_path_factory.mktemp("private node") / "up",
+        (token_registry.host, tokens.host),
+    )
+    with joined(
+        control_plane, api, folder, node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 @pytest.fixture

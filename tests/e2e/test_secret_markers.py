@@ -19,7 +19,7 @@ from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods, pod
 from e2e.processes import Process, all_processes
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 
 from controlplane import ControlPlane, Registry
 from wasmlet.up.folders import run_folders
@@ -42,12 +42,16 @@ def node(
     control_plane: ControlPlane, api: Api, registry: Registry, tmp_path: Path
 ) -> Iterator[RunningWasmlet]:
     """A Node of the test's own, which tells all that it knows how to tell."""
-    options = ["--insecure-registry", registry.host, "--log-level", "debug"]
-    options += ["--set", "pod-reconciler:OBJECTS_RETRY_S=1"]
-    wasmlet = RunningWasmlet(control_plane, tmp_path / "up", node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    with joined(
+        control_plane,
+        api,
+        tmp_path / "up",
+        node_name=NODE,
+        registries=[registry.host],
+        settings={"pod-reconciler:OBJECTS_RETRY_S": 1},
+        options=("--log-level", "debug"),
+    ) as node:
+        yield node
 
 
 def placed(name: str, image: str, **container: Any) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from e2e.expectations import eventually
 from e2e.following import follows_file
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 
 from controlplane import ControlPlane, Registry
 from wasmlet.up.folders import run_folders
@@ -33,14 +33,12 @@ def node(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
     """A Node whose reconciler reads again soon."""
-    options = ["--insecure-registry", registry.host]
-    options += ["--set", f"pod-reconciler:OBJECTS_PERIOD_S={PERIOD_S}"]
-    options += ["--set", "pod-reconciler:OBJECTS_RETRY_S=1"]
-    folder = tmp_path_factory.mktemp("sources") / "up"
-    wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    settings = {"pod-reconciler:OBJECTS_PERIOD_S": PERIOD_S, "pod-reconciler:OBJECTS_RETRY_S": 1}
+    folder, hosts = tmp_path_factory.mktemp("sources") / "up", [registry.host]
+    with joined(
+        control_plane, api, folder, node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.layered import DOCKER, OCI, Files, push_image
 from e2e.pods import Pods
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 from e2e.world_guest import Told, tells_all, told
 from e2e.worlds import World, differences, filled, worlds
 from e2e.writing import writes_file
@@ -103,13 +103,11 @@ def node(
         "pod-reconciler:CLUSTER_DNS": "10.96.0.10",
         "pod-reconciler:CLUSTER_DOMAIN": "c.test",
     }
-    options = ["--insecure-registry", registry.host]
-    for name, value in given.items():
-        options += ["--set", f"{name}={value}"]
-    wasmlet = RunningWasmlet(control_plane, home / "up", node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    hosts = [registry.host]
+    with joined(
+        control_plane, api, home / "up", node_name=NODE, registries=hosts, settings=given
+    ) as node:
+        yield node
 
 
 @pytest.fixture(scope="module")

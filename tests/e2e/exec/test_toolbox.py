@@ -12,7 +12,7 @@ from e2e import guests
 from e2e.api import Api
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 
 from controlplane import ControlPlane, Registry
 from controlplane.golang import build_environment, usable_go
@@ -56,13 +56,13 @@ def node(
     toolbox: str,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
-    options = ["--insecure-registry", registry.host]
-    options += ["--set", f"wasm-executor:TOOLBOX_IMAGE={toolbox}"]
     folder = tmp_path_factory.mktemp("toolbox-node") / "up"
-    wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    settings = {"wasm-executor:TOOLBOX_IMAGE": toolbox}
+    hosts = [registry.host]
+    with joined(
+        control_plane, api, folder, node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 @pytest.fixture

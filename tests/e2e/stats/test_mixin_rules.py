@@ -17,7 +17,7 @@ from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods, pod
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 from e2e.writing import writes_file
 
 from controlplane import Component, ControlPlane, Registry
@@ -46,13 +46,15 @@ def disk(tmp_path: Path) -> Path:
 def node(
     control_plane: ControlPlane, api: Api, registry: Registry, disk: Path, tmp_path: Path
 ) -> Iterator[RunningWasmlet]:
-    options = ["--insecure-registry", registry.host]
-    options += ["--set", f"wasm-executor:HOST_PATH_PREFIXES={disk}"]
-    options += ["--set", "wasm-executor:EVICTION_INTERVAL_S=0.5"]
-    wasmlet = RunningWasmlet(control_plane, tmp_path / "up", node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    settings = {
+        "wasm-executor:HOST_PATH_PREFIXES": disk,
+        "wasm-executor:EVICTION_INTERVAL_S": 0.5,
+    }
+    folder, hosts = tmp_path / "up", [registry.host]
+    with joined(
+        control_plane, api, folder, node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from e2e.api import Api
 from e2e.images import Images
 from e2e.pods import RUNTIME_CLASS, Pods
-from e2e.running_wasmlet import RunningWasmlet
+from e2e.running_wasmlet import RunningWasmlet, joined
 from wasmtime import wat2wasm
 
 from controlplane import ControlPlane, Registry
@@ -37,16 +37,17 @@ def node(
     host_folder: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[RunningWasmlet]:
-    options = ["--insecure-registry", registry.host]
-    options += ["--set", f"wasm-executor:HOST_PATH_PREFIXES={host_folder}"]
-    options += ["--set", "wasm-executor:EVICTION_INTERVAL_S=0.5"]
-    options += ["--set", "pod-reconciler:OBJECTS_PERIOD_S=2"]
-    options += ["--set", "pod-reconciler:OBJECTS_RETRY_S=1"]
-    folder = tmp_path_factory.mktemp("volumes") / "up"
-    wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
-    wasmlet.start()
-    yield wasmlet
-    wasmlet.leave(api)
+    settings = {
+        "wasm-executor:HOST_PATH_PREFIXES": host_folder,
+        "wasm-executor:EVICTION_INTERVAL_S": 0.5,
+        "pod-reconciler:OBJECTS_PERIOD_S": 2,
+        "pod-reconciler:OBJECTS_RETRY_S": 1,
+    }
+    folder, hosts = tmp_path_factory.mktemp("volumes") / "up", [registry.host]
+    with joined(
+        control_plane, api, folder, node_name=NODE, registries=hosts, settings=settings
+    ) as node:
+        yield node
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,8 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -69,6 +70,33 @@ class RunningWasmlet:
     def _is_ready(self) -> bool:
         lines = re.findall(r"^node (\S+) is Ready$", self.output(), re.MULTILINE)
         return set(lines) >= set(self.nodes)
+
+
+@contextmanager
+def joined(
+    plane: ControlPlane,
+    api: Api,
+    folder: Path,
+    *,
+    node_name: str,
+    registries: Sequence[str],
+    settings: Mapping[str, object],
+    nodes: int = 1,
+    options: Sequence[str] = (),
+) -> Iterator[RunningWasmlet]:
+    """A Node of a test's own while the body runs; then it is gone from the cluster, too.
+
+    `settings` are by `service:NAME`, as in `--set`; `registries` are spoken to without TLS.
+    """
+    given = [*options]
+    for host in registries:
+        given += ["--insecure-registry", host]
+    for name, value in settings.items():
+        given += ["--set", f"{name}={value}"]
+    wasmlet = RunningWasmlet(plane, folder, node_name=node_name, nodes=nodes, options=given)
+    wasmlet.start()
+    yield wasmlet
+    wasmlet.leave(api)
 
 
 def _node_names(name: str, count: int) -> list[str]:
