@@ -25,6 +25,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 NODE = "many"
 PODS = 20
+MAX_PODS = 500
+"""Jobs may wait until the deaths are over, and the quicker the machine, the more are made."""
 LINES = 100
 CHANCE = random.Random()  # noqa: S311 - picks victims, not keys
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/wasmlet-system/leases/pod-reconciler"
@@ -45,6 +47,8 @@ def many(
     options = ["--insecure-registry", images.registry.host, *SHORT, *ELECTION]
     options += ["--set", "wasm-executor:RESTART_DELAY_S=0.5"]
     options += ["--set", "wasm-executor:RESTART_DELAY_MAX_S=1"]
+    options += ["--set", f"wasm-executor:MAX_PODS={MAX_PODS}"]
+    options += ["--set", f"node-registrar:MAX_PODS={MAX_PODS}"]
     folder = tmp_path_factory.mktemp(NODE) / "up"
     wasmlet = RunningWasmlet(control_plane, folder, node_name=NODE, options=options)
     with scene(control_plane, images, wasmlet) as many:
