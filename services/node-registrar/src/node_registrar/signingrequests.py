@@ -1,7 +1,6 @@
 """The cluster edge of certificates: requests are listed, read and approved."""
 
 import base64
-from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -67,8 +66,8 @@ class SigningRequests:
             raise MalformedAnswerError(f"signing requests: {error}") from error
         return [each for each in listed if not each.status.conditions]
 
-    async def approve(self, request: Pending) -> None:
-        """Approve this very version; one that changed or went meanwhile is left alone."""
+    async def approve(self, request: Pending) -> bool:
+        """Approve this very version, and say whether it was: it may have changed or gone."""
         meta = request.metadata
         condition = {
             "type": "Approved",
@@ -81,21 +80,28 @@ class SigningRequests:
             "status": {"conditions": [condition]},
         }
         path = f"{PATH}/{meta.name}/approval"
-        with suppress(ConflictError, NotFoundError):
+        try:
             await self._cluster.write("PATCH", path, msgspec.json.encode(patch), MERGE)
+        except (ConflictError, NotFoundError):
+            return False
+        return True
 
 
 def asked_of(request: Pending) -> Asked | None:
-    """Return what a request asks for, None where it cannot be read."""
+    """Return what a request asks for, None where it cannot be read.
+
+    The API server stores whatever a stranger wrote, and the parser reads each part when it is asked
+    for it: so all of it is read here, and whatever stops it stops nothing else.
+    """
     spec = request.spec
     try:
         parsed = x509.load_pem_x509_csr(base64.b64decode(spec.request))
-        names = _names(parsed)
-    except (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension):
+        subject, names = list(parsed.subject), _names(parsed)
+    except Exception:  # noqa: BLE001 - the parser's errors have no base: Value-, TypeError, its own
         return None
-    common = [str(each.value) for each in parsed.subject.get_attributes_for_oid(_CN)]
-    groups = [str(each.value) for each in parsed.subject.get_attributes_for_oid(_O)]
-    is_plain = len(common) == 1 and len(list(parsed.subject)) == len(common) + len(groups)
+    common = [str(each.value) for each in subject if each.oid == _CN]
+    groups = [str(each.value) for each in subject if each.oid == _O]
+    is_plain = len(common) == 1 and len(subject) == len(common) + len(groups)
     return Asked(
         common_name=common[0] if is_plain else "",
         organizations=tuple(groups),

@@ -17,6 +17,8 @@ from node_registrar.domain.signing_requests import (
     Askers,
     reason_against,
     reason_against_client,
+    reason_in,
+    reason_in_client,
 )
 from node_registrar.kube import Nodes
 from node_registrar.settings import RegistrarSettings
@@ -44,34 +46,64 @@ class Approver:
         """Look for ever, while the API server answers."""
         while True:
             try:
-                waiting = [
-                    each
-                    for signer in (KUBELET_SERVING, KUBELET_CLIENT)
-                    for each in await self._requests.pending(signer)
-                ]
-                self._said = {
-                    each.metadata.uid: self._said.get(each.metadata.uid, "") for each in waiting
-                }
-                for request in waiting:
-                    await self._decide(request)
+                await self.look()
             except ApiError as error:
                 log.warning("signing_requests.unread", reason=str(error))
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _decide(self, request: Pending) -> None:
-        asked = asked_of(request)
-        if asked is None or not asked.node:
-            return
-        node = await self._nodes.get(NodeName(asked.node))
-        meta, reason = request.metadata, self._reason(request.spec.signer_name, asked, node)
-        if reason is None:
-            await self._requests.approve(request)
-            log.info("certificate.approved", node=asked.node, request=meta.name)
-        elif self._said[meta.uid] != reason:
-            self._said[meta.uid] = reason
-            log.info("certificate.unapproved", node=asked.node, request=meta.name, reason=reason)
+    async def look(self) -> None:
+        """Decide once about all that waits; one that fails holds none of the others up."""
+        waiting = [
+            each
+            for signer in (KUBELET_SERVING, KUBELET_CLIENT)
+            for each in await self._requests.pending(signer)
+        ]
+        self._said = {each.metadata.uid: self._said.get(each.metadata.uid, "") for each in waiting}
+        seen = _Seen(self._nodes)
+        for request in waiting:
+            asked = asked_of(request)
+            try:
+                await self._decide(request, asked, seen)
+            except ApiError as error:
+                self._say(request, asked, str(error))
 
-    def _reason(self, signer: str, asked: Asked, node: NodeView | None) -> str | None:
-        if signer == KUBELET_CLIENT:
+    async def _decide(self, request: Pending, asked: Asked | None, seen: "_Seen") -> None:
+        reason = await self._reason(request.spec.signer_name, asked, seen)
+        if reason is not None:
+            self._say(request, asked, reason)
+        elif await self._requests.approve(request):
+            name = request.metadata.name
+            log.info("certificate.approved", node=asked and asked.node, request=name)
+
+    async def _reason(self, signer: str, asked: Asked | None, seen: "_Seen") -> str | None:
+        if asked is None or asked.node is None:
+            return "it cannot be read, or names no node"
+        is_client = signer == KUBELET_CLIENT
+        reason = reason_in_client(asked) if is_client else reason_in(asked, self._askers)
+        if reason is not None:
+            return reason
+        node = await seen.get(asked.node)
+        if is_client:
             return reason_against_client(asked, node)
         return reason_against(asked, node, self._askers)
+
+    def _say(self, request: Pending, asked: Asked | None, reason: str) -> None:
+        """Once per request and reason: it is looked at every few seconds."""
+        meta = request.metadata
+        if self._said[meta.uid] != reason:
+            self._said[meta.uid] = reason
+            node = asked and asked.node
+            log.info("certificate.unapproved", node=node, request=meta.name, reason=reason)
+
+
+class _Seen:
+    """The Nodes of one round, each read once: who asks often gets no more looks for it."""
+
+    def __init__(self, nodes: Nodes) -> None:
+        self._nodes = nodes
+        self._seen: dict[NodeName, NodeView | None] = {}
+
+    async def get(self, name: NodeName) -> NodeView | None:
+        if name not in self._seen:
+            self._seen[name] = await self._nodes.get(name)
+        return self._seen[name]

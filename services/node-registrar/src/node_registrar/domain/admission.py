@@ -88,9 +88,14 @@ def refuse_unless_proved(who: Claimed, reviewed: Reviewed, rules: Rules) -> None
         raise RefusedError("the token is for another audience")
     if reviewed.username != f"system:serviceaccount:{rules.service_account}":
         raise RefusedError("the token is of another service account")
-    machines = reviewed.extra.get(NODE_OF_TOKEN, ())
-    if [f"{rules.host_prefix}{machine}" for machine in machines] != [who.node]:
+    if not is_of_machine(who.node, rules.host_prefix, reviewed.extra):
         raise RefusedError("the token is of a pod of another machine")
+
+
+def is_of_machine(node: str, host_prefix: str, extra: Mapping[str, tuple[str, ...]]) -> bool:
+    """Say whether a token's `extra` is of a pod of the one machine that the node is beside."""
+    machines = extra.get(NODE_OF_TOKEN, ())
+    return [f"{host_prefix}{machine}" for machine in machines] == [node]
 
 
 def looks_like_token(credential: str) -> bool:

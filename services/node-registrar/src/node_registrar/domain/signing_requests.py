@@ -5,6 +5,8 @@ with no name or address but those that the Node shows, and was asked by that nod
 identity, or by the pod of its machine. A client certificate, which is that identity, is approved
 for a machine that shows the token of its enrolment, and for who has one and renews it. Nothing is
 ever denied, because real kubelets' requests lie in the same list.
+
+What a request says by itself is judged first: most are others', and cost no look at any Node.
 """
 
 from collections.abc import Mapping
@@ -12,7 +14,9 @@ from typing import Final
 
 import msgspec
 
-from node_registrar.domain.admission import NODE_OF_TOKEN
+from contract.errors import InvalidTokenError
+from contract.ids import EVERY_NODE, NO_NODE, NodeName, node_token
+from node_registrar.domain.admission import is_of_machine
 from node_registrar.domain.granting import INCARNATION
 from node_registrar.domain.node_view import NodeView
 
@@ -40,10 +44,16 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     extra: Mapping[str, tuple[str, ...]] = {}
 
     @property
-    def node(self) -> str:
-        """The Node that it claims to be of, empty for none."""
-        name = self.common_name.removeprefix(NODE_USER)
-        return name if self.common_name == f"{NODE_USER}{name}" else ""
+    def node(self) -> NodeName | None:
+        """The Node that it claims to be of, None where no Node can have that name."""
+        name = NodeName(self.common_name.removeprefix(NODE_USER))
+        if self.common_name != f"{NODE_USER}{name}" or name in (EVERY_NODE, NO_NODE):
+            return None
+        try:
+            node_token(name)
+        except InvalidTokenError:
+            return None
+        return name
 
 
 class Askers(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,48 +64,66 @@ class Askers(msgspec.Struct, frozen=True, kw_only=True):
     host_prefix: str
 
 
-def reason_against(asked: Asked, node: NodeView | None, askers: Askers) -> str | None:
-    """Return why this serving certificate is not approved, None when it is."""
-    if node is None or INCARNATION not in node.metadata.annotations:
-        return "the Node is not ours"
-    if not _is_of_a_node(asked) or node.metadata.name != asked.node:
+def reason_in(asked: Asked, askers: Askers) -> str | None:
+    """Return why no Node could make this serving certificate approved, None where one could."""
+    if not _is_of_a_node(asked):
         return "the subject is no node's"
     if not _SERVING <= asked.usages <= _SERVING | _MORE_USAGES:
         return "the usages are not a server's"
-    if not _is_asked_by_node(asked, askers):
-        return "it was asked by somebody else"
+    if asked.other_names or not asked.addresses:
+        return "the names are not those of a kubelet"
+    return None if _is_asked_by_node(asked, askers) else "it was asked by somebody else"
+
+
+def reason_against(asked: Asked, node: NodeView | None, askers: Askers) -> str | None:
+    """Return why this serving certificate is not approved, None when it is."""
+    if reason := reason_in(asked, askers):
+        return reason
+    if node is None or not _is_ours(node) or node.metadata.name != asked.node:
+        return "the Node is not ours"
     return _reason_against_names(asked, node)
 
 
-def reason_against_client(asked: Asked, node: NodeView | None) -> str | None:
-    """Return why this client certificate is not approved, None when it is."""
+def reason_in_client(asked: Asked) -> str | None:
+    """Return why no Node could make this client certificate approved, None where one could."""
     if not _is_of_a_node(asked):
         return "the subject is no node's"
     if not _CLIENT <= asked.usages <= _CLIENT | _MORE_USAGES:
         return "the usages are not a client's"
     if asked.dns_names or asked.addresses or asked.other_names:
         return "it asks for names"
-    if node is not None and INCARNATION not in node.metadata.annotations:
+    is_renewed = asked.username == asked.common_name and NODES_GROUP in asked.groups
+    return None if is_renewed or _is_enrolled(asked) else "it was asked by somebody else"
+
+
+def reason_against_client(asked: Asked, node: NodeView | None) -> str | None:
+    """Return why this client certificate is not approved, None when it is."""
+    if reason := reason_in_client(asked):
+        return reason
+    if node is not None and not _is_ours(node):
         return "the Node is not ours"
-    if f"{ENROLLED_GROUP}{asked.node.replace('.', ':')}" in asked.groups:
-        return None
-    renewed = node is not None and asked.username == asked.common_name
-    return None if renewed and NODES_GROUP in asked.groups else "it was asked by somebody else"
+    return None if node is not None or _is_enrolled(asked) else "the Node is not there"
+
+
+def _is_ours(node: NodeView) -> bool:
+    return INCARNATION in node.metadata.annotations
+
+
+def _is_enrolled(asked: Asked) -> bool:
+    return f"{ENROLLED_GROUP}{(asked.node or '').replace('.', ':')}" in asked.groups
 
 
 def _is_of_a_node(asked: Asked) -> bool:
-    return bool(asked.node) and asked.organizations == (NODES_GROUP,)
+    return asked.node is not None and asked.organizations == (NODES_GROUP,)
 
 
 def _is_asked_by_node(asked: Asked, askers: Askers) -> bool:
     if asked.username == asked.common_name:
         return NODES_GROUP in asked.groups
-    if not askers.service_account:
+    if not askers.service_account or asked.node is None:
         return False
-    machines = asked.extra.get(NODE_OF_TOKEN, ())
-    return asked.username == f"system:serviceaccount:{askers.service_account}" and [
-        f"{askers.host_prefix}{machine}" for machine in machines
-    ] == [asked.node]
+    is_pod = asked.username == f"system:serviceaccount:{askers.service_account}"
+    return is_pod and is_of_machine(asked.node, askers.host_prefix, asked.extra)
 
 
 def _reason_against_names(asked: Asked, node: NodeView) -> str | None:
@@ -104,8 +132,6 @@ def _reason_against_names(asked: Asked, node: NodeView) -> str | None:
         for each in node.status.get("addresses") or ()
         if each.get("type") in {"InternalIP", "ExternalIP", "Hostname"}
     }
-    if asked.other_names or not asked.addresses:
-        return "the names are not those of a kubelet"
     if not set(asked.dns_names) <= shown | {node.metadata.name}:
         return "a name is not the Node's"
     if not set(asked.addresses) <= shown:
