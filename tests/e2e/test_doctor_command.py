@@ -2,7 +2,7 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from e2e.running_wasmlet import RunningWasmlet
 
 from controlplane import ControlPlane
 from controlplane.processes import bare_environment
+from wasmlet.roles import path_of, roles
 
 NODE = "doctors-node"
+CONFINED = "doctors-confined"
 NODES = "/api/v1/nodes"
 SYSTEM_SETS = "/apis/apps/v1/namespaces/kube-system/daemonsets"
 PODS = "/api/v1/namespaces/wasmlet-system/pods"
@@ -69,7 +71,8 @@ def test_services_with_their_roles_have_all_that_they_need(
     assert said["clock"].startswith("ok")
     for account in ("node-registrar", "pod-reconciler", "log-server"):
         assert said[f"rights of {account}"] == f"ok       rights of {account}: all that it needs"
-    assert said["runtime class of wasi"].startswith("ok")
+    for handler in ("wasi", "wasi-http", "wagi"):
+        assert said[f"runtime class of {handler}"].startswith("ok")
 
 
 def test_a_node_that_runs_is_well_from_its_port_to_its_certificate(
@@ -91,6 +94,47 @@ def test_services_without_roles_lack_them_by_name(
     assert line.startswith("problem")
     assert "create tokenreviews" in line
     assert "apply deploy/rbac.yaml" in line
+
+
+def renamed(role: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A binding beside that of the shared installation; all else as it is."""
+    metadata = role["metadata"]
+    if role["kind"] not in ("RoleBinding", "ClusterRoleBinding"):
+        return role
+    return {**role, "metadata": metadata | {"name": f"{metadata['name']}-{CONFINED}"}}
+
+
+@pytest.fixture
+def confined(api: Api) -> Iterator[str]:
+    """A namespace whose services are bound as the chart does with `namespaces: [shop]`."""
+    made = ["/api/v1/namespaces/shop"]
+    api.create("/api/v1/namespaces", {"metadata": {"name": "shop"}})
+    for role in map(renamed, roles(namespace=CONFINED, namespaces=("shop",))):
+        if CONFINED in path_of(role):
+            made.append(path_of(role))
+            api.create(made[-1].rpartition("/")[0], dict(role))
+    yield CONFINED
+    for path in reversed(made):
+        api.delete(path)
+
+
+def test_confined_services_need_no_more_than_they_have(
+    control_plane: ControlPlane, tmp_path: Path, confined: str
+) -> None:
+    about = "rights of pod-reconciler"
+    _, said = doctor(control_plane, tmp_path, "--namespace", confined)
+    assert said[about].startswith("problem")
+    _, said = doctor(control_plane, tmp_path, "--namespace", confined, "--namespaces", "shop")
+    assert said[about] == f"ok       {about}: all that it needs"
+
+
+def test_rights_for_signed_certificates_are_asked_for_too(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    _, said = doctor(control_plane, tmp_path, "--namespace", "elsewhere", "--csr")
+    line = said["rights of log-server"]
+    assert "create certificatesigningrequests" in line
+    assert "certificates-rbac.yaml" in line
 
 
 def test_a_node_that_nobody_keeps_is_found_with_its_port(

@@ -54,6 +54,12 @@ def test_a_bus_that_lets_a_service_in_is_well(nats: EmbeddedNats) -> None:
     assert said.endswith("0 broken, 0 to look at, 1 well\n")
 
 
+def test_of_several_servers_one_that_is_up_is_enough(nats: EmbeddedNats) -> None:
+    """They are given as the services are told them."""
+    code, said = doctor("--no-kernel", "--bus", f"nats://127.0.0.1:{free_port()},{nats.url}")
+    assert (code, "lets in nobody without a credential" in said) == (0, True), said
+
+
 def test_a_bus_without_a_credential_is_asked_no_more_than_that(nats: EmbeddedNats) -> None:
     code, said = doctor("--no-kernel", "--bus", nats.url)
     assert (code, "lets in nobody without a credential" in said) == (0, True)

@@ -7,8 +7,8 @@ import pytest
 
 from wasmlet.__main__ import main
 from wasmlet.errors import UsageError
+from wasmlet.roles import roles
 from wasmlet.up.arguments import UpOptions, add_arguments, options_of
-from wasmlet.up.joining import roles
 
 
 def options(*arguments: str) -> UpOptions:
@@ -101,7 +101,7 @@ def bound_in(*namespaces: str) -> set[tuple[str, str]]:
     """Where the right to read what pods name is given: (kind, namespace)."""
     return {
         (each["kind"], each["metadata"].get("namespace", ""))
-        for each in roles(namespaces)
+        for each in roles(namespaces=namespaces)
         if each.get("roleRef", {}).get("name") == "wasmlet-pod-reconciler-objects"
     }
 

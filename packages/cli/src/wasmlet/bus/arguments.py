@@ -2,6 +2,8 @@
 
 import argparse
 
+from wasmlet.installation import NAMESPACE
+
 _ISSUER = """Make the key by which the registrar lets nodes onto the bus, once per installation.
 
 The Secret goes to stdout, for `kubectl apply -f -`; what Helm is to be told goes to stderr. The key
@@ -13,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what can be prepared."""
     acts = parser.add_subparsers(required=True, metavar="ACT")
     issuer = acts.add_parser("issuer", help="make the registrar's key", description=_ISSUER)
-    issuer.add_argument("--namespace", default="wasmlet-system", help="of the installation")
+    issuer.add_argument("--namespace", default=NAMESPACE, help="of the installation")
     issuer.add_argument("--name", default="wasmlet-bus-issuer", help="of the Secret")
     issuer.set_defaults(usage=issuer)
 

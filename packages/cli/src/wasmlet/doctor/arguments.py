@@ -1,8 +1,9 @@
 """Look an installation over: a line for each thing, and what to do where it is ill.
 
 With --kubeconfig: the API server, its clock, the rights of the services, RuntimeClasses, Nodes, the
-kubelet port and its certificate, what the services themselves say. With --bus: NATS. With
---registry: whether this machine can pull. Always: what this machine's kernel offers an executor.
+kubelet port and its certificate, what the services themselves say; --namespaces and --csr where no
+pod of theirs tells how they are set up. With --bus: NATS. With --registry: whether this machine can
+pull. Always: what this machine's kernel offers an executor.
 Exit code 1 if something is broken; warnings alone are 0.
 """
 
@@ -12,8 +13,7 @@ from pathlib import Path
 import msgspec
 
 from wasmlet.errors import UsageError
-
-NAMESPACE = "wasmlet-system"
+from wasmlet.installation import NAMESPACE
 
 
 class DoctorOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +21,8 @@ class DoctorOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     kubeconfig: Path | None = None
     namespace: str = NAMESPACE
+    namespaces: tuple[str, ...] = ()
+    csr: bool = False
     bus: str | None = None
     bus_ca: Path | None = None
     bus_user: str | None = None
@@ -35,7 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare what is looked at."""
     parser.add_argument("--kubeconfig", metavar="FILE", type=Path, help="an administrator's")
     parser.add_argument("-n", "--namespace", default=NAMESPACE, help=f"the services' ({NAMESPACE})")
-    parser.add_argument("--bus", metavar="URL", help="nats:// or tls://, as the services are told")
+    parser.add_argument(
+        "--namespaces", metavar="A,B", default="", help="that the reconciler is confined to"
+    )
+    parser.add_argument("--csr", action="store_true", help="the cluster signs certificates")
+    parser.add_argument(
+        "--bus", metavar="URL,...", help="nats:// or tls://, as the services are told"
+    )
     parser.add_argument("--bus-ca", metavar="FILE", type=Path, help="the CA of that server")
     parser.add_argument("--bus-user", metavar="NAME", help="whom to log in as")
     parser.add_argument("--bus-password-file", metavar="FILE", type=Path, help="with what")
@@ -64,6 +72,8 @@ def options_of(chosen: argparse.Namespace) -> DoctorOptions:
     return DoctorOptions(
         kubeconfig=chosen.kubeconfig,
         namespace=chosen.namespace,
+        namespaces=tuple(filter(None, map(str.strip, chosen.namespaces.split(",")))),
+        csr=chosen.csr,
         bus=chosen.bus,
         bus_ca=chosen.bus_ca,
         bus_user=chosen.bus_user,

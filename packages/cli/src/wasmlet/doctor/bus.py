@@ -54,7 +54,7 @@ async def _connect(options: DoctorOptions) -> str:
     try:
         async with asyncio.timeout(2 * _ANSWER_WITHIN_S):
             client = await nats.connect(
-                options.bus,
+                options.bus.split(","),
                 user=options.bus_user,
                 password=_password(options),
                 tls=_tls(options),

@@ -9,6 +9,7 @@ import msgspec
 
 from kubekit.client import Api
 from kubekit.errors import ApiError, ForbiddenError, NotFoundError
+from wasmlet.doctor.arguments import DoctorOptions
 from wasmlet.doctor.certificates import certificate_finding
 from wasmlet.doctor.findings import Finding, problem, warning, well
 
@@ -17,7 +18,7 @@ CLOCK_PROBLEM_S: Final = 10.0
 """A leader's lease is 15 s: clocks that are further apart than what is left of it make two."""
 OLDEST_MINOR: Final = 30
 """Admission policies are there since 1.30."""
-HANDLERS: Final = ("wasi", "wasi-http")
+HANDLERS: Final = ("wasi", "wasi-http", "wagi")
 SERVICES: Final = ("node-registrar", "pod-reconciler", "wasm-node")
 
 
@@ -50,7 +51,7 @@ def clock_finding(date: str, now: datetime) -> Finding:
     return warning("clock", text, advice) if apart > CLOCK_WARNING_S else well("clock", text)
 
 
-async def class_findings(api: Api, _namespace: str) -> list[Finding]:
+async def class_findings(api: Api, _: DoctorOptions) -> list[Finding]:
     """Return which of our handlers a RuntimeClass names."""
     answer = await api.request("GET", "/apis/node.k8s.io/v1/runtimeclasses")
     items = msgspec.json.decode(answer.body)["items"]
@@ -64,11 +65,18 @@ async def class_findings(api: Api, _namespace: str) -> list[Finding]:
     ]
 
 
-async def service_findings(api: Api, namespace: str) -> list[Finding]:
-    """Return what the pods of the services say, and how old the bus's certificate is."""
+async def pods_of_services(api: Api, namespace: str) -> list[dict[str, Any]]:
+    """Return the pods of an installation; none where the services run elsewhere."""
     query = {"labelSelector": "app.kubernetes.io/part-of=wasmlet"}
     answer = await api.request("GET", f"/api/v1/namespaces/{namespace}/pods", query=query)
-    pods = msgspec.json.decode(answer.body)["items"]
+    found: list[dict[str, Any]] = msgspec.json.decode(answer.body)["items"]
+    return found
+
+
+async def service_findings(api: Api, options: DoctorOptions) -> list[Finding]:
+    """Return what the pods of the services say, and how old the bus's certificate is."""
+    namespace = options.namespace
+    pods = await pods_of_services(api, namespace)
     if not pods:
         text = f"no pod of wasmlet in namespace {namespace}"
         return [well("services", f"{text}: they run elsewhere, or under `wasmlet up`")]

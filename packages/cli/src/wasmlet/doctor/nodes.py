@@ -9,15 +9,16 @@ import msgspec
 
 from kubekit.client import Api
 from kubekit.errors import ApiError, NotFoundError, ServerError
+from wasmlet.doctor.arguments import DoctorOptions
 from wasmlet.doctor.certificates import certificate_finding
 from wasmlet.doctor.findings import Finding, problem, warning, well
+from wasmlet.installation import INCARNATION
 
-INCARNATION: Final = "wasmlet.dev/incarnation"
 KINDNET: Final = "/apis/apps/v1/namespaces/kube-system/daemonsets/kindnet"
 _ANSWER_WITHIN_S: Final = 5.0
 
 
-async def node_findings(api: Api, _namespace: str) -> list[Finding]:
+async def node_findings(api: Api, _: DoctorOptions) -> list[Finding]:
     """Return what is to be said of each Node of ours."""
     answer = await api.request("GET", "/api/v1/nodes")
     items = msgspec.json.decode(answer.body)["items"]

@@ -56,13 +56,13 @@ async def _of_cluster(options: DoctorOptions) -> AsyncIterator[Finding]:
     agent = f"wasmlet-doctor/{version('wasmlet')}"
     try:
         async with api_client(options.kubeconfig, user_agent=agent) as api:
-            async for finding in _of_server(api, options.namespace):
+            async for finding in _of_server(api, options):
                 yield finding
     except KubeconfigError as error:
         yield problem("kubeconfig", str(error), "name one that kubectl can use")
 
 
-async def _of_server(api: Api, namespace: str) -> AsyncIterator[Finding]:
+async def _of_server(api: Api, options: DoctorOptions) -> AsyncIterator[Finding]:
     try:
         for finding in await server_findings(api):
             yield finding
@@ -71,7 +71,7 @@ async def _of_server(api: Api, namespace: str) -> AsyncIterator[Finding]:
         return
     for look in (rights_findings, class_findings, service_findings, node_findings):
         try:
-            for finding in await look(api, namespace):
+            for finding in await look(api, options):
                 yield finding
         except ApiError as error:
             yield problem(look.__name__.removesuffix("_findings"), str(error), "ask as an admin")

@@ -12,6 +12,7 @@ import msgspec
 from contract.errors import InvalidTokenError
 from contract.ids import NodeName, node_token
 from wasmlet.errors import UsageError
+from wasmlet.installation import NAMESPACE
 
 if TYPE_CHECKING:
     from wasmlet.node.enrolling import EnrolOptions
@@ -76,7 +77,7 @@ def _declare_enrol(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     enrol.add_argument("--kubeconfig", metavar="FILE", type=Path, required=True)
     enrol.add_argument("--nats", metavar="URL", required=True, help="where the machine finds it")
     enrol.add_argument("--nats-ca-file", metavar="FILE", type=Path, help="where it speaks TLS")
-    enrol.add_argument("--namespace", default="wasmlet-system", help="of the installation")
+    enrol.add_argument("--namespace", default=NAMESPACE, help="of the installation")
     enrol.add_argument(
         "--hours", type=float, default=1.0, help="until when it has to join (%(default)g)"
     )

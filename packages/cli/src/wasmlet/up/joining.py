@@ -8,7 +8,7 @@ A reconciler that is confined to namespaces gets the right to read their objects
 
 import asyncio
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,25 +19,13 @@ from contract.subjects import Role
 from kubekit.client import Api
 from kubekit.errors import ApiError, ForbiddenError
 from wasmlet.errors import CommandLineError
+from wasmlet.installation import NAMESPACE
+from wasmlet.roles import apply, roles
 
-NAMESPACE: Final = "wasmlet-system"
 TOKEN_LIFETIME_S: Final = 24 * 3600
 RENEW_AFTER_S: Final = TOKEN_LIFETIME_S * 0.6
 RENEW_RETRY_S: Final = 60
 JOINING: Final = (Role.NODE_REGISTRAR, Role.POD_RECONCILER, Role.LOG_SERVER)
-_APPLY: Final = "application/apply-patch+yaml"
-_RBAC_FILE: Final = Path(__file__).parent.parent / "rbac.yaml"
-_OBJECTS: Final = "wasmlet-pod-reconciler-objects"
-_PLURALS: Final = {
-    "Namespace": "namespaces",
-    "ServiceAccount": "serviceaccounts",
-    "ClusterRole": "clusterroles",
-    "ClusterRoleBinding": "clusterrolebindings",
-    "Role": "roles",
-    "RoleBinding": "rolebindings",
-    "ValidatingAdmissionPolicy": "validatingadmissionpolicies",
-    "ValidatingAdmissionPolicyBinding": "validatingadmissionpolicybindings",
-}
 
 
 class ServiceTokens:
@@ -56,8 +44,8 @@ class ServiceTokens:
         Raises `CommandLineError` when the cluster cannot be reached.
         """
         try:
-            for document in roles(namespaces):
-                await self._apply(document)
+            for document in roles(namespaces=namespaces):
+                await apply(self._api, document)
             await self.renew()
         except ForbiddenError:
             return None
@@ -89,16 +77,6 @@ class ServiceTokens:
             token = msgspec.json.decode(answer.body)["status"]["token"]
             _write_private(self._folder / f"{role}.token", token)
 
-    async def _apply(self, document: Mapping[str, Any]) -> None:
-        metadata = document["metadata"]
-        group = document["apiVersion"]
-        root = f"/api/{group}" if "/" not in group else f"/apis/{group}"
-        scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-        path = f"{root}{scope}/{_PLURALS[document['kind']]}/{metadata['name']}"
-        query = {"fieldManager": "wasmlet", "force": "true"}
-        body = msgspec.json.encode(document)
-        await self._api.request("PATCH", path, query=query, body=body, content_type=_APPLY)
-
     def _write_kubeconfig(self, role: Role) -> Path:
         document = yaml.safe_load(self._kubeconfig.read_text())
         context = _named(document, "contexts", document["current-context"])["context"]
@@ -121,18 +99,6 @@ class ServiceTokens:
         path = self._folder / f"{role}.kubeconfig"
         _write_private(path, yaml.safe_dump(own))
         return path
-
-
-def roles(namespaces: Sequence[str] = ()) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of `rbac.yaml`; with namespaces, pods' objects can be read there alone."""
-    for document in yaml.safe_load_all(_RBAC_FILE.read_text()):
-        is_wide = document["kind"] == "ClusterRoleBinding"
-        if not (namespaces and is_wide and document["metadata"]["name"] == _OBJECTS):
-            yield document
-            continue
-        for namespace in namespaces:
-            metadata = {"name": _OBJECTS, "namespace": namespace}
-            yield document | {"kind": "RoleBinding", "metadata": metadata}
 
 
 def _named(document: Mapping[str, Any], section: str, name: str) -> Mapping[str, Any]:

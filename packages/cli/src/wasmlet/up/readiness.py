@@ -15,7 +15,8 @@ import msgspec
 from contract.ids import NodeName
 from kubekit.client import Api
 from kubekit.errors import ApiError
-from wasmlet.up.rivals import INCARNATION, Rivals
+from wasmlet.installation import INCARNATION
+from wasmlet.up.rivals import Rivals
 
 POLL_S: Final = 0.1
 CONNECT_TIMEOUT_S: Final = 1.0

@@ -13,8 +13,8 @@ import msgspec
 from contract.ids import NodeName
 from kubekit.client import Api
 from kubekit.errors import ApiError
+from wasmlet.installation import INCARNATION
 
-INCARNATION: Final = "wasmlet.dev/incarnation"
 RELEASED: Final = "wasmlet.dev/released"
 _LEASES: Final = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 
