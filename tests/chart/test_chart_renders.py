@@ -173,8 +173,10 @@ def test_an_uninstallation_is_understood_and_removes_its_own_rights(
     assert role["rules"][0]["resourceNames"] == [name]
 
 
-def test_an_uninstallation_that_keeps_the_nodes_has_no_hook(helm: Helm) -> None:
-    objects = helm.render("-f", DEFAULT, "--set", "uninstall.leave=false")
+@pytest.mark.parametrize("option", ["uninstall.leave=false", "rbac.create=false"])
+def test_an_uninstallation_without_leave_or_an_account_has_no_hook(helm: Helm, option: str) -> None:
+    """A hook whose account nobody makes would end each uninstallation after its time."""
+    objects = helm.render("-f", DEFAULT, "--set", option)
     assert hooks(objects, "pre-delete") == []
 
 
