@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from e2e.anatomy import Part
-from e2e.byhand import ByHand
+from e2e.byhand import ByHand, standby
 from e2e.counting import ALWAYS, Name, assert_consecutive, counting_pod
 from e2e.expectations import eventually
 from e2e.faults import ELECTION, SHORT, Baseline, Scene, incarnation_of, scene
@@ -52,13 +52,8 @@ def leaders(
 def second(leaders: Scene, tmp_path: Path) -> Iterator[ByHand]:
     """Another reconciler, which waits for its turn."""
     like = leaders.anatomy.get(Part.RECONCILER)
-    second = ByHand(like, Part.RECONCILER, tmp_path / "second", ADMIN_PORT="0")
-    try:
-        eventually(lambda: second.records("admin.listening"))
-        assert not second.records("term.started")
+    with standby(like, Part.RECONCILER, tmp_path / "second") as second:
         yield second
-    finally:
-        second.stop()
 
 
 def test_a_leader_that_was_frozen_changes_nothing_when_it_wakes(

@@ -7,13 +7,14 @@ measured is for how long no status came; it is printed, and docs/benchmarks.md h
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from e2e import guests
 from e2e.anatomy import Part
-from e2e.byhand import ByHand
+from e2e.byhand import LEADING, ByHand, standby
 from e2e.counting import assert_consecutive
 from e2e.expectations import eventually
 from e2e.faults import SHORT, Scene, await_renewal, ready_since, scene
@@ -37,7 +38,6 @@ ELECTION = [
     for service in ("node-registrar", "pod-reconciler")
     for option in ("--set", f"{service}:ELECTION=on")
 ]
-LEADING = {Part.REGISTRAR: "registrar.leading", Part.RECONCILER: "term.started"}
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def test_a_roll_of_everything_under_load_is_noticed_by_no_pod(
     containers = rolling.anatomy.await_count(RUNNING)
     since, blows = ready_since(rolling.api, NODE), dict[str, float]()
     hello = rolling.images.push(guests.prints("hello\n"), "rolling-hello")
-    seconds = {part: standby(rolling, part, tmp_path) for part in LEADING}
-    with PodStream(rolling.plane, rolling.pods.namespace, NODE, hello) as stream:
+    flow = PodStream(rolling.plane, rolling.pods.namespace, NODE, hello)
+    with standbys(rolling, tmp_path) as seconds, flow as stream:
         eventually(lambda: len(stream.ended) > 20)
 
         def strike(what: str, blow: Callable[[], object]) -> None:
@@ -112,17 +112,19 @@ def start_many(rolling: Scene) -> list[str]:
     return names
 
 
+@contextmanager
+def standbys(rolling: Scene, folder: Path) -> Iterator[dict[Part, ByHand]]:
+    """A second replica of each service that has a leader."""
+    with ExitStack() as stack:
+        yield {
+            part: stack.enter_context(standby(rolling.anatomy.get(part), part, folder / part.value))
+            for part in LEADING
+        }
+
+
 def steady(rolling: Scene, phase: str) -> list[str]:
     found = rolling.pods.all(labelSelector="app=steady")
     return [each["metadata"]["name"] for each in found if each["status"].get("phase") == phase]
-
-
-def standby(rolling: Scene, part: Part, folder: Path) -> ByHand:
-    """A second replica, which waits for its turn."""
-    second = ByHand(rolling.anatomy.get(part), part, folder / part.value, ADMIN_PORT="0")
-    eventually(lambda: second.records("admin.listening"))
-    assert not second.records(LEADING[part])
-    return second
 
 
 def assert_untouched(rolling: Scene, names: list[str]) -> None:

@@ -2,12 +2,18 @@
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from controlplane import Component
 from e2e.anatomy import Part
+from e2e.expectations import eventually
 from e2e.processes import Process, process_of
+
+LEADING = {Part.REGISTRAR: "registrar.leading", Part.RECONCILER: "term.started"}
+"""What a replica logs when its turn has come."""
 
 
 class ByHand:
@@ -39,3 +45,15 @@ class ByHand:
 
     def kill(self) -> None:
         self._component.kill()
+
+
+@contextmanager
+def standby(like: Process, part: Part, folder: Path) -> Iterator[ByHand]:
+    """A second replica, which waits for its turn; it ends with the block, whatever happens."""
+    second = ByHand(like, part, folder, ADMIN_PORT="0")
+    try:
+        eventually(lambda: second.records("admin.listening"))
+        assert not second.records(LEADING[part])
+        yield second
+    finally:
+        second.stop()

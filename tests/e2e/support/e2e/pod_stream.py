@@ -26,7 +26,10 @@ class PodStream:
         self._node = node
         self._image = image
         self._stopped = threading.Event()
-        self._threads = [threading.Thread(target=each) for each in (self._create, self._watch)]
+        self._left = threading.Event()
+        self._threads = [
+            threading.Thread(target=each, daemon=True) for each in (self._create, self._watch)
+        ]
         self.every_s = 0.2
         self.created: dict[str, float] = {}
         self.ended: dict[str, float] = {}
@@ -39,12 +42,14 @@ class PodStream:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Whoever leaves earlier, for a test that fails, waits for no pod's end."""
         self._stopped.set()
+        self._left.set()
         for each in self._threads:
             each.join()
 
     def stop_creating(self) -> None:
-        """The watch goes on until all have ended."""
+        """The watch goes on."""
         self._stopped.set()
         self._threads[0].join()
 
@@ -98,18 +103,21 @@ class PodStream:
     def _watch(self) -> None:
         with Api(self._plane) as api:
             version = api.get(self._path)["metadata"]["resourceVersion"]
-            while not self._stopped.is_set() or self.created.keys() - self.ended.keys():
+            while not self._left.is_set():
                 query = {"watch": "1", "labelSelector": f"app={LABEL}", "resourceVersion": version}
                 query["timeoutSeconds"] = "5"
                 try:
                     with api._client.stream("GET", self._path, params=query) as answer:
-                        for line in answer.iter_lines():
+                        for line in answer.raise_for_status().iter_lines():
                             version = self._note(msgspec.json.decode(line), version)
+                            if self._left.is_set():
+                                return
                 except httpx.TransportError:
                     continue
 
     def _note(self, change: dict[str, Any], version: str) -> str:
         found = change["object"]
+        assert change["type"] != "ERROR", found
         if change["type"] not in {"ADDED", "MODIFIED"}:
             return version
         name, phase = found["metadata"]["name"], found["status"].get("phase")
