@@ -15,6 +15,7 @@ LISTS: Final = {
     "containerStatuses": "containers",
     "ephemeralContainerStatuses": "ephemeralContainers",
 }
+MIRROR: Final = "kubernetes.io/config.mirror"
 TERMINAL: Final = ("Succeeded", "Failed")
 TWICE: Final = "has another transition time and the same status"
 PHASES: Final = ("Pending", "Running", *TERMINAL)
@@ -24,7 +25,7 @@ def faults_of(pod: Json, after: Json) -> Iterator[str]:
     """Tell what is wrong with a status that is to replace the pod's."""
     before = pod["status"]
     yield from _transitions(pod["spec"], before, after)
-    yield from _form(pod["spec"], after)
+    yield from _form(pod, after)
     yield from _conditions(before, after)
     yield from _promises(before, after)
 
@@ -65,7 +66,8 @@ def _transitions(spec: Json, before: Json, after: Json) -> Iterator[str]:
                 yield f"{name}: may not be transitioned to non-terminated state"
 
 
-def _form(spec: Json, after: Json) -> Iterator[str]:
+def _form(pod: Json, after: Json) -> Iterator[str]:
+    spec, is_mirror = pod["spec"], MIRROR in pod["metadata"].get("annotations", {})
     if after.get("phase") not in PHASES:
         yield f"{after.get('phase')} is no phase"
     for field, kind in LISTS.items():
@@ -73,7 +75,9 @@ def _form(spec: Json, after: Json) -> Iterator[str]:
         wanted = [each["name"] for each in spec.get(kind, ())]
         # A status may be older than an ephemeral container. A rejected pod never had containers;
         # only a mirror may tell of those that it had within the same second, in another life.
-        may_lack = kind == "ephemeralContainers" or _was_rejected(after)
+        may_lack = kind == "ephemeralContainers" or (_was_rejected(after) and is_mirror)
+        if _was_rejected(after) and not is_mirror:
+            wanted = []
         if sorted(names) != sorted(wanted) and not (may_lack and set(names) <= set(wanted)):
             yield f"{field} tells of {names}, the spec of {wanted}"
         for status in after.get(field, ()):
