@@ -6,7 +6,7 @@ lengthens less than the clock.
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from statistics import median
@@ -66,7 +66,7 @@ async def _starts(api: Api, watch: PodWatch, sides: Mapping[str, Side], pods: in
     spans: dict[tuple[str, str], list[float]] = {(kind, who): [] for kind in KINDS for who in sides}
     used = {key: dict[str, float]() for key in spans}
     for number in range(pods + WARM_UP):
-        for (kind, who), known in spans.items():
+        for (kind, who), known in _in_turns(spans.items(), number):
             side = sides[who]
             before = processor_s(side.root)
             known.append(await _start(api, watch, side.subject, kind, number))
@@ -103,7 +103,7 @@ async def _bursts(api: Api, watch: PodWatch, sides: Mapping[str, Side], plan: Pl
     rates: dict[str, list[float]] = {who: [] for who in sides}
     used = {who: dict[str, float]() for who in sides}
     for number in range(plan.rounds):
-        for who, side in sides.items():
+        for who, side in _in_turns(sides.items(), number):
             subject = msgspec.structs.replace(side.subject, label=f"{side.subject.label}-{number}")
             before = processor_s(side.root)
             burst = await start_burst(api, watch, subject, plan.burst)
@@ -117,6 +117,12 @@ async def _bursts(api: Api, watch: PodWatch, sides: Mapping[str, Side], plan: Pl
             who: _per_pod(each, plan.burst * plan.rounds) for who, each in used.items()
         },
     }
+
+
+def _in_turns[T](each: Iterable[T], number: int) -> list[T]:
+    """Every other time from the last to the first: who goes second meets what the first left."""
+    forwards = list(each)
+    return forwards[::-1] if number % 2 else forwards
 
 
 def _compared(spans: Mapping[str, list[float]]) -> dict[str, Any]:
