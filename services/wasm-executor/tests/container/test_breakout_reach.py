@@ -1,19 +1,22 @@
 """A native program in the guest's place reaches what docs/security.md lists, and nothing else."""
 
+import os
 import re
 import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import msgspec
 import pytest
 from breakout_tries import Targets
 from breakout_zygote import Found
-from keeper_rig import Compiler, KeeperProcess, Supervisor, launch_keeper, status_field
+from keeper_rig import Compiler, Container, KeeperProcess, Supervisor, launch_keeper, status_field
 
 from wasm_executor.container.landlock import LEAST_ABI, landlock_abi
 from wasm_executor.container.ownroot import why_not
-from wasm_executor.container.plan import HttpPlan, Preopen, ProcessPlan
+from wasm_executor.container.plan import External, HttpPlan, Preopen, ProcessPlan
 from wasm_executor.container.seccomp import can_restrict_calls
 from wasm_executor.keeper.spawning import ENVIRONMENT
 
@@ -23,12 +26,32 @@ pytestmark = pytest.mark.skipif(
 )
 PAGE = Path(__file__).parents[4] / "docs" / "security.md"
 KEEPER = Path(__file__).parents[1] / "support" / "breakout_keeper.py"
+
+
+class Place(NamedTuple):
+    """Where a guest has broken out."""
+
+    runtime: str
+    serves: bool = False
+    sockets: bool = False
+    external: External | None = None
+
+
+def program(network: Literal["none", "listen"]) -> Place:
+    """A program of the machine: the tries run in its stead, behind its walls."""
+    own = External(program=os.path.realpath(sys.executable), command=(), network=network)
+    return Place("broken-out-program", external=own)
+
+
 COLUMNS = {
-    "`wasi`": ("broken-out", False),
-    "`wasi-http`": ("broken-out-serving", False),
-    "sockets": ("broken-out", True),
+    "`wasi`": Place("broken-out"),
+    "`wasi-http`": Place("broken-out-serving", serves=True),
+    "`wagi`": Place("broken-out-wagi", serves=True),
+    "sockets": Place("broken-out", sockets=True),
+    "`external`": program("none"),
+    "`external`, `listen`": program("listen"),
 }
-"""A column of the page: the runtime in the guest's place, and whether it has the network."""
+"""The columns of the page."""
 
 
 @pytest.fixture(scope="module")
@@ -76,11 +99,12 @@ async def test_broken_out_guest_reaches_what_the_page_says_and_nothing_else(
 ) -> None:
     targets = await around(supervisor, keeper, port, other_pods_folder)
     measured: dict[str, dict[str, bool]] = {}
-    for number, (column, (runtime, network)) in enumerate(COLUMNS.items()):
-        found = await broken_out(supervisor, f"out{number}", runtime, targets, network=network)
+    for number, (column, place) in enumerate(COLUMNS.items()):
+        found = await broken_out(supervisor, f"out{number}", place, targets)
         measured[column] = found.reached
         assert found.environment == ENVIRONMENT
-        assert len(found.descriptors) == 4, "stdin, stdout, stderr and its outcome"
+        held = 5 if place.serves else 4
+        assert len(found.descriptors) == held, "stdin, stdout, stderr, its outcome, a listener"
         assert set(found.descriptors) >= {0, 1, 2}
     assert (other_pods_folder / "file").read_text() == "a secret of another pod"
     assert rows_of(PAGE.read_text()) == rows_of(as_table(measured)), as_table(measured)
@@ -92,7 +116,7 @@ async def test_under_the_node_profile_paths_and_processes_of_others_are_not_ther
     keeper: KeeperProcess, supervisor: Supervisor, port: int, other_pods_folder: Path
 ) -> None:
     targets = await around(supervisor, keeper, port, other_pods_folder)
-    found = await broken_out(supervisor, "out", "broken-out", targets, network=False)
+    found = await broken_out(supervisor, "out", Place("broken-out"), targets)
     page = rows_of(PAGE.read_text())
     reached = {name for name, words in page.items() if words[0] == "yes"}
     gone = {name for name in reached if name.startswith(("learn that a path", "see that a proc"))}
@@ -120,14 +144,12 @@ async def around(
     )
 
 
-async def broken_out(
-    supervisor: Supervisor, name: str, runtime: str, targets: Targets, *, network: bool
-) -> Found:
+async def broken_out(supervisor: Supervisor, name: str, place: Place, targets: Targets) -> Found:
     folders = [supervisor.folder / f"{kind}-{name}" for kind in ("write", "read")]
     for folder in folders:
         folder.mkdir()
     plan = ProcessPlan(
-        runtime=runtime,
+        runtime=place.runtime,
         artifact=supervisor.compiler.artifact("hello"),
         args=(msgspec.json.encode(targets).decode(),),
         env=(("PASSWORD", "never in the process's own environment"),),
@@ -135,11 +157,16 @@ async def broken_out(
             Preopen(host_path=str(folders[0]), guest_path="/w"),
             Preopen(host_path=str(folders[1]), guest_path="/r", read_only=True),
         ),
-        network=network,
-        http=HttpPlan() if runtime == "broken-out-serving" else None,
+        network=place.sockets,
+        http=HttpPlan() if place.serves else None,
+        external=place.external,
     )
-    container = await supervisor.spawn(supervisor.spec(name), plan)
-    ended = await supervisor.next_exit()
+    spec = supervisor.spec(name)
+    with socket.create_server(("127.0.0.1", 0)) as own:
+        handed = (own.fileno(),) if place.serves else ()
+        spawned = await supervisor.client.spawn(spec, plan, listeners=handed)
+        container = Container(spec.key, spawned.pid, spawned.started_at, Path(spec.log_path or ""))
+        ended = await supervisor.next_exit()
     assert ended.code == 0, container.content()
     return msgspec.json.decode(container.content("stdout"), type=Found)
 

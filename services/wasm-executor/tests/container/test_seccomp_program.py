@@ -23,6 +23,7 @@ HEADERS = {
 HIGHEST = 1024
 NEW_USER_NAMESPACE = 0x1000_0000
 A_THREAD = 0x003D_0F00
+FASTOPEN = 0x2000_0000
 A_FORK = 0x0120_0011
 EVERYTHING: Needs = frozenset(Need)
 
@@ -110,6 +111,11 @@ def test_some_arguments_of_a_call_are_allowed_and_others_are_not(machine: str) -
     assert [one("socket", family, 1, needs=ALL_SOCKETS) for family in (2, 10)] == [ALLOWED] * 2
     for family, kind in ((1, 1), (16, 3), (17, 3), (2, 3), (40, 1)):  # unix, netlink, packet, raw
         assert one("socket", family, kind, needs=EVERYTHING) == REFUSED
+    for protocol in (132, 256, 262):  # SCTP, SMC, MPTCP
+        assert one("socket", 2, 1, protocol, needs=EVERYTHING) == REFUSED
+    for name, *before in (("sendto", 3, 0, 1), ("sendmsg", 3, 0), ("sendmmsg", 3, 0, 1)):
+        assert one(name, *before, 0x4000, needs=EVERYTHING) == ALLOWED
+        assert one(name, *before, FASTOPEN, needs=EVERYTHING) == REFUSED
     assert one("tgkill", OWN_PID, 1, 6) == ALLOWED
     assert one("tgkill", 1, 1, 6) == REFUSED
     assert one("kill", OWN_PID, 9, needs=EVERYTHING) == ALLOWED

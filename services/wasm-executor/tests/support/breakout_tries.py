@@ -39,6 +39,8 @@ class Targets(msgspec.Struct, frozen=True, kw_only=True):
     keeper: int
     zygote: int
     container: int
+    listeners: tuple[int, ...] = ()
+    """Descriptors of sockets that were handed over."""
 
 
 KERNEL: Final = {
@@ -175,18 +177,40 @@ def processes(to: Targets) -> dict[str, Try]:
     }
 
 
-def network(to: Targets) -> dict[str, Try]:
-    def tcp() -> None:
-        with socket.socket() as client:
-            client.connect(("127.0.0.1", to.port))
+def connect(to: Targets) -> None:
+    there = ("127.0.0.1", to.port)
 
+    def connected() -> None:
+        with socket.socket() as client:
+            client.connect(there)
+
+    def sent_at_once(protocol: int) -> None:
+        """Connect without `connect`: with what is sent."""
+        with socket.socket(proto=protocol) as client:
+            client.sendto(b"x", socket.MSG_FASTOPEN, there)
+
+    def sent_from(listener: int) -> None:
+        """A listening socket that is shut down is a fresh one."""
+        with socket.socket(fileno=os.dup(listener)) as client:
+            client.shutdown(socket.SHUT_RDWR)
+            client.sendto(b"x", socket.MSG_FASTOPEN, there)
+
+    first_that_works(
+        connected,
+        *(partial(sent_at_once, each) for each in (0, socket.IPPROTO_MPTCP)),
+        *(partial(sent_from, each) for each in to.listeners),
+    )
+
+
+def network(to: Targets) -> dict[str, Try]:
     def bound() -> None:
         with socket.socket() as server:
             server.bind(("127.0.0.1", 0))
             server.listen()
 
     return {
-        "connect to a TCP port of this machine, the bus and the admin ports among them": tcp,
+        "connect to a TCP port of this machine, the bus and the admin ports among them, "
+        "also by a send that connects": lambda: connect(to),
         "send by UDP": lambda: socket.socket(type=socket.SOCK_DGRAM).sendto(
             b"x", ("127.0.0.1", to.port)
         ),
@@ -194,11 +218,12 @@ def network(to: Targets) -> dict[str, Try]:
         "connect to a Unix socket": lambda: socket.socket(socket.AF_UNIX).connect(
             f"{to.outside}/socket"
         ),
-        "make a raw, packet, netlink or vsock socket": lambda: first_that_works(
+        "make a raw, packet, netlink, vsock or SCTP socket": lambda: first_that_works(
             lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),
             lambda: socket.socket(socket.AF_PACKET, socket.SOCK_RAW),
             lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW),
             lambda: socket.socket(40, socket.SOCK_STREAM),
+            lambda: socket.socket(proto=socket.IPPROTO_SCTP),  # connects by an option
         ),
     }
 

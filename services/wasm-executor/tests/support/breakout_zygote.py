@@ -13,8 +13,10 @@ import msgspec
 
 from wasm_executor.container.needs import NOTHING, Needs
 from wasm_executor.container.plan import Artifact, ProcessPlan
+from wasm_executor.runtimes.external import ExternalRuntime
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
+from wasm_executor.runtimes.wagi.runtime import WagiRuntime
 from wasm_executor.runtimes.wasihttp.runtime import WasiHttpRuntime
 from wasm_executor.zygote import forking
 
@@ -48,7 +50,11 @@ class BrokenOut:
         told = msgspec.json.decode(plan.args[0], type=breakout_tries.Targets)
         writable, read_only = (folder.host_path for folder in plan.preopens)
         targets = msgspec.structs.replace(
-            told, writable=writable, read_only=read_only, artifact=plan.artifact.path
+            told,
+            writable=writable,
+            read_only=read_only,
+            artifact=plan.artifact.path,
+            listeners=plan.listeners,
         )
         found = Found(
             reached=breakout_tries.reach(targets),
@@ -69,8 +75,13 @@ def is_open(fd: int) -> bool:
 
 
 def with_broken_out() -> Mapping[str, Runtime]:
-    serving = BrokenOut(WasiHttpRuntime.needs)
-    return {**load_runtimes(), "broken-out": BrokenOut(NOTHING), "broken-out-serving": serving}
+    return {
+        **load_runtimes(),
+        "broken-out": BrokenOut(NOTHING),
+        "broken-out-serving": BrokenOut(WasiHttpRuntime.needs),
+        "broken-out-wagi": BrokenOut(WagiRuntime.needs),
+        "broken-out-program": BrokenOut(ExternalRuntime.needs),
+    }
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ ALWAYS: Final[dict[str, str]] = {
         "read write readv writev pread64 pwrite64 preadv pwritev preadv2 pwritev2 lseek close "
         "close_range dup dup2 dup3 pipe pipe2 poll ppoll select pselect6 epoll_create1 epoll_ctl "
         "epoll_wait epoll_pwait epoll_pwait2 eventfd2 fstat fstatfs fsync fdatasync "
-        "sync_file_range ftruncate fallocate fadvise64 copy_file_range getdents64 sendto recvfrom"
+        "sync_file_range ftruncate fallocate fadvise64 copy_file_range getdents64 recvfrom"
     ),
     "files, which Landlock bounds": (
         "open openat openat2 stat lstat newfstatat statx statfs access faccessat faccessat2 "
@@ -67,12 +67,9 @@ ALWAYS: Final[dict[str, str]] = {
 """What every container may call, whatever the arguments."""
 
 NEEDED: Final[dict[Need, str]] = {
-    Need.SERVE: (
-        "accept4 listen sendmsg recvmsg shutdown getsockname getpeername getsockopt setsockopt"
-    ),
+    Need.SERVE: "accept4 listen recvmsg shutdown getsockname getpeername getsockopt setsockopt",
     Need.CONNECT: (
-        "connect sendmsg recvmsg sendmmsg recvmmsg shutdown getsockname getpeername getsockopt "
-        "setsockopt"
+        "connect recvmsg recvmmsg shutdown getsockname getpeername getsockopt setsockopt"
     ),
     Need.LISTEN: "bind listen",
     Need.WORKERS: "wait4 waitid",
@@ -100,7 +97,12 @@ _SEALS: Final = (1033, 1034)
 """F_ADD_SEALS and F_GET_SEALS: of memory that an engine shares with itself."""
 _IOCTL: Final = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)
 """TCGETS, TIOCGWINSZ, FIONREAD, FIONBIO, FIONCLEX, FIOCLEX."""
+_FASTOPEN: Final = 0x2000_0000
+"""MSG_FASTOPEN: a send that connects, which neither `connect` nor Landlock would see."""
 _INTERNET: Final = (2, 10)
+_TCP: Final = Argument(index=2, values=(0, 6))
+_TCP_OR_UDP: Final = Argument(index=2, values=(0, 6, 17))
+"""Others, such as MPTCP and SCTP, have ways of their own to connect, and Landlock holds none."""
 _STREAM: Final = Argument(index=1, values=(1,), mask=0xF)
 _STREAM_OR_DATAGRAM: Final = Argument(index=1, values=(1, 2), mask=0xF)
 _REFUSED: Final = refused(errno.EPERM)
@@ -135,12 +137,24 @@ def _bounded(needs: Needs) -> Iterator[tuple[str, tuple[Condition, ...]]]:
     else:
         yield "clone", (Argument(index=0, values=(_THREAD,), mask=_FOREIGN | _THREAD),)
     yield "prctl", (Argument(index=0, values=names),)
+    yield from _sockets(needs)
+
+
+def _sockets(needs: Needs) -> Iterator[tuple[str, tuple[Condition, ...]]]:
+    yield "sendto", (_connecting_nobody(3),)
+    if needs & {Need.SERVE, Need.CONNECT}:
+        yield "sendmsg", (_connecting_nobody(2),)
     if Need.CONNECT in needs:
-        yield "socket", (Argument(index=0, values=_INTERNET), _STREAM_OR_DATAGRAM)
+        yield "sendmmsg", (_connecting_nobody(3),)
+        yield "socket", (Argument(index=0, values=_INTERNET), _STREAM_OR_DATAGRAM, _TCP_OR_UDP)
     elif Need.LISTEN in needs:
-        yield "socket", (Argument(index=0, values=_INTERNET), _STREAM)
+        yield "socket", (Argument(index=0, values=_INTERNET), _STREAM, _TCP)
     if needs & {Need.SERVE, Need.PROGRAM}:
         yield "socketpair", (Argument(index=0, values=(1,)),)
+
+
+def _connecting_nobody(flags_at: int) -> Argument:
+    return Argument(index=flags_at, values=(0,), mask=_FASTOPEN)
 
 
 _DEATH_BY_KILLING: Final = Argument(index=1, values=(_SIGKILL,))
