@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 from e2e.api import Api
-from registrar_peers import eventually
+from registrar_peers import Executor, eventually, life
 from registrar_process import Registrar
-from registrar_scene import NODE, Scene
+from registrar_scene import COMPANION, NODE, Scene
 
 from contract.errors import CommandError
 from controlplane import ControlPlane
@@ -41,20 +41,27 @@ def host(api: Api) -> Iterator[dict[str, Any]]:
     api.delete(f"{NODES}/{HOST}")
 
 
-def leave(plane: ControlPlane, drain_s: float) -> subprocess.CompletedProcess[str]:
+def leaving(plane: ControlPlane, drain_s: float) -> subprocess.Popen[str]:
     settings = {
         "WASMLET_KUBECONFIG": str(plane.admin_kubeconfig),
         "WASMLET_INSTALLATION": INSTALLATION,
         "WASMLET_HOST_PREFIX": PREFIX,
         "WASMLET_DRAIN_S": str(drain_s),
     }
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "node_registrar.app.leaving"],
         env={"PATH": os.environ["PATH"]} | settings,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        check=False,
     )
+
+
+def leave(plane: ControlPlane, drain_s: float) -> tuple[int, str]:
+    """The exit code, and all that was said."""
+    with leaving(plane, drain_s) as process:
+        said, _ = process.communicate()
+    return process.returncode, said
 
 
 def is_marked(api: Api) -> bool:
@@ -76,8 +83,8 @@ async def test_a_node_that_was_taken_away_stays_away_whoever_leads(
 ) -> None:
     assert host
     await scene.ready(host_prefix=PREFIX, installation=installation)
-    answer = await asyncio.to_thread(leave, control_plane, 30)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    code, output = await asyncio.to_thread(leave, control_plane, 30)
+    assert code == 0, output
     assert is_marked(scene.api)
     await said(scene.registrars[0])
     scene.kill_registrars()
@@ -96,26 +103,50 @@ async def _register_for_ever(scene: Scene) -> None:
         await asyncio.sleep(0.2)
 
 
-async def test_pods_that_do_not_go_keep_everything_as_it_was(
-    scene: Scene, control_plane: ControlPlane, host: dict[str, Any], installation: str
-) -> None:
-    assert host
-    assert installation
-    await scene.ready(host_prefix=PREFIX)
+@pytest.fixture
+def staying(api: Api) -> Iterator[str]:
+    """A pod that nobody ends."""
     spec = {
         "nodeName": NODE,
         "containers": [{"name": "main", "image": "none"}],
         "tolerations": [{"operator": "Exists"}],
     }
-    scene.api.create(PODS, {"metadata": {"name": "stays"}, "spec": spec})
-    try:
-        answer = await asyncio.to_thread(leave, control_plane, 2)
-    finally:
-        scene.api.delete(f"{PODS}/stays", gracePeriodSeconds=0)
-    assert answer.returncode == 1
-    assert "1 pods did not go: default/stays; nothing was deleted" in answer.stdout
+    api.create(PODS, {"metadata": {"name": "stays"}, "spec": spec})
+    yield "default/stays"
+    api.delete(f"{PODS}/stays", gracePeriodSeconds=0)
+
+
+async def test_pods_that_do_not_go_keep_their_node_which_stays_cordoned(
+    scene: Scene, control_plane: ControlPlane, host: dict[str, Any], installation: str, staying: str
+) -> None:
+    assert host
+    await scene.ready(host_prefix=PREFIX, installation=installation)
+    code, output = await asyncio.to_thread(leave, control_plane, 2)
+    assert code == 1
+    assert f"1 pods did not go: {staying}; nothing was deleted" in output
     assert not is_marked(scene.api)
     assert scene.api.get(scene.path)["spec"]["unschedulable"] is True
+
+
+async def test_an_uninstall_that_is_stopped_lets_nodes_be_created_again(
+    scene: Scene, control_plane: ControlPlane, host: dict[str, Any], installation: str, staying: str
+) -> None:
+    assert host
+    assert staying
+    await scene.ready(host_prefix=PREFIX, installation=installation)
+    another = Executor(scene.companion_bus, COMPANION, life("another"))
+    with leaving(control_plane, 600) as process:
+        try:
+            await eventually(lambda: asyncio.to_thread(is_marked, scene.api))
+            with pytest.raises(CommandError, match="is being removed"):
+                await another.ask()
+        finally:
+            process.terminate()
+            output, _ = await asyncio.to_thread(process.communicate)
+    assert process.returncode == 1, output
+    assert not is_marked(scene.api)
+    await another.granted()
+    assert scene.api.find(f"{NODES}/{COMPANION}") is not None
 
 
 async def test_a_node_that_stands_alone_is_left(
@@ -123,6 +154,6 @@ async def test_a_node_that_stands_alone_is_left(
 ) -> None:
     assert installation
     await scene.ready()
-    answer = await asyncio.to_thread(leave, control_plane, 10)
-    assert answer.returncode == 0, answer.stdout + answer.stderr
+    code, output = await asyncio.to_thread(leave, control_plane, 10)
+    assert code == 0, output
     assert "unschedulable" not in scene.api.get(scene.path)["spec"]

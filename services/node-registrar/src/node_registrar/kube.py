@@ -131,22 +131,27 @@ class Nodes:
         return _node((await self._cluster.write("PATCH", path, patch, STRATEGIC_MERGE)).body)
 
 
+def installation_path(named: str) -> str:
+    """Return the path of the ConfigMap `NAMESPACE/NAME`."""
+    namespace, _, name = named.partition("/")
+    return f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+
+
 class Installation:
     """The ConfigMap `NAMESPACE/NAME` by which an installation says that it is being removed."""
 
     def __init__(self, cluster: Cluster, named: str) -> None:
-        namespace, _, name = named.partition("/")
         self._cluster = cluster
-        self._path = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        self._path = installation_path(named)
 
-    async def is_leaving(self) -> bool:
-        """Say whether the mark is there. Without the ConfigMap there is nothing to be removed."""
+    async def is_leaving(self) -> bool | None:
+        """Say whether the mark is there, None where the ConfigMap is not."""
         try:
             found = _object((await self._cluster.read(self._path)).body)
         except NotFoundError as error:
             if error.reason != "NotFound":
                 raise
-            return False
+            return None
         return LEAVING_MARK in (found["metadata"].get("annotations") or {})
 
 

@@ -24,6 +24,7 @@ _NAME: Final = r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 _DOMAIN: Final = r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?"
 _KEY: Final = re.compile(rf"({_DOMAIN}/)?{_NAME}")
 _VALUE: Final = re.compile(rf"({_NAME})?")
+_NAMESPACED: Final = re.compile(rf"[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?/{_DOMAIN}")
 _VERSION: Final = re.compile(r"v(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}")
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
@@ -144,12 +145,17 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
         _checked("NODE_OS", _VALUE, self.node_os, "label value")
         _checked("NODE_ARCH", _VALUE, self.node_arch, "label value")
         _checked("KUBERNETES_VERSION", _VERSION, self.kubernetes_version, "version like v1.36.3")
-        if self.installation and not all(self.installation.partition("/")):
-            raise ValueError(f"{PREFIX}INSTALLATION is not NAMESPACE/NAME")
+        if self.installation:
+            require_installation(self.installation)
         if self.election == "on" and not self.kubeconfig:
             raise ValueError(f"{PREFIX}ELECTION needs {PREFIX}KUBECONFIG")
         if self.lease_renew_s >= self.lease_s:
             raise ValueError(f"{PREFIX}LEASE_RENEW_S must be less than {PREFIX}LEASE_S")
+
+
+def require_installation(named: str) -> None:
+    """Raise `ValueError` unless this may name a ConfigMap of a namespace."""
+    _checked("INSTALLATION", _NAMESPACED, named, "NAMESPACE/NAME")
 
 
 def labels_of(settings: RegistrarSettings) -> dict[str, str]:

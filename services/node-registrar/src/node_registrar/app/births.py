@@ -37,8 +37,12 @@ class Births:
         return host
 
     async def _assert_wanted(self, node: NodeName) -> None:
-        """Once over, over for good: the mark goes with the rest of the installation."""
-        if self._installation is not None and not self._is_over:
-            self._is_over = await self._installation.is_leaving()
+        """The mark is believed as read, for an uninstall that fails takes it back.
+
+        Without the ConfigMap the last word counts: when all goes, it goes before this process does.
+        """
+        if self._installation is not None:
+            is_leaving = await self._installation.is_leaving()
+            self._is_over = self._is_over if is_leaving is None else is_leaving
         if self._is_over:
             raise NotWantedError(f"node {node}: this installation is being removed")

@@ -3,7 +3,8 @@
 The order is what matters. First the mark, so that no registrar creates anew what goes; then every
 Node is cordoned, its pods are evicted as `kubectl drain` does (disruption budgets hold), and when
 they are gone the Node is deleted and its host let go. If pods stay for too long, nothing is
-deleted: the mark is taken back, and the exit code says so.
+deleted. Whatever ends it early, a signal too: the mark is taken back, so that the registrar of an
+installation that stays creates Nodes again, and the exit code says so.
 """
 
 import asyncio
@@ -19,19 +20,27 @@ import structlog
 
 from contract.ids import NodeName
 from kubekit.client import Api, api_client
-from kubekit.errors import ApiError, KubekitError, NotFoundError, TooManyRequestsError
+from kubekit.errors import (
+    ApiError,
+    ConflictError,
+    KubekitError,
+    NotFoundError,
+    TooManyRequestsError,
+)
 from kubekit.patches import MERGE, delete_options, object_patch
 from node_registrar.domain.granting import INCARNATION
 from node_registrar.domain.hosts import hold_of, host_name
 from node_registrar.domain.node_view import HostView
 from node_registrar.errors import ClusterAccessError, RegistrarError
-from node_registrar.kube import LEAVING_MARK, NODES
-from node_registrar.settings import IN_CLUSTER
-from servicekit.running import run_service
+from node_registrar.kube import LEAVING_MARK, NODES, installation_path
+from node_registrar.settings import IN_CLUSTER, require_installation
+from servicekit.errors import StopRequested
+from servicekit.running import raise_on_signal, run_service
 from servicekit.settings import Seconds, ServiceSettings
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 _LOOK_S: Final = 1.0
+_UNMARK_TRIES: Final = 10
 
 log = structlog.get_logger()
 
@@ -47,6 +56,9 @@ class LeavingSettings(ServiceSettings, frozen=True, kw_only=True):
     drain_s: Seconds = 120.0
     """For how long pods may take to go, all together."""
 
+    def __post_init__(self) -> None:
+        require_installation(self.installation)
+
 
 class StillBusyError(RegistrarError):
     """Pods did not go in time: nothing was deleted."""
@@ -57,8 +69,22 @@ class StillBusyError(RegistrarError):
         super().__init__(f"{len(pods)} pods did not go: {some}; nothing was deleted")
 
 
+class InterruptedLeavingError(RegistrarError):
+    """Somebody wants this to end: what was evicted is gone, the rest stays."""
+
+
 async def leave(settings: LeavingSettings) -> None:
-    """Mark, drain, delete."""
+    """Mark, drain, delete; a signal ends it as a failure does."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            signals = tasks.create_task(raise_on_signal(), name="signals")
+            await _leave(settings)
+            signals.cancel()
+    except* StopRequested as stop:
+        raise InterruptedLeavingError("told to stop before the Nodes were gone") from stop
+
+
+async def _leave(settings: LeavingSettings) -> None:
     path = None if settings.kubeconfig == IN_CLUSTER else Path(settings.kubeconfig)
     agent = f"wasmlet-leaving/{version('node-registrar')}"
     try:
@@ -75,21 +101,35 @@ class Departure:
         self._api = api
         self._prefix = settings.host_prefix
         self._drain_s = settings.drain_s
-        namespace, _, name = settings.installation.partition("/")
-        self._installation = f"/api/v1/namespaces/{namespace}/configmaps/{name}"
+        self._installation = installation_path(settings.installation)
 
     async def run(self) -> None:
-        await self._mark("true")
+        """Take everything away, or raise and leave an installation that goes on."""
         try:
+            await self._mark("true")
             nodes = await self._nodes()
             for node in nodes:
                 await self._patch(node.metadata.name, object_patch(node.metadata.uid, spec=_CORDON))
             await self._drain([node.metadata.name for node in nodes])
+            for node in nodes:
+                await self._delete(node)
         except BaseException:
-            await self._mark(None)
+            await self._take_mark_back()
             raise
-        for node in nodes:
-            await self._delete(node)
+
+    async def _take_mark_back(self) -> None:
+        """Try for a while: with the mark, the Nodes of what stays would be missed for ever."""
+        for tries_left in reversed(range(_UNMARK_TRIES)):
+            try:
+                await self._mark(None)
+            except NotFoundError:
+                return
+            except ApiError as error:
+                if tries_left and error.retryable:
+                    await asyncio.sleep(_LOOK_S)
+                    continue
+                log.error("installation.still_marked", annotation=LEAVING_MARK, reason=str(error))  # noqa: TRY400 - the failure itself is raised
+            return
 
     async def _mark(self, value: str | None) -> None:
         body = msgspec.json.encode({"metadata": {"annotations": {LEAVING_MARK: value}}})
@@ -136,7 +176,8 @@ class Departure:
         try:
             await self._api.request("POST", path, body=msgspec.json.encode(eviction))
             log.info("pod.evicted", pod=_path(pod))
-        except (TooManyRequestsError, NotFoundError) as error:
+        except (TooManyRequestsError, NotFoundError, ConflictError) as error:
+            # A conflict: another pod has the name by now. The next look shows what is there.
             log.info("pod.not_evicted", pod=_path(pod), reason=str(error))
 
     async def _delete(self, node: HostView) -> None:
