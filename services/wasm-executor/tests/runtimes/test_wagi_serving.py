@@ -15,7 +15,8 @@ from wasm_executor.container.plan import HttpPlan, Route
 from wasm_executor.keeper.errors import StartFailedError
 
 FUNCTIONS = (
-    "echo", "status", "moved", "plain", "leave", "trap", "loop", "large", "pause", "ask"
+    *("echo", "status", "moved", "plain", "leave", "trap", "loop", "large", "pause", "ask"),
+    "hold",
 )  # fmt: skip
 ROUTES = (
     Route(route="/..."),

@@ -107,3 +107,12 @@ def test_the_server_is_named_by_the_request(authority: str, name: str, port: str
     assert match is not None
     told = variables(request, match, Place("10.0.0.1", 8080, "1.1", ""))
     assert (told["SERVER_NAME"], told["SERVER_PORT"]) == (name, port)
+
+
+def test_a_field_that_would_be_anothers_variable_is_left_out() -> None:
+    fields = Fields([("x-forwarded-user", b"alice"), ("x_forwarded_user", b"eve")])
+    request = IncomingRequest("GET", "/", "a", fields, None)  # type: ignore[arg-type] # no body
+    match = found([Route(route="/...")], "/")
+    assert match is not None
+    told = variables(request, match, Place("10.0.0.1", 8080, "1.1", ""))
+    assert told["HTTP_X_FORWARDED_USER"] == "alice"

@@ -6,6 +6,7 @@
 ;;   trap     traps                                    loop    computes for ever
 ;;   large    says 4 MiB                               pause   says a line, waits for stdin's end
 ;;   ask      asks the URL in its first argument and sends on what it hears, or the code
+;;   hold     reads stdin to its end, says on stderr what kind of end it was, then answers
 ;;   _routes  adds /own, which is `status`
 (module
   (import "wasi_snapshot_preview1" "fd_write"
@@ -33,6 +34,8 @@
   (data (i32.const 1600) "GET")
   (data (i32.const 1700) "x-asked: by a guest\n")
   (data (i32.const 1800) "refused: ?\n")
+  (data (i32.const 1900) "its body is broken\n")
+  (data (i32.const 1950) "its body is whole\n")
 
   (func $say (param $at i32) (param $size i32)
     (loop $more
@@ -84,6 +87,18 @@
   (func (export "trap") (unreachable))
   (func (export "loop") (loop $ever (br $ever)))
   (func (export "pause") (call $text) (call $say (i32.const 1500) (i32.const 5)) (call $copy))
+  (func (export "hold") (local $code i32)
+    (loop $more
+      (i32.store (i32.const 0) (i32.const 65536))
+      (i32.store (i32.const 4) (i32.const 65536))
+      (local.set $code
+        (call $fd_read (i32.const 0) (i32.const 0) (i32.const 1) (i32.const 12)))
+      (br_if $more
+        (i32.and (i32.eqz (local.get $code)) (i32.ne (i32.load (i32.const 12)) (i32.const 0)))))
+    (i32.store (i32.const 0) (select (i32.const 1900) (i32.const 1950) (local.get $code)))
+    (i32.store (i32.const 4) (select (i32.const 19) (i32.const 18) (local.get $code)))
+    (drop (call $fd_write (i32.const 2) (i32.const 0) (i32.const 1) (i32.const 8)))
+    (call $text))
   (func (export "large") (local $i i32)
     (call $text)
     (memory.fill (i32.const 65536) (i32.const 97) (i32.const 65536))
@@ -112,6 +127,9 @@
         (i32.store8 (i32.const 1809) (i32.add (i32.const 48) (local.get $code)))
         (call $say (i32.const 1800) (i32.const 11))
         (return)))
+    (if (call $body_read (i32.load (i32.const 36)) (i32.const 65536) (i32.const 0) (i32.const 40))
+      (then (unreachable)))
+    (if (i32.load (i32.const 40)) (then (unreachable)))
     (loop $more
       (if (call $body_read (i32.load (i32.const 36)) (i32.const 65536) (i32.const 65536)
             (i32.const 40))

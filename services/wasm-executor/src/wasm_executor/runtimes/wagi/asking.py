@@ -164,10 +164,10 @@ class Asking:
         view.put(at[1], text, at[2], at[3])
 
     def _body_read(self, view: _View, *at: int) -> None:
-        ask = self._of(at[0]).ask
+        ask, room = self._of(at[0]).ask, at[2] & 0xFFFF_FFFF
         data = b""
         try:
-            while not (data := ask.read(at[2] & 0xFFFF_FFFF)):
+            while room and not (data := ask.read(room)):
                 self._waiting.wait(ask)
         except StreamClosedError:
             data = b""

@@ -6,7 +6,7 @@ from typing import Final
 
 from wasm_executor.container.plan import Route
 from wasm_executor.runtimes.wagi.answering import Output
-from wasm_executor.runtimes.wagi.programs import Program, require_success
+from wasm_executor.runtimes.wagi.programs import Program
 from wasm_executor.runtimes.wagi.pumping import Pump
 from wasm_executor.runtimes.wagi.routes import Match, found
 from wasm_executor.runtimes.wagi.variables import Place, arguments, variables
@@ -63,14 +63,9 @@ class CgiHandlers:
         answer: Answer,
         deadline: float,
     ) -> None:
-        running = self._program.begin(match.route.entrypoint, args, env, deadline)
         output = Output(answer)
-        pump = Pump(body, running.stdin, running.stdout, output, deadline)
-        try:
-            pump.run()
-        finally:
-            pump.close()
-            require_success(running.pid)
+        with self._program.begin(match.route.entrypoint, args, env, deadline) as running:
+            Pump(body, running, output, deadline).run()
         output.finish()
 
     def _place(self, request: IncomingRequest, body: IncomingBody | None) -> Place:

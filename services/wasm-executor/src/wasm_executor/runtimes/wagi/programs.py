@@ -9,7 +9,8 @@ import os
 import signal
 import time
 from collections.abc import Sequence
-from typing import Final, NamedTuple, NoReturn
+from contextlib import ExitStack
+from typing import Final, NoReturn
 
 import msgspec
 from wasmtime import Engine, Func, FuncType, InstancePre, Linker, Module, Store
@@ -20,7 +21,7 @@ from wasm_executor.keeper.linux import die_with_parent
 from wasm_executor.runtimes.errors import GuestTrappedError
 from wasm_executor.runtimes.startfailures import no_entry
 from wasm_executor.runtimes.wagi.asking import Asking
-from wasm_executor.runtimes.wasihttp.errors import HandlerEndedError, RequestTimeoutError
+from wasm_executor.runtimes.wagi.running import Running, stdin_pair, stdout_pair
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.saying import say
 from wasm_executor.runtimes.wasimodules import exit_code, linked_module, loaded_module, new_store
@@ -32,14 +33,6 @@ TRAP_CODE: Final = 134
 BROKEN_CODE: Final = 70
 LOOKED_THROUGH: Final = 256
 """Descriptors that may be open before anything is served, and many more."""
-
-
-class Running(NamedTuple):
-    """One process, and this side of its pipes."""
-
-    pid: int
-    stdin: int
-    stdout: int
 
 
 class Program:
@@ -68,27 +61,29 @@ class Program:
     def begin(
         self, entrypoint: str, args: Sequence[str], env: dict[str, str], deadline: float
     ) -> Running:
-        """Start a process of it, which ends at the deadline at the latest."""
+        """Start a process of it, which ends at the deadline at the latest.
+
+        Raise `OSError`, and leave nothing open, where this machine has no room for it.
+        """
         own = {name: value for name, value in self._plan.env if name not in env}
         plan = msgspec.structs.replace(self._plan, args=tuple(args), env=tuple((own | env).items()))
-        stdin, stdout = os.pipe(), os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            self._be_guest(entrypoint, plan, deadline, (stdin[0], stdout[1]))
-        os.close(stdin[0])
-        os.close(stdout[1])
-        return Running(pid, stdin[1], stdout[0])
+        with ExitStack() as its, ExitStack() as ours:
+            stdin, written = stdin_pair(its, ours)
+            stdout, read = stdout_pair(its, ours)
+            pid = os.fork()
+            if pid == 0:
+                self._be_guest(entrypoint, plan, deadline, (stdin, stdout))
+            ours.pop_all()
+        return Running(pid, written, read)
 
     def own_routes(self) -> str:
         """Return what the module's `_routes` says; nothing where it has none."""
         if ROUTES_FUNCTION not in self._functions:
             return ""
-        running = self.begin(ROUTES_FUNCTION, (), {}, time.monotonic() + ROUTES_TIME_S)
-        os.close(running.stdin)
-        said = bytearray()
-        with open(running.stdout, "rb") as output:  # noqa: PTH123 - a descriptor has no path
-            said += output.read(MOST_SAID)
-        require_success(running.pid)
+        with self.begin(ROUTES_FUNCTION, (), {}, time.monotonic() + ROUTES_TIME_S) as running:
+            running.end_stdin()
+            with open(running.stdout, "rb", closefd=False) as output:
+                said = output.read(MOST_SAID)
         return said.decode("utf-8", "replace")
 
     def _be_guest(
@@ -120,17 +115,6 @@ class Program:
             return function(store) or 0
 
         return exit_code(command)
-
-
-def require_success(pid: int) -> None:
-    """Wait for a process; raise what its request ends with where it has not ended well."""
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    if code == -signal.SIGALRM:
-        raise RequestTimeoutError("the handler took too long")
-    if code < 0:
-        raise HandlerEndedError(f"its process was ended by signal {-code}")
-    if code:
-        raise HandlerEndedError(f"it ended with exit code {code}")
 
 
 def open_descriptors() -> frozenset[int]:

@@ -10,6 +10,8 @@ import time
 from typing import Final
 
 from wasm_executor.runtimes.wagi.answering import Output
+from wasm_executor.runtimes.wagi.running import Running
+from wasm_executor.runtimes.wasihttp import overdue
 from wasm_executor.runtimes.wasihttp.errors import (
     RequestTimeoutError,
     StreamClosedError,
@@ -20,56 +22,61 @@ from wasm_executor.runtimes.wasihttp.messages import HELD_BACK, IncomingBody
 AT_ONCE: Final = 16 * 1024
 UNSAID_S: Final = 0.02
 """A program that pauses for so long has the client see what it has written."""
-LEEWAY_S: Final = 1.0
-"""The program is ended by its own timer; a busy machine may be late."""
+LEEWAY_S: Final = overdue.LEEWAY_S / 2
+"""The program is ended by its own timer; a busy machine may be late, but no later than the watch,
+which ends all that this worker does."""
 
 
 class Pump:
-    """One request's pipes; they are closed with it."""
+    """What goes through one request's pipes."""
 
     def __init__(
-        self, body: IncomingBody | None, stdin: int, stdout: int, output: Output, deadline: float
+        self, body: IncomingBody | None, running: Running, output: Output, deadline: float
     ) -> None:
         self._body = body
-        self._stdin: int | None = stdin
-        self._stdout = stdout
+        self._running = running
         self._output = output
         self._deadline = deadline
         self._pending = b""
         self._unsaid = False
-        os.set_blocking(stdin, False)
-        os.set_blocking(stdout, False)
+        for fd in (running.stdin, running.stdout):
+            assert fd is not None
+            os.set_blocking(fd, False)
 
     def run(self) -> None:
         """Return when the program has closed its output.
 
-        Raise `StreamClosedError` when the client has gone, `RequestTimeoutError` when time is up.
+        Raise `StreamClosedError` when the client has gone, `BodyTooLargeError` when it sends too
+        much, and `RequestTimeoutError` when time is up.
         """
         while self._drain():
-            if time.monotonic() > self._deadline + LEEWAY_S:
+            if time.monotonic() >= self._until():
                 raise RequestTimeoutError("the client has not taken the answer in time")
             self._feed()
             self._wait()
 
-    def close(self) -> None:
-        self._end_stdin()
-        os.close(self._stdout)
+    def _until(self) -> float:
+        """Return when nothing more is waited for: the program's end is not seen without room."""
+        return self._deadline + (LEEWAY_S if self._room() > 0 else 0)
 
     def _feed(self) -> None:
         """Give the program what has come of the body."""
-        if self._stdin is None:
+        stdin = self._running.stdin
+        if stdin is None:
             return
         if self._body is None:
-            self._end_stdin()
+            self._running.end_stdin()
             return
         try:
             while pending := self._pending or self._body.read(AT_ONCE):
                 self._pending = pending  # kept, should the pipe be full
-                self._pending = pending[os.write(self._stdin, pending) :]
+                self._pending = pending[os.write(stdin, pending) :]
         except BlockingIOError:
             return
-        except (StreamClosedError, StreamFailedError, BrokenPipeError):
-            self._end_stdin()
+        except (StreamClosedError, BrokenPipeError):
+            self._running.end_stdin()
+        except StreamFailedError as error:
+            raise StreamClosedError("the client has gone, and its body has no end") from error
 
     def _drain(self) -> bool:
         """Take what the program has written, while there is room; False at its end."""
@@ -77,7 +84,7 @@ class Pump:
         if room <= 0:
             return True
         try:
-            data = os.read(self._stdout, min(room, AT_ONCE))
+            data = os.read(self._running.stdout, min(room, AT_ONCE))
         except BlockingIOError:
             return True
         if data:
@@ -94,7 +101,7 @@ class Pump:
         for fd, events in wanted.items():
             poll.register(fd, events)
         quiet = self._unsaid and self._output.body is not None
-        left_s = max(0.0, self._deadline + LEEWAY_S - time.monotonic())
+        left_s = max(0.0, self._until() - time.monotonic())
         if not poll.poll((UNSAID_S if quiet else left_s) * 1000) and quiet:
             assert self._output.body is not None
             self._output.body.flush()
@@ -102,22 +109,17 @@ class Pump:
 
     def _wanted(self) -> dict[int, int]:
         """Return what to wait for: a descriptor may be waited for in two ways."""
-        wanted: dict[int, int] = {}
-        if self._stdin is not None:
+        wanted, stdin = dict[int, int](), self._running.stdin
+        if stdin is not None:
             if self._pending:
-                wanted[self._stdin] = select.POLLOUT
+                wanted[stdin] = select.POLLOUT
             elif self._body is not None:
                 _add(wanted, self._body.awaited())
         if self._room() > 0:
-            wanted[self._stdout] = select.POLLIN
+            wanted[self._running.stdout] = select.POLLIN
         elif self._output.body is not None:
             _add(wanted, self._output.body.awaited())
         return wanted
-
-    def _end_stdin(self) -> None:
-        if self._stdin is not None:
-            os.close(self._stdin)
-            self._stdin = None
 
 
 def _add(wanted: dict[int, int], awaited: object) -> None:

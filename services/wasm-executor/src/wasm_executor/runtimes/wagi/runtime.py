@@ -49,6 +49,8 @@ class WagiRuntime:
             port = first.getsockname()[1]
 
         def serve(control: int) -> NoReturn:
+            if http.allowed_hosts:
+                trust.context()  # read once: a request's process could not open the file any more
             handlers = CgiHandlers(program, _all_routes(program, routes), port)
             Worker(handlers, http, plan.listeners, control).run()
 

@@ -14,7 +14,11 @@ from wasm_executor.runtimes.wasihttp.messages import IncomingRequest
 
 SOFTWARE: Final = "WAGI/1"
 _NOT_TOLD: Final = frozenset({"authorization", "connection", "proxy", "content-type"})
-"""Secrets and the connection's own; `HTTP_PROXY` is what clients take for their proxy."""
+"""Secrets and the connection's own; `HTTP_PROXY` is what clients take for their proxy.
+
+Names with a `_` are left out, too: the variable of one would be another field's, which a proxy may
+have set or taken away.
+"""
 _ESCAPED: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
@@ -74,7 +78,8 @@ def unescaped(text: str) -> str:
 
 
 def _of_fields(request: IncomingRequest) -> dict[str, str]:
-    names = dict.fromkeys(name for name, _ in request.fields.entries if name not in _NOT_TOLD)
+    told = (name for name, _ in request.fields.entries if name not in _NOT_TOLD)
+    names = dict.fromkeys(name for name in told if "_" not in name)
     return {
         "HTTP_" + name.upper().replace("-", "_"): _text(request.fields.get(name)) for name in names
     }

@@ -1,8 +1,9 @@
 """Whom handlers' own requests trust over TLS: the machine's certificates, or the container's own.
 
 As most programs have it, the variable `SSL_CERT_FILE` of the container's environment names a file
-with certificates instead, in one of its mounts. It is read when the first request needs it. A file
-that is not there, or that holds none, leaves nobody to trust.
+with certificates instead, in one of its mounts. It is read once, when it is first needed. A file
+that is not there, or that holds none, leaves nobody to trust. What it says around its certificates
+may be in any language.
 """
 
 import os
@@ -50,7 +51,7 @@ class Trust:
         inner = path[len(root.rstrip("/")) :].lstrip("/")
         found = folder.open(inner, follow=True, making=nothing, wanted=nothing)
         try:
-            return os.read(found.fd, MOST_BYTES).decode("ascii", "replace")
+            return os.read(found.fd, MOST_BYTES).decode("ascii", "ignore")
         finally:
             found.drop()
 
