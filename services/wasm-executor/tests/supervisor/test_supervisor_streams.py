@@ -85,6 +85,32 @@ async def test_output_errors_and_exit_code_come_apart(tmp_path: Path) -> None:
         assert end.failure == 'exec: "sh": executable file not found in $PATH'
 
 
+async def test_module_that_a_program_of_the_machine_runs_is_neither_run_again_nor_compiled(
+    tmp_path: Path,
+) -> None:
+    """Neither by who started it, nor after a take-over. `tail` stands for an engine."""
+    files = tmp_path / "runtimes"
+    files.mkdir()
+    (files / "elsewhere.toml").write_text(
+        'program = "tail"\ncommand = ["-c", "0", "-f", "${MODULE}"]'
+    )
+    async with executor_rig(tmp_path, EXTERNAL_RUNTIMES_DIR=str(files)) as rig:
+        plan = rig.plan("commands", runtime_handler="elsewhere")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        for restarted in (False, True):
+            if restarted:
+                await kill_supervisor(rig)
+            one = Exec(rig)
+            await one.open(plan, "commands.wasm", "out")
+            failure = (await one.rest())[2].failure
+            assert failure == (
+                'exec: "commands.wasm": a runtime program of the machine runs this module, '
+                "once for a container"
+            )
+        assert not list((tmp_path / "data").rglob("*.cwasm"))
+
+
 async def test_input_is_taken_once_however_often_it_is_sent(tmp_path: Path) -> None:
     async with executor_rig(tmp_path) as rig:
         plan = await started(rig)

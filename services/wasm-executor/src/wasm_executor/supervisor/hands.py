@@ -272,7 +272,7 @@ class Hands:
         known = self._images.get(container)
         if known is None:
             of = next(each for each in self._pod.containers if each.plan.name == container)
-            known = self._images[container] = await image_of_run(self._node, of)
+            known = self._images[container] = await image_of_run(self._node, self._pod.plan, of)
         return known
 
     async def _abandon(self, effect: AbandonRun) -> None:

@@ -156,8 +156,8 @@ class Streams:
         self, task: PodTask, container: Container, command: ExecOpen, ends: "_Ends"
     ) -> StreamEnd:
         try:
-            image = await image_of_run(self._node, container)
             plan, run = task.pod.plan, container.history.run
+            image = await image_of_run(self._node, plan, container)
             target = ExecTarget(plan, container.plan, run, image)
             running = self._roster.execs.run(target, command.command, ends.stdio, None)
             outcome = await _unless_interrupted(running, ends.sink)

@@ -63,7 +63,7 @@ async def prepare_image(
             on_event=on_event,
             keyring=keyring_of(plan),
             overrides=overrides_of(container),
-            compiled=plan.runtime_handler not in node.externals,
+            compiled=_is_compiled(node, plan),
         )
     except ImageError as error:
         shown_after = back_off_message(name, error)
@@ -74,6 +74,11 @@ async def prepare_image(
             message=error.message,
             back_off_message=shown_after if isinstance(error, ImagePullError) else None,
         )
+
+
+def _is_compiled(node: Node, plan: PodPlan) -> bool:
+    """What a program of the machine runs is that program's to compile."""
+    return plan.runtime_handler not in node.externals
 
 
 def _telling_of_images(tell: Tell, container: ContainerName) -> Callable[[ImageEvent], None]:
@@ -110,13 +115,18 @@ async def have_volumes(volumes: Volumes, plan: PodPlan, want: PrepareVolumes) ->
     return VolumesPrepared(attempt=want.attempt)
 
 
-async def image_of_run(node: Node, container: Container) -> PreparedImage:
+async def image_of_run(node: Node, plan: PodPlan, container: Container) -> PreparedImage:
     """Return what a run that was taken over is made of; raises `ImageError` where it is gone."""
     images = await asyncio.shield(node.images)
     local = container.history.image.startswith(PREFIX)
     image = container.history.image if local else container.history.image_id
-    overrides = overrides_of(container.plan)
-    return await images.ensure(image, PullPolicy.NEVER, keyring=None, overrides=overrides)
+    return await images.ensure(
+        image,
+        PullPolicy.NEVER,
+        keyring=None,
+        overrides=overrides_of(container.plan),
+        compiled=_is_compiled(node, plan),
+    )
 
 
 def process_plan(
