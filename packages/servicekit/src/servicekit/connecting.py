@@ -44,6 +44,10 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a refusal is tried again."""
 
 
+def _is_refusal(error: BaseException) -> bool:
+    return "authorization violation" in str(error).lower()
+
+
 class _CarefulClient(Client):
     """nats-py, where a login may end by time, or be decided upon only after a while."""
 
@@ -58,17 +62,21 @@ class _CarefulClient(Client):
         """Leave nothing behind where nobody is let in.
 
         A server that takes long to decide sends its first PING before its verdict, which nats-py
-        takes for neither yes nor no: it would go on, connected to nothing.
+        takes for neither yes nor no: it would go on, connected to nothing. Who was let in before
+        and is refused now asks again at the pace of a refusal, not of a server that is away.
         """
+        again = self.is_reconnecting
         try:
             await super()._process_connect_init()
             self._refuse_silence()
-        except BaseException:
+        except BaseException as error:
             for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
                 if task is not None:
                     task.cancel()
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # untyped there
+            if again and _is_refusal(error):
+                await asyncio.sleep(REFUSED_WAIT_S)
             raise
 
     def _refuse_silence(self) -> None:
@@ -153,7 +161,7 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.SlowConsumerError):
             SLOW_CONSUMER.inc()
-        if "authorization violation" in str(error).lower():
+        if _is_refusal(error):
             self._refused.set()
         log.warning("bus.failed", connection=self.name, reason=str(error) or repr(error))
 
