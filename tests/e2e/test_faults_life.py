@@ -91,11 +91,13 @@ def test_an_init_container_runs_on_and_is_not_repeated(life: Scene, name: str) -
 
 
 def test_a_sidecar_that_has_yet_to_start_runs_on_and_its_app_waits(life: Scene, name: str) -> None:
-    asked = does("exit0", initialDelaySeconds=PERIOD_S, periodSeconds=1)
+    asked = does("exit0", initialDelaySeconds=2 * PERIOD_S, periodSeconds=1)
     sidecar = plays(life, "proxy", "sleep", restartPolicy="Always", startupProbe=asked)
+    history = History(life.api, life.pods.namespace)
     create(life, name, plays(life, "main", "sleep"), initContainers=[sidecar])
     eventually(lambda: "running" in init_status(life, name).get("state", {}))
     (process,) = life.anatomy.await_count(1)
+    assert not init_status(life, name)["started"], "the supervisor is to die before that"
     kill_supervisor(life)
     (main,) = life.pods.await_phase(name, "Running")["status"]["containerStatuses"]
     proxy = init_status(life, name)
@@ -103,6 +105,11 @@ def test_a_sidecar_that_has_yet_to_start_runs_on_and_its_app_waits(life: Scene, 
     assert proxy["started"]
     assert main["state"]["running"]["startedAt"] >= proxy["state"]["running"]["startedAt"]
     assert (proxy["restartCount"], main["restartCount"]) == (0, 0)
+    shown = [each.pod["status"] for each in history.moments() if each.name == name]
+    for status in shown:
+        (app,) = status.get("containerStatuses", [{"state": {}}])
+        (waited_for,) = status.get("initContainerStatuses", [{}])
+        assert waited_for.get("started") or "running" not in app["state"], status
 
 
 def test_a_hook_after_the_start_is_not_awaited_any_more(life: Scene, name: str) -> None:

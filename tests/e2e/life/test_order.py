@@ -97,9 +97,15 @@ def test_sidecars_end_after_the_app_the_last_one_first(
     pods: Pods, api: Api, create: Make, play: Make
 ) -> None:
     history = History(api, pods.namespace)
-    hooks = {"preStop": {"sleep": {"seconds": 2}}}
-    sidecars = [play(name, "sleep", restartPolicy="Always") for name in ("outer", "inner")]
-    create("served", play("app", "sleep", lifecycle=hooks), initContainers=sidecars)
+
+    def sleeps(seconds: int) -> dict[str, Any]:
+        return {"lifecycle": {"preStop": {"sleep": {"seconds": seconds}}}}
+
+    # Hooks run at once, and only then does each wait for its turn. So `inner` would be outrun by
+    # `outer`, and the app by `nearest`: the API's times are whole seconds.
+    hooks = {"outer": {}, "inner": sleeps(4), "nearest": {}}
+    sidecars = [play(name, "sleep", restartPolicy="Always", **hooks[name]) for name in hooks]
+    create("served", play("app", "sleep", **sleeps(2)), initContainers=sidecars)
     pods.await_phase("served", "Running")
     pods.delete("served")
     eventually(lambda: pods.is_gone("served"))
@@ -108,7 +114,7 @@ def test_sidecars_end_after_the_app_the_last_one_first(
         name: status["state"]["terminated"]["finishedAt"]
         for name, status in (inits(last) | statuses(last)).items()
     }
-    assert ends["app"] <= ends["inner"] <= ends["outer"]
+    assert ends["app"] <= ends["nearest"] <= ends["inner"] <= ends["outer"]
 
 
 def test_an_ephemeral_container_is_added_to_a_running_pod(
