@@ -88,8 +88,10 @@ def test_a_followed_log_ends_with_its_log_server_and_the_next_begins_where_it_is
     assert shown == [number for number in written if shown[0] <= number <= shown[-1]]
     kills.anatomy.await_successor(Part.LOG_SERVER, victim)
     kills.assert_recovered()  # the API server has the address of the next one
+    last = kills.counting.written(whose)[-1]
     with Followed(kills, whose, tmp_path) as followed:
         followed.await_number(kills.counting.written(whose)[-1] + 10)
+        assert followed.numbers()[0] >= last
 
 
 @pytest.mark.parametrize("policy", [ALWAYS, ON_FAILURE, NEVER])

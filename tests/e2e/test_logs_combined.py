@@ -7,6 +7,7 @@ writes 130 MB at once, without a line's end: every byte comes, in order.
 import hashlib
 import itertools
 import ssl
+import subprocess
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -121,11 +122,21 @@ def test_every_combination_shows_what_the_model_shows(
 def test_following_goes_on_through_rotations_to_the_containers_end(
     control_plane: ControlPlane, node: RunningWasmlet, pods: Pods, images: Images
 ) -> None:
-    image = images.push(guests.counts_widely(2, up_to=1000, width=WIDTH), "logs-followed")
+    image = images.push(guests.counts_widely(12, up_to=1000, width=WIDTH), "logs-followed")
     _create(pods, "followed", image, node)
     pods.await_phase("followed", "Running")
-    asked = ("logs", "--follow", f"--namespace={pods.namespace}", "followed")
-    shown = control_plane.kubectl(*asked).stdout
+    kubectl = control_plane.kubectl
+    with subprocess.Popen(
+        kubectl.command("logs", "--follow", f"--namespace={pods.namespace}", "followed"),
+        env=kubectl.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as following:
+        assert following.stdout is not None
+        first = following.stdout.read(1)
+        assert "running" in pods.container("followed")["state"], "it was to be followed"
+        shown = first + following.stdout.read()
+    assert following.returncode == 0
     assert len(_files(node, "followed")) > 5
     assert [line[:13] for line in shown.splitlines()] == guests.numbered(1, 1000).splitlines()
     assert {len(line) for line in shown.splitlines()} == {WIDTH - 1}
