@@ -11,7 +11,11 @@ import httpx
 import pytest
 from log_server_pki import Authority
 from log_server_world import LOGS, NODE, eventually, shown_certificate, trusting, world
+from structlog.testing import capture_logs
 
+from log_server import issuing
+
+AWAITED = "certificate.awaited"
 API_SERVER = "kube-apiserver-kubelet-client"
 
 
@@ -34,7 +38,10 @@ async def test_a_restart_shows_the_same_certificate_from_a_private_file(tmp_path
 
 
 async def test_a_certificate_is_renewed_under_open_streams(tmp_path: Path) -> None:
-    async with world(tmp_path, certificate_lifetime_s=1.0) as here, here.admin() as client:
+    async with (
+        world(tmp_path, run_dir=tmp_path, certificate_lifetime_s=1.0) as here,
+        here.admin() as client,
+    ):
         log = here.executor.log("c")
         first = here.listener().tls.certificate.sha256
         async with client.stream("GET", f"{LOGS}?follow=true") as answer:
@@ -46,6 +53,23 @@ async def test_a_certificate_is_renewed_under_open_streams(tmp_path: Path) -> No
             der = await asyncio.to_thread(shown_certificate, here.listener().port)
             assert hashlib.sha256(der).hexdigest() != first
             log.end()
+
+
+async def test_a_request_is_awaited_however_long_and_another_made_only_when_it_was_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuing, "RETRY_S", 0.01)
+    with capture_logs() as logs:
+        async with world(tmp_path, certificate_mode="csr", certificate_patience_s=2.0) as here:
+            first = here.listener().tls.certificate.sha256
+            await eventually(lambda: [each["event"] for each in logs].count(AWAITED) >= 2, 30)
+            assert len(here.cluster.signing_requests) == 1
+            here.cluster.deny(0)
+            await eventually(lambda: len(here.cluster.signing_requests) > 1, 30)
+            here.cluster.sign(1, Authority(tmp_path, "kubelet-ca"))
+            await eventually(lambda: here.listener().tls.certificate.sha256 != first, 30)
+    assert len(here.cluster.signing_requests) == 2
+    assert [each["signed"] for each in logs if each["event"] == "certificate.renewed"] == [True]
 
 
 async def test_a_new_client_ca_counts_at_once_and_open_streams_go_on(tmp_path: Path) -> None:

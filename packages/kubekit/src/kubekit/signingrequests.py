@@ -1,15 +1,19 @@
 """A certificate by way of the API: a request is created, others approve and sign it.
 
 The key stays with the caller; only the request leaves it. What this promises: it waits for as long
-as it is told, and says whether the request was refused or merely not signed yet.
+as it is told, looks more and more rarely, and says whether the request was refused or merely not
+signed yet, so that nobody has to ask twice for what is still awaited.
 """
 
 import asyncio
 import base64
+import random
+import time
 from typing import Any, Final
 
 import msgspec
 
+from kubekit.backoff import Backoff
 from kubekit.client import Api
 from kubekit.errors import ApiError, KubekitError
 
@@ -18,11 +22,14 @@ KUBELET_SERVING: Final = "kubernetes.io/kubelet-serving"
 KUBELET_CLIENT: Final = "kubernetes.io/kube-apiserver-client-kubelet"
 SHORTEST_S: Final = 600
 """The API takes no shorter life."""
-LOOK_EVERY_S: Final = 1.0
 
 
 class SigningError(KubekitError):
-    """There is no certificate: the request was refused, or nobody has signed it in time."""
+    """There is no certificate, and of this request there will be none."""
+
+
+class UnsignedError(SigningError):
+    """Nobody has signed the request in time: it may be waited for again."""
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,28 +65,39 @@ class _Request(msgspec.Struct, frozen=True):
 
 
 async def signed(api: Api, wanted: Wanted, within_s: float) -> bytes:
-    """Return the certificate as PEM; raises `SigningError` or `ApiError`.
+    """Ask and wait; raises `SigningError` or `ApiError`."""
+    return await awaited(api, await asked(api, wanted), within_s)
+
+
+async def asked(api: Api, wanted: Wanted) -> str:
+    """Create a request and return its name; raises `SigningError` or `ApiError`."""
+    body = msgspec.json.encode(_body(wanted))
+    return _decoded((await api.request("POST", PATH, body=body)).body).metadata.name
+
+
+async def awaited(api: Api, name: str, within_s: float) -> bytes:
+    """Return the certificate of a request as PEM; raises `SigningError` or `ApiError`.
 
     An API server that is away for a moment costs nothing but the time.
     """
-    body = msgspec.json.encode(_body(wanted))
-    created = _decoded((await api.request("POST", PATH, body=body)).body)
-    name, seen = created.metadata.name, "nobody has approved it"
+    seen = "nobody has approved it"
+    backoff = Backoff(random.random)
     try:
         async with asyncio.timeout(within_s):
-            while not (certificate := _certificate(created)):
-                await asyncio.sleep(LOOK_EVERY_S)
+            while True:
+                await asyncio.sleep(backoff.delay_s(time.monotonic()))
                 try:
-                    created = _decoded((await api.request("GET", f"{PATH}/{name}")).body)
+                    found = _decoded((await api.request("GET", f"{PATH}/{name}")).body)
                 except ApiError as error:
                     if not error.retryable:
                         raise
                     seen = str(error)
-                else:
-                    seen = "nobody has signed it" if created.status.conditions else seen
+                    continue
+                if certificate := _certificate(found):
+                    return certificate
+                seen = "nobody has signed it" if found.status.conditions else seen
     except TimeoutError as error:
-        raise SigningError(f"request {name}: {seen} within {within_s:.0f} s") from error
-    return certificate
+        raise UnsignedError(f"request {name}: {seen} within {within_s:.0f} s") from error
 
 
 def _body(wanted: Wanted) -> dict[str, Any]:

@@ -129,17 +129,17 @@ def _subject(node: NodeName) -> x509.Name:
     )
 
 
-def _known(
-    pem: bytes, certificate: x509.Certificate, lifetime_s: float | None = None
-) -> ServingCertificate:
+def _known(pem: bytes, certificate: x509.Certificate, lifetime_s: float) -> ServingCertificate:
+    """Take a certificate's times from itself: whoever finds it again replaces it at that moment."""
+    digest = hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest()
     start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    if lifetime_s is not None:  # it is new: it is dated back, and a signer may give more
-        start = dt.datetime.now(dt.UTC)
-        end = min(end, start + dt.timedelta(seconds=lifetime_s))
-    part = random.uniform(*RENEW_BETWEEN)  # noqa: S311 - no secret
+    if start + _BACKDATED < end:  # the cluster's signer dates back as we do
+        start += _BACKDATED
+    end = min(end, start + dt.timedelta(seconds=lifetime_s))  # a signer may give more
+    part = random.Random(digest).uniform(*RENEW_BETWEEN)  # noqa: S311 - no secret
     return ServingCertificate(
         pem=pem,
-        sha256=hashlib.sha256(certificate.public_bytes(serialization.Encoding.DER)).hexdigest(),
+        sha256=digest,
         renew_at=(start + (end - start) * part).timestamp(),
         expires_at=certificate.not_valid_after_utc.timestamp(),
     )
@@ -149,32 +149,40 @@ def kept_or_made(
     folder: Path | None, node: NodeName, address: str, lifetime_s: float
 ) -> ServingCertificate:
     """Return the certificate that an earlier run left in `folder`, or a new one, left there."""
-    now = dt.datetime.now(dt.UTC)
-    found = kept(folder, node, address)
-    if found is not None and now.timestamp() < found.renew_at:
+    found = kept(folder, node, address, lifetime_s)
+    if found is not None and dt.datetime.now(dt.UTC).timestamp() < found.renew_at:
         return found
-    made = self_signed(node, address, lifetime_s, now)
-    keep(folder, node, made)
-    return made
+    return made(folder, node, address, lifetime_s)
+
+
+def made(
+    folder: Path | None, node: NodeName, address: str, lifetime_s: float
+) -> ServingCertificate:
+    """Return a new certificate that signs itself, left in `folder`."""
+    new = self_signed(node, address, lifetime_s, dt.datetime.now(dt.UTC))
+    keep(folder, node, new)
+    return new
 
 
 def kept(
-    folder: Path | None, node: NodeName, address: str, *, signed: bool = False
+    folder: Path | None, node: NodeName, address: str, lifetime_s: float, *, signed: bool = False
 ) -> ServingCertificate | None:
     """Return what an earlier run left, unless it is for another name; `signed`: by somebody."""
     if folder is None:
         return None
-    file = folder / (f"kubelet-{node}.signed.pem" if signed else f"kubelet-{node}.pem")
-    return _kept(file, _names(node, address))
+    return _kept(_file_in(folder, node, signed=signed), _names(node, address), lifetime_s)
 
 
 def keep(
-    folder: Path | None, node: NodeName, made: ServingCertificate, *, signed: bool = False
+    folder: Path | None, node: NodeName, new: ServingCertificate, *, signed: bool = False
 ) -> None:
     """Leave a certificate where `kept` finds it."""
     if folder is not None:
-        file = folder / (f"kubelet-{node}.signed.pem" if signed else f"kubelet-{node}.pem")
-        _keep(file, made.pem)
+        _keep(_file_in(folder, node, signed=signed), new.pem)
+
+
+def _file_in(folder: Path, node: NodeName, *, signed: bool) -> Path:
+    return folder / (f"kubelet-{node}.signed.pem" if signed else f"kubelet-{node}.pem")
 
 
 def _names(node: NodeName, address: str) -> x509.SubjectAlternativeName:
@@ -182,7 +190,9 @@ def _names(node: NodeName, address: str) -> x509.SubjectAlternativeName:
     return x509.SubjectAlternativeName([x509.DNSName(node), x509.IPAddress(ip)])
 
 
-def _kept(file: Path, names: x509.SubjectAlternativeName) -> ServingCertificate | None:
+def _kept(
+    file: Path, names: x509.SubjectAlternativeName, lifetime_s: float
+) -> ServingCertificate | None:
     """Return what a file holds, unless it is broken or for another name or address."""
     try:
         pem = file.read_bytes()
@@ -191,7 +201,7 @@ def _kept(file: Path, names: x509.SubjectAlternativeName) -> ServingCertificate 
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except (OSError, ValueError, x509.ExtensionNotFound):
         return None
-    return _known(pem, certificate) if set(extension.value) == set(names) else None
+    return _known(pem, certificate, lifetime_s) if set(extension.value) == set(names) else None
 
 
 def _keep(file: Path, pem: bytes) -> None:

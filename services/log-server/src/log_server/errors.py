@@ -42,3 +42,7 @@ class NegotiationError(LogServerError):
 
 class ReviewError(LogServerError):
     """The API server gave no verdict: refuse the request, and remember nothing."""
+
+
+class UnsignedError(ReviewError):
+    """Nobody has signed what we asked for yet: wait on, and ask for nothing else."""

@@ -1,11 +1,15 @@
 """Keeps a listener's serving certificate current: made here, or signed by the cluster.
 
 A listener never waits for a signature. Until there is one it shows a certificate of its own, which
-the registrar pins as it was announced; and an old one is shown until a new one is there.
+the registrar pins as it was announced; and an old one is shown until a new one is there. What is
+asked for is awaited, however long: another request comes only when one was refused or is gone, and
+the more rarely the more often that happens.
 """
 
 import asyncio
 import datetime as dt
+import math
+import random
 import time
 from collections.abc import Callable
 from typing import Final
@@ -13,17 +17,20 @@ from typing import Final
 import structlog
 
 from contract.ids import NodeName
+from kubekit.backoff import Backoff
 from kubekit.signingrequests import KUBELET_SERVING, Wanted
 from log_server.certificates import (
+    Requested,
     ServingCertificate,
     completed,
     keep,
     kept,
     kept_or_made,
+    made,
     requested,
     self_signed,
 )
-from log_server.errors import CertificateError, ReviewError
+from log_server.errors import CertificateError, ReviewError, UnsignedError
 from log_server.kube import ApiServer
 from log_server.settings import LogServerSettings
 from log_server.tls import ListenerTls
@@ -31,6 +38,7 @@ from log_server.tls import ListenerTls
 USAGES: Final = ("digital signature", "server auth")
 LOOK_EVERY_S: Final = 5.0
 RETRY_S: Final = 10.0
+LONGEST_RETRY_S: Final = 900.0
 PAUSE_S: Final = 0.2
 """Between two of them, however short they live."""
 
@@ -46,12 +54,14 @@ class Certificates:
         self._patience_s = settings.certificate_patience_s
         self._signer = api if settings.certificate_mode == "csr" else None
         self._address = address
+        self._asked: dict[NodeName, tuple[Requested, str]] = {}
+        """The requests that nobody has decided yet, and their names."""
 
     def first(self, node: NodeName) -> ServingCertificate:
         """Return what can be shown at once."""
         if self._signer is None:
             return kept_or_made(self._folder, node, self._address, self._lifetime_s)
-        found = kept(self._folder, node, self._address, signed=True)
+        found = kept(self._folder, node, self._address, self._lifetime_s, signed=True)
         if found is not None and time.time() < found.expires_at:
             return found
         now = dt.datetime.now(dt.UTC)
@@ -61,6 +71,12 @@ class Certificates:
         self, node: NodeName, tls: ListenerTls, changed: Callable[[], None]
     ) -> None:
         """Replace what the listener shows in time, until cancelled."""
+        backoff = Backoff(
+            random.random,
+            initial_s=RETRY_S,
+            maximum_s=LONGEST_RETRY_S,
+            reset_after_s=math.inf,
+        )
         while True:
             left_s = tls.certificate.renew_at - time.time()
             if left_s > 0:
@@ -68,17 +84,37 @@ class Certificates:
                 continue
             try:
                 tls.show(await self._renewed(node))
-            except (ReviewError, CertificateError) as error:
+            except UnsignedError as error:
                 log.warning("certificate.awaited", node=node, reason=str(error))
-                await asyncio.sleep(RETRY_S)
+                await asyncio.sleep(PAUSE_S)
                 continue
+            except (ReviewError, CertificateError) as error:
+                delay_s = backoff.delay_s(time.monotonic())
+                told = {"reason": str(error), "retry_in_s": round(delay_s)}
+                log.warning("certificate.missed", node=node, **told)
+                await asyncio.sleep(delay_s)
+                continue
+            backoff.reset()
             log.info("certificate.renewed", node=node, signed=self._signer is not None)
             changed()
             await asyncio.sleep(PAUSE_S)
 
     async def _renewed(self, node: NodeName) -> ServingCertificate:
         if self._signer is None:
-            return kept_or_made(self._folder, node, self._address, self._lifetime_s)
+            return made(self._folder, node, self._address, self._lifetime_s)
+        if node not in self._asked:
+            self._asked[node] = await self._ask(self._signer, node)
+        mine, request = self._asked.pop(node)
+        try:
+            pem = await self._signer.signature(request, self._patience_s)
+        except UnsignedError:
+            self._asked[node] = mine, request
+            raise
+        signed = completed(mine, pem, node, self._address, self._lifetime_s)
+        keep(self._folder, node, signed, signed=True)
+        return signed
+
+    async def _ask(self, signer: ApiServer, node: NodeName) -> tuple[Requested, str]:
         mine = requested(node, self._address)
         wanted = Wanted(
             prefix=f"wasmlet-{node}-"[:240],
@@ -87,7 +123,4 @@ class Certificates:
             usages=USAGES,
             lifetime_s=self._lifetime_s,
         )
-        pem = await self._signer.sign(wanted, self._patience_s)
-        made = completed(mine, pem, node, self._address, self._lifetime_s)
-        keep(self._folder, node, made, signed=True)
-        return made
+        return mine, await signer.ask_signature(wanted)

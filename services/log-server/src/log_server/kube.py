@@ -14,11 +14,12 @@ import msgspec
 import structlog
 
 from contract.ids import NodeName
+from kubekit import signingrequests
 from kubekit.client import Api, api_client
 from kubekit.errors import ApiError, KubeconfigError, KubekitError
-from kubekit.signingrequests import Wanted, signed
+from kubekit.signingrequests import Wanted
 from log_server.domain.identity import User
-from log_server.errors import LogServerError, ReviewError
+from log_server.errors import LogServerError, ReviewError, UnsignedError
 from log_server.settings import IN_CLUSTER, LogServerSettings
 
 log = structlog.get_logger()
@@ -116,10 +117,19 @@ class ApiServer:
         answer = await self._send("GET", CLIENT_CA, None)
         return _decoded(answer, _ConfigMap).data.get("client-ca-file")
 
-    async def sign(self, wanted: Wanted, within_s: float) -> bytes:
-        """Return a signed certificate as PEM; raises `ReviewError`."""
+    async def ask_signature(self, wanted: Wanted) -> str:
+        """Ask for a certificate and return the request's name; raises `ReviewError`."""
         try:
-            return await signed(self._api, wanted, within_s)
+            return await signingrequests.asked(self._api, wanted)
+        except KubekitError as error:
+            raise ReviewError(str(error)) from error
+
+    async def signature(self, request: str, within_s: float) -> bytes:
+        """Return what was signed as PEM; raises `UnsignedError`, or `ReviewError` for good."""
+        try:
+            return await signingrequests.awaited(self._api, request, within_s)
+        except signingrequests.UnsignedError as error:
+            raise UnsignedError(str(error)) from error
         except KubekitError as error:
             raise ReviewError(str(error)) from error
 

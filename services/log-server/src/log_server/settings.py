@@ -40,7 +40,8 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
     """It is replaced at 70 to 90 % of it."""
     certificate_patience_s: Seconds = 300.0
-    """How long one request may wait to be approved and signed; then there is another."""
+    """How long a request may wait to be approved and signed without a word; then a warning says so,
+    again and again, while the same request waits on."""
 
     healthz_port: Port = 0
     """The kubelet's plain port for health checks, 10248 there; 0: none. It is for all nodes of this

@@ -1,13 +1,16 @@
 """The part of an API server that the log-server asks, with answers as a real one (1.36) gives."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
+from log_server_pki import Authority
 
+from kubekit.signingrequests import PATH
 from log_server.kube import ACCESS_REVIEWS, CLIENT_CA, TOKEN_REVIEWS
 
 TOKENS: dict[str, dict[str, Any]] = {
@@ -48,6 +51,7 @@ class Cluster:
         self.access_reviews: list[dict[str, Any]] = []
         self.rules = {user: set(rules) for user, rules in RULES.items()}
         self.client_ca_reads = 0
+        self.signing_requests: list[dict[str, Any]] = []
         self.away = False
         self.delay_s = 0.0
 
@@ -57,6 +61,8 @@ class Cluster:
         application.router.add_post(ACCESS_REVIEWS, self._access)
         application.router.add_get(CLIENT_CA, self._client_ca)
         application.router.add_get("/version", self._version)
+        application.router.add_post(PATH, self._ask_signature)
+        application.router.add_get(f"{PATH}/{{name}}", self._signing_request)
         return application
 
     @web.middleware
@@ -93,6 +99,31 @@ class Cluster:
         self.client_ca_reads += 1
         data = {"client-ca-file": self.client_ca, "requestheader-allowed-names": "[]"}
         return web.json_response({"kind": "ConfigMap", "apiVersion": "v1", "data": data})
+
+    async def _ask_signature(self, request: web.Request) -> web.Response:
+        asked = await request.json()
+        asked["metadata"]["name"] = str(len(self.signing_requests))
+        asked["status"] = {}
+        self.signing_requests.append(asked)
+        return web.json_response(asked, status=201)
+
+    async def _signing_request(self, request: web.Request) -> web.Response:
+        return web.json_response(self.signing_requests[int(request.match_info["name"])])
+
+    def sign(self, number: int, authority: Authority) -> None:
+        """As somebody who approves, and the signer after him."""
+        asked = self.signing_requests[number]
+        pem = authority.sign(base64.b64decode(asked["spec"]["request"]))
+        asked["status"] = {
+            "conditions": [{"type": "Approved", "status": "True"}],
+            "certificate": base64.b64encode(pem).decode(),
+        }
+
+    def deny(self, number: int) -> None:
+        """As an administrator."""
+        self.signing_requests[number]["status"] = {
+            "conditions": [{"type": "Denied", "status": "True", "reason": "No"}]
+        }
 
     async def _version(self, _request: web.Request) -> web.Response:
         return web.json_response({"major": "1", "minor": "36"})
