@@ -24,13 +24,14 @@ from e2e.faults import SHORT, ready_since
 from e2e.images import Images
 from e2e.pods import Pods, pod
 from e2e.running_wasmlet import RunningWasmlet, joined
+from e2e.waits import is_held_up, slowest_read_s
 
 from controlplane import ControlPlane, Registry
 
 NODE = "crowded"
 AT_REST, STALLED, DRIPPING, LARGE = 1000, 200, 50, 5
 RENEWALS = 8
-RENEWALS_SLOWER, LOGS_SLOWER = 2.0, 10.0
+RENEWALS_SLOWER = 2.0
 """At most, than in the minute before: the crowd's other end is on this machine as well."""
 MOST_KB_AT_REST, MOST_KB_STALLED = 100, 1300
 """Of one connection: TLS; and two chunks of 256 KiB at most, with TLS' and uvloop's buffers."""
@@ -41,7 +42,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]  # 1,250 handshakes, b
 
 
 class Pace(NamedTuple):
-    """Seconds: of some renewals of the Lease, and of the quickest of three reads of a log."""
+    """Seconds: of some renewals of the Lease, and of the slowest of three reads of a log."""
 
     renewals_s: float
     logs_s: float
@@ -77,11 +78,19 @@ def talking(node: RunningWasmlet, pods: Pods, images: Images) -> Pods:
     return pods
 
 
+@pytest.fixture
+def descriptors() -> Iterator[None]:
+    """As many as this process may have: the crowd's other end is here."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.usefixtures("descriptors")
 def test_neither_the_heartbeat_nor_another_pods_log_notices_a_crowd(
     control_plane: ControlPlane, api: Api, node: RunningWasmlet, talking: Pods
 ) -> None:
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     since = ready_since(api, NODE)
     alone = pace(api, talking)
     crowd, server = Crowd(control_plane, api), Anatomy(node).get(Part.LOG_SERVER)
@@ -94,12 +103,15 @@ def test_neither_the_heartbeat_nor_another_pods_log_notices_a_crowd(
         standing.enter_context(crowd.dripping())
         crowd.send_large_heads()
         crowded = pace(api, talking)
+        weights_kb.append(server.pss_kb)
+        assert server.lives, "what has ended weighs nothing"
     print(f"alone {alone}, in the crowd {crowded}; memory {weights_kb}")  # noqa: T201 - shown with -s
-    empty_kb, rested_kb, stalled_kb = weights_kb
+    empty_kb, rested_kb, stalled_kb, whole_kb = weights_kb
     assert rested_kb - empty_kb < AT_REST * MOST_KB_AT_REST
     assert stalled_kb - rested_kb < STALLED * MOST_KB_STALLED
+    assert whole_kb - rested_kb < STALLED * MOST_KB_STALLED + DRIPPING * MOST_KB_AT_REST
     assert crowded.renewals_s < RENEWALS_SLOWER * alone.renewals_s
-    assert crowded.logs_s < LOGS_SLOWER * alone.logs_s
+    assert not is_held_up(crowded.logs_s, alone.logs_s)
     assert ready_since(api, NODE) == since
 
 
@@ -113,12 +125,7 @@ def pace(api: Api, pods: Pods) -> Pace:
 
     assert eventually(renewed, 120)
     renewals_s = time.monotonic() - began
-    took_s = []
-    for _ in range(3):
-        began = time.monotonic()
-        assert pods.logs("quiet") == "hello\n"
-        took_s.append(time.monotonic() - began)
-    return Pace(renewals_s, min(took_s))
+    return Pace(renewals_s, slowest_read_s(pods))
 
 
 class Crowd:
@@ -173,14 +180,18 @@ class Crowd:
 
     def send_large_heads(self) -> None:
         """The server reads no more of each than it allows, answers 431, and closes."""
-        for _ in range(LARGE):
-            with self._connected() as client:
-                said = b""
-                with suppress(OSError):  # it has closed before all was sent
-                    client.sendall(HEAD + b"X: " + b"x" * 10_000_000)
-                with suppress(OSError):
-                    said = client.recv(100)
-                assert not said or said.startswith(b"HTTP/1.1 431 ")
+        answers = [self._answer_to(HEAD + b"X: " + b"x" * 10_000_000) for _ in range(LARGE)]
+        assert any(answers), "it may close before it is heard, but not every time"
+        assert all(not said or said.startswith(b"HTTP/1.1 431 ") for said in answers), answers
+
+    def _answer_to(self, head: bytes) -> bytes:
+        said = b""
+        with self._connected() as client:
+            with suppress(OSError):  # it has closed before all was sent
+                client.sendall(head)
+            with suppress(OSError):
+                said = client.recv(100)
+        return said
 
     @contextmanager
     def _connected(self) -> Iterator[ssl.SSLSocket]:
