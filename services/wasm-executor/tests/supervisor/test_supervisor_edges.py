@@ -1,6 +1,5 @@
 """The supervisor's files: logs that rotate under a reader, the checkpoint, plans on tmpfs."""
 
-import os
 import stat
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +17,6 @@ from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.checkpoints import SPARE_LINES, Checkpoint
 from wasm_executor.supervisor.facts import node_facts
 from wasm_executor.supervisor.logfiles import START, Place, place_of_tail, read_on
-from wasm_executor.supervisor.memory import MemoryWatch, Watched, anonymous_bytes
 from wasm_executor.supervisor.plans import PlanStore, Standing, StoredPlan, require_memory
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -183,18 +181,6 @@ def test_a_run_directory_on_a_disk_is_refused(tmp_path: Path) -> None:
     require_memory(SHARED_MEMORY)
     with pytest.raises(RunDirectoryOnDiskError, match="is not on tmpfs"):
         require_memory(tmp_path)
-
-
-def test_a_process_over_its_limit_is_told_once() -> None:
-    told: list[str] = []
-    watch = MemoryWatch(keeper_pid=os.getpid())
-    watch.watch("fat", Watched(os.getpid(), 1024, lambda: told.append("fat")))
-    watch.watch("slim", Watched(os.getpid(), 1 << 40, lambda: told.append("slim")))
-    watch.watch("gone", Watched(2**22 + 1, 1024, lambda: told.append("gone")))
-    watch.look()
-    watch.look()
-    assert told == ["fat"]
-    assert anonymous_bytes(2**22 + 1) is None
 
 
 def test_a_machine_is_divided_by_its_executors_and_a_reserve_is_kept(tmp_path: Path) -> None:

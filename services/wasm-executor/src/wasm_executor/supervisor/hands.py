@@ -47,7 +47,7 @@ from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerErr
 from wasm_executor.supervisor import kubeletseries
 from wasm_executor.supervisor.checks import Checks
 from wasm_executor.supervisor.execing import Execs
-from wasm_executor.supervisor.httpplans import is_served
+from wasm_executor.supervisor.httpplans import forks_of, is_served
 from wasm_executor.supervisor.logfiles import drop_runs_before
 from wasm_executor.supervisor.memory import Watched
 from wasm_executor.supervisor.moments import now
@@ -191,8 +191,7 @@ class Hands:
             return
         exceeded = MemoryExceeded(container=container, run=run)
         key = self._key(container, run)
-        # What is served on ports has workers; without one nothing forks.
-        forks = bool(plan.ports)
+        forks = forks_of(self._pod.plan, plan)
         watched = Watched(pid, limit, lambda: self._put(exceeded), forks=forks)
         self._node.memory.watch(key, watched)
 

@@ -10,11 +10,14 @@ import msgspec
 from contract.messages.pod import ContainerPlan, HttpRules, PodPlan
 from wasm_executor.container.plan import HTTP_WORLD, HttpPlan, Route
 from wasm_executor.runtimes.interface import SERVING_GROUP
+from wasm_executor.supervisor.memory import Forks
 
 MOST_WORKERS: Final = 32
 CONCURRENCY: Final = 64
 """Where the pod says nothing."""
 _DEFAULT: Final = HttpPlan()
+_WORKERS_ALONE: Final = frozenset({"", "wasi", "wasi-http"})
+"""Handlers that fork for no request, as CGI does and others may."""
 
 
 @cache
@@ -26,6 +29,13 @@ def serving_runtimes() -> frozenset[str]:
 def is_served(runtime: str, world: str) -> bool:
     """Whether a container's ports are bound for it, and handed over."""
     return world == HTTP_WORLD or runtime in serving_runtimes()
+
+
+def forks_of(plan: PodPlan, container: ContainerPlan) -> Forks:
+    """What is served on ports has workers; without one nothing forks."""
+    if not container.ports:
+        return Forks.NOTHING
+    return Forks.WORKERS if plan.runtime_handler in _WORKERS_ALONE else Forks.REQUESTS
 
 
 def http_plan(plan: PodPlan, container: ContainerPlan) -> HttpPlan:

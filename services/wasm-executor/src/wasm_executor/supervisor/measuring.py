@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from contract.ids import PodUid
 from contract.messages.usage import Usage
-from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, inherited_bytes, workers_of
+from wasm_executor.supervisor.memory import PAGE_BYTES, ZYGOTE, Forks, inherited_bytes, workers_of
 from wasm_executor.supervisor.processes import Process, Reading, read_process, read_tree
 from wasm_executor.supervisor.runs import RunKey
 
@@ -26,10 +26,11 @@ type Name = RunKey | str
 
 
 class Running(NamedTuple):
-    """A container that runs: its process, and since when."""
+    """A container that runs: its process, since when, and what that forks."""
 
     pid: int
     started_at: datetime
+    forks: Forks
 
 
 class Measured(NamedTuple):
@@ -85,8 +86,7 @@ class Meter:
         before, self._points = self._points, {}
         inherited = inherited_bytes(self._keeper_pid)
         tree = read_tree(self._keeper_pid)
-        guests = {each.pid for each in running.values()}
-        guests |= {worker for pid in guests for worker in workers_of(pid)}
+        guests = {pid for each in running.values() for pid in _processes_of(each)}
         services = [self._alone(pid, each) for pid, each in tree.items() if pid not in guests]
         containers = self._containers(running, inherited, before)
         self._ended = _with_ended(self._ended, before, containers, known)
@@ -107,7 +107,7 @@ class Meter:
     ) -> dict[RunKey, Usage]:
         usages: dict[RunKey, Usage] = {}
         for key, each in running.items():
-            reading = _with_workers(each.pid, inherited)
+            reading = _with_workers(each, inherited)
             if reading is None:
                 continue
             # None is without use: metrics-server drops the pod of such a container. A worker that
@@ -145,15 +145,20 @@ class Meter:
         )
 
 
-def _with_workers(pid: int, inherited: int) -> Reading | None:
+def _processes_of(each: Running) -> tuple[int, ...]:
+    return (each.pid, *workers_of(each.pid, each.forks))
+
+
+def _with_workers(each: Running, inherited: int) -> Reading | None:
     """Return what a container uses, in all its processes; None when it is gone."""
-    own = read_process(pid)
+    own = read_process(each.pid)
     if own is None:
         return None
-    workers = (read_process(worker) for worker in workers_of(pid))
-    readings = (own, *(each for each in workers if each is not None))
+    workers = (read_process(pid) for pid in workers_of(each.pid, each.forks))
+    readings = (own, *(found for found in workers if found is not None))
     charged = (
-        each._replace(anonymous_bytes=max(0, each.anonymous_bytes - inherited)) for each in readings
+        found._replace(anonymous_bytes=max(0, found.anonymous_bytes - inherited))
+        for found in readings
     )
     return sum(charged, Reading())
 

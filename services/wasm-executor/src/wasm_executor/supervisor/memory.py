@@ -8,6 +8,7 @@ container and are not the guest's.
 import asyncio
 import os
 from collections.abc import Callable
+from enum import IntEnum
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -20,6 +21,15 @@ ZYGOTE: Final = "wasmlet-zygote"
 """The name that it gives itself."""
 
 
+class Forks(IntEnum):
+    """How deep the processes of a container go. Each step is looked for ten times a second."""
+
+    NOTHING = 0
+    WORKERS = 1
+    REQUESTS = 2
+    """Each thread of a worker forks a process for a request."""
+
+
 class Watched:
     """One process with a limit."""
 
@@ -29,13 +39,13 @@ class Watched:
         limit_bytes: int,
         on_exceeded: Callable[[], None],
         *,
-        forks: bool = False,
+        forks: Forks = Forks.NOTHING,
     ) -> None:
         self.pid = pid
         self.limit_bytes = limit_bytes
         self.on_exceeded = on_exceeded
         self.forks = forks
-        """Its workers count with it: as long as it may have some, they are looked for."""
+        """What it forks counts with it: as long as there may be some, it is looked for."""
 
 
 class MemoryWatch:
@@ -63,7 +73,7 @@ class MemoryWatch:
                 each.on_exceeded()
 
     def _taken(self, each: Watched) -> int:
-        pids = (each.pid, *workers_of(each.pid)) if each.forks else (each.pid,)
+        pids = (each.pid, *workers_of(each.pid, each.forks))
         sizes = (anonymous_bytes(pid) or 0 for pid in pids)
         return sum(max(0, size - self._inherited_bytes) for size in sizes)
 
@@ -88,14 +98,19 @@ def inherited_bytes(keeper_pid: int) -> int:
     return 0
 
 
-def workers_of(pid: int) -> list[int]:
+def workers_of(pid: int, forks: Forks) -> list[int]:
     """Return a container's workers, and what they have forked for requests."""
-    found = []
-    for worker in _forked_by(pid, pid):  # whose parent has one thread
-        found.append(worker)
-        for thread in _threads_of(worker):
-            found += _forked_by(worker, thread)
-    return found
+    if forks is Forks.NOTHING:
+        return []
+    workers = _forked_by(pid, pid)  # its parent has one thread
+    if forks is Forks.WORKERS:
+        return workers
+    return workers + [
+        child
+        for worker in workers
+        for thread in _threads_of(worker)
+        for child in _forked_by(worker, thread)
+    ]
 
 
 def _forked_by(pid: int, thread: int) -> list[int]:

@@ -21,6 +21,7 @@ from contract.messages.usage import (
 from wasm_executor.domain.container import Container
 from wasm_executor.domain.states import ALIVE, Phase
 from wasm_executor.supervisor.claimrooms import ClaimRooms, claims_of
+from wasm_executor.supervisor.httpplans import forks_of
 from wasm_executor.supervisor.kubeletseries import count_volumes, counted
 from wasm_executor.supervisor.measuring import Measured, Meter, Running
 from wasm_executor.supervisor.network import read_network
@@ -83,7 +84,11 @@ class UsageDesk:
 
     def _running(self) -> dict[RunKey, Running]:
         return {
-            _key(task, each): Running(each.pid, each.history.started_at or task.started_at)
+            _key(task, each): Running(
+                each.pid,
+                each.history.started_at or task.started_at,
+                forks_of(task.pod.plan, each.plan),
+            )
             for task in self._roster
             for each in task.pod.containers
             if each.pid is not None
