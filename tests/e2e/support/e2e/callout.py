@@ -83,6 +83,14 @@ class Gatehouse:
         await client.close()
         return True
 
+    async def is_refused(self, registrar: Registrar, user: str, credential: str) -> bool:
+        """Whether nobody is let in, and that by this registrar's word, not for want of one."""
+        before = len(registrar.records("bus_user.refused"))
+        return (
+            not await self.lets_in(user, credential)
+            and len(registrar.records("bus_user.refused")) > before
+        )
+
 
 def machine_pod(api: Api, machine: str) -> str:
     """A pod that is bound to this machine, whose tokens say so; its name."""
