@@ -5,27 +5,22 @@ import re
 import tomllib
 from pathlib import Path
 
+from chart.dockerfile import stages
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 SERVICES = ("node-registrar", "pod-reconciler", "wasm-executor", "log-server")
 DOCKERFILE = (REPOSITORY / "Dockerfile").read_text()
 OWN = {"LABEL", "ENV", "EXPOSE", "ENTRYPOINT"}
 
 
-def stages() -> dict[str, tuple[str, list[str]]]:
-    """By name: what the stage starts from, and its instructions."""
-    text = re.sub(r"(?m)^#.*\n", "", DOCKERFILE).replace("\\\n", " ")
-    parts = re.split(r"(?m)^FROM (\S+) AS (\S+)$", text)[1:]
-    return {
-        name: (start, lines.strip().splitlines())
-        for start, name, lines in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
-    }
-
-
 def test_the_images_differ_in_nothing_but_their_service() -> None:
     for service in SERVICES:
-        start, lines = stages()[service]
-        assert start == "environment"
-        assert {line.split()[0] for line in lines} <= OWN
+        stage = stages()[service]
+        assert stage.start == "environment"
+        assert {line.split()[0] for line in stage.instructions} <= OWN
+        more = {"DATA_DIR", "RUN_DIR", "LOG_ROOT"} if service == "wasm-executor" else set[str]()
+        assert set(stage.variables) == {f"WASMLET_{name}" for name in {"ADMIN_PORT", *more}}
+        assert stage.variables["WASMLET_ADMIN_PORT"] == "9400"
 
 
 def test_an_image_runs_its_service_as_nobody_in_particular() -> None:

@@ -6,11 +6,13 @@ environment is bound there, so that the entry point is run as it is written.
 
 import json
 import re
+from typing import NamedTuple
 
 import msgspec
 
 from controlplane.building import REPOSITORY
 
+DOCKERFILE = REPOSITORY / "Dockerfile"
 ENVIRONMENT = "/opt/wasmlet"
 
 
@@ -21,25 +23,39 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     env: dict[str, str] = {}
 
 
+class Stage(NamedTuple):
+    """What it starts from, and its instructions, each in one line and without comments."""
+
+    start: str
+    instructions: list[str]
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What its own ENV instructions set."""
+        given = (line.partition(" ") for line in self.instructions)
+        pairs = (pair for word, _, pairs in given if word == "ENV" for pair in pairs.split())
+        return dict(pair.partition("=")[::2] for pair in pairs)
+
+
 def image_named(reference: str) -> Image:
     """The image of one of our services by its name, whatever its registry and tag."""
     name = re.split(r"[:@]", reference.rpartition("/")[2])[0]
-    stages = _stages()
-    return _read(stages, name) if name in stages else Image()
+    known = stages()
+    if name not in known:
+        return Image()
+    own = known[name]
+    (entrypoint,) = (line for line in own.instructions if line.startswith("ENTRYPOINT "))
+    return Image(
+        entrypoint=json.loads(entrypoint.partition(" ")[2]),
+        env=known[own.start].variables | own.variables,
+    )
 
 
-def _stages() -> dict[str, tuple[str, str]]:
-    """By name: what the stage starts from, and its lines."""
-    text = (REPOSITORY / "Dockerfile").read_text().replace("\\\n", " ")
-    stages = re.split(r"(?m)^FROM (\S+) AS (\S+)$", text)[1:]
-    return dict(zip(stages[1::3], zip(stages[::3], stages[2::3], strict=True), strict=True))
-
-
-def _read(stages: dict[str, tuple[str, str]], name: str) -> Image:
-    start, own = stages[name]
-    text = stages[start][1] + own
-    entrypoint = re.search(r"^ENTRYPOINT (\[.*\])$", own, re.MULTILINE)
-    assert entrypoint, name
-    lines = re.findall(r"^ENV (.*)$", text, re.MULTILINE)
-    env = dict(each.partition("=")[::2] for line in lines for each in line.split())
-    return Image(entrypoint=json.loads(entrypoint[1]), env=env)
+def stages() -> dict[str, Stage]:
+    """All of the Dockerfile, by name."""
+    text = re.sub(r"(?m)^#.*\n", "", DOCKERFILE.read_text()).replace("\\\n", " ")
+    parts = re.split(r"(?m)^FROM (\S+) AS (\S+)$", text)[1:]
+    return {
+        name: Stage(start, lines.strip().splitlines())
+        for start, name, lines in zip(parts[::3], parts[1::3], parts[2::3], strict=True)
+    }
