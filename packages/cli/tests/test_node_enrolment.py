@@ -1,8 +1,17 @@
 """The word that joins a machine, and what the machine's disk gets of it."""
 
+import base64
+import datetime as dt
 import hashlib
+import io
+import os
 import stat
+import termios
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -10,9 +19,18 @@ from contract.ids import NodeName
 from contract.subjects import Role
 from wasmlet.__main__ import main
 from wasmlet.errors import UsageError
+from wasmlet.node import joining
+from wasmlet.node.asking import word_from
 from wasmlet.node.enrolment import Enrolment, read_word
-from wasmlet.node.joining import _write
-from wasmlet.node.machine_files import EXECUTOR_USER, LOG_SERVER_USER, Machine, files
+from wasmlet.node.joining import JoinOptions, _write
+from wasmlet.node.machine_files import (
+    EXECUTOR_USER,
+    LOG_SERVER_USER,
+    Machine,
+    MachineFile,
+    files,
+    hidden,
+)
 
 ENROLMENT = Enrolment(
     node=NodeName("edge.example"),
@@ -46,9 +64,10 @@ def test_each_service_shows_something_else_and_the_cluster_keeps_digests_alone()
         ENROLMENT.credential(role) for role in (Role.WASM_EXECUTOR, Role.LOG_SERVER)
     )
     assert executor != log_server
-    assert ENROLMENT.digests() == {
-        "wasm-executor-edge_example": hashlib.sha256(executor.encode()).hexdigest(),
-        "log-server-edge_example": hashlib.sha256(log_server.encode()).hexdigest(),
+    end = "2026-06-01T12:00:00Z"
+    assert ENROLMENT.digests(dt.datetime.fromisoformat(end)) == {
+        "wasm-executor-edge_example": f"{hashlib.sha256(executor.encode()).hexdigest()} {end}",
+        "log-server-edge_example": f"{hashlib.sha256(log_server.encode()).hexdigest()} {end}",
     }
 
 
@@ -73,13 +92,95 @@ def test_each_service_reads_its_own_credentials_and_the_units_hold_none() -> Non
     assert b"KUBECONFIG" not in made["etc/wasmlet/executor/env"].content
 
 
-def test_a_file_is_never_readable_for_others_on_its_way(tmp_path: Path) -> None:
+def test_a_file_is_never_readable_for_others_on_its_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before its first byte is written it has no more than its mode, with whatever umask."""
+    born: list[int] = []
+
+    def noting(descriptor: int, mode: str) -> IO[bytes]:
+        born.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return open(descriptor, mode)
+
     made = files(ENROLMENT, IDENTITY, Machine(root=f"{tmp_path}/"))
-    for path, file in made.items():
-        _write(tmp_path / path, file, owned=False)
-        written = (tmp_path / path).stat()
-        assert stat.S_IMODE(written.st_mode) == file.mode, path
+    monkeypatch.setattr(os, "fdopen", noting)
+    before = os.umask(0)
+    try:
+        for path, file in made.items():
+            _write(tmp_path / path, file, owned=False)
+            written = (tmp_path / path).stat()
+            assert stat.S_IMODE(written.st_mode) == file.mode, path
+            assert born[-1] & ~file.mode == 0, path
+    finally:
+        os.umask(before)
+    assert len(born) == len(made)
     assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(
+    "options", [JoinOptions(machine=Machine()), JoinOptions(machine=Machine(), start=False)]
+)
+def test_files_of_this_system_have_their_owners_whether_it_is_started_or_not(
+    options: JoinOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(joining, "_run", lambda *command: done.append(command[0]))
+    monkeypatch.setattr(
+        joining, "_write", lambda path, _, owned: done.append(f"{path.name} {owned}")
+    )
+    made = files(ENROLMENT, IDENTITY, Machine())
+    joining._install(made, options)
+    assert done[:2] == ["wasmlet.conf False", "systemd-sysusers"], "users come before their files"
+    assert "token True" in done
+    assert ("systemctl" in done) == options.start
+
+
+def test_folders_can_be_gone_through_whatever_roots_umask_is(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with joining._others_may_pass():
+            _write(tmp_path / "etc/wasmlet/executor/token", MachineFile(content=b""), owned=False)
+        (tmp_path / "after").mkdir()
+    finally:
+        os.umask(before)
+    modes = [stat.S_IMODE((tmp_path / each).stat().st_mode) for each in ("etc", "etc/wasmlet")]
+    assert modes == [0o755, 0o755]
+    assert stat.S_IMODE((tmp_path / "after").stat().st_mode) == 0o700
+
+
+def test_a_python_that_the_units_would_not_see_is_found() -> None:
+    assert hidden(["/opt/wasmlet/bin/python", "/usr/bin/python3", "/rooted/python"]) is None
+    for path in ("/root/.venv/bin/python", "/home/a/python", "/run/user/0/python", "/root"):
+        assert hidden(["/usr/bin/python3", path]) == path
+
+
+def test_a_word_of_any_length_is_read_from_a_terminal_and_not_shown() -> None:
+    master, slave = os.openpty()
+    word = "w" * 9000
+    with ThreadPoolExecutor(1) as threads, os.fdopen(slave, "r") as stdin:
+        reading = threads.submit(word_from, stdin)
+        deadline = time.monotonic() + 30
+        while termios.tcgetattr(slave)[3] & termios.ICANON:
+            assert time.monotonic() < deadline
+        rest = f"{word[:-1]}x\x7fw\n".encode()
+        while rest:
+            rest = rest[os.write(master, rest) :]
+        assert reading.result(30) == word
+        assert termios.tcgetattr(slave)[3] & (termios.ICANON | termios.ECHO)
+        os.set_blocking(master, False)
+        with pytest.raises(BlockingIOError):
+            os.read(master, 1)
+    os.close(master)
+
+
+def test_a_word_from_a_pipe_is_one_line() -> None:
+    assert word_from(io.StringIO("word\nmore\n")) == "word\n"
+
+
+def test_a_word_that_swells_is_refused() -> None:
+    swollen = base64.urlsafe_b64encode(zlib.compress(b" " * 200_000_000, 9)).decode()
+    with pytest.raises(UsageError):
+        read_word(f"wasmlet1.{swollen}")
 
 
 @pytest.mark.parametrize(

@@ -89,8 +89,14 @@ def _declare_join(acts: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     join.add_argument("word", metavar="WORD", help="of `wasmlet node enrol`, or - for stdin")
     join.add_argument("--address", metavar="IP", default="", help="that the Node shows")
     join.add_argument("--kubelet-port", metavar="PORT", type=int, default=10250)
-    join.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help="instead of /")
-    join.add_argument("--no-start", action="store_true", help="write files alone")
+    join.add_argument(
+        "--root",
+        metavar="DIR",
+        type=Path,
+        default=Path("/"),
+        help="instead of /, to which all files then point: no users, nothing is started",
+    )
+    join.add_argument("--no-start", action="store_true", help="make users and files alone")
     join.set_defaults(usage=join, act=_join)
     renew = acts.add_parser("renew", help="renew its identity in time", description=_RENEW)
     renew.add_argument("--root", metavar="DIR", type=Path, default=Path("/"), help="instead of /")
@@ -115,10 +121,11 @@ def _enrol(chosen: argparse.Namespace) -> int:
 
 
 def _join(chosen: argparse.Namespace) -> int:
+    from wasmlet.node.asking import word_from
     from wasmlet.node.enrolment import read_word
     from wasmlet.node.joining import join
 
-    word = sys.stdin.readline() if chosen.word == "-" else chosen.word
+    word = word_from(sys.stdin) if chosen.word == "-" else chosen.word
     return asyncio.run(join(read_word(word), join_options_of(chosen)))
 
 

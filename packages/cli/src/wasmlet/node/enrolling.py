@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
-import yaml
 
 from contract.ids import NodeName
 from kubekit.client import Api, api_client
@@ -18,16 +17,14 @@ from kubekit.errors import KubekitError, NotFoundError
 from kubekit.kubeconfig import read_kubeconfig
 from kubekit.patches import MERGE
 from wasmlet.errors import CommandLineError
-from wasmlet.node.enrolment import Enrolment
+from wasmlet.installation import RELEASE
+from wasmlet.node.enrolment import Enrolment, timestamp
+from wasmlet.roles import OF_CERTIFICATES, apply, path_of, roles
 
 ENROLMENTS: Final = "wasmlet-enrolments"
-_ROLES: Final = Path(__file__).parent.parent / "certificates-rbac.yaml"
-_SYSTEM: Final = "wasmlet-system"
 _ALPHABET: Final = string.ascii_lowercase + string.digits
 _ID_LENGTH: Final = 6
 _SECRET_LENGTH: Final = 16
-_RBAC: Final = "/apis/rbac.authorization.k8s.io/v1"
-_APPLY: Final = "application/apply-patch+yaml"
 
 
 class EnrolOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,8 +44,13 @@ async def enrol(options: EnrolOptions) -> int:
         async with api_client(options.kubeconfig, user_agent="wasmlet") as api:
             enrolment = _new(options)
             await _prepare(api, options, enrolment)
+            known = await _is_there(api, f"/api/v1/nodes/{options.node}")
     except (KubekitError, OSError) as error:
         raise CommandLineError(f"cannot enrol {options.node}: {error}") from error
+    if known:
+        sys.stderr.write(
+            f"The Node {options.node} is there: until it is deleted, no word for it ends.\n"
+        )
     sys.stderr.write(
         f"On the machine, within {options.hours:g} h: wasmlet node join -, and this word:\n"
     )
@@ -78,32 +80,39 @@ def _random(length: int) -> str:
 
 
 async def _prepare(api: Api, options: EnrolOptions, enrolment: Enrolment) -> None:
-    for document in yaml.safe_load_all(_ROLES.read_text()):
-        await _apply(api, _in_namespace(document, options.namespace))
-    await _apply(api, _reader_of_client_ca(options.node))
+    await _give_rights(api, options.namespace)
+    await apply(api, _reader_of_client_ca(options.node))
     path = f"/api/v1/namespaces/{options.namespace}/secrets"
-    await _add(api, path, ENROLMENTS, enrolment.digests())
+    end = dt.datetime.now(dt.UTC) + dt.timedelta(hours=options.hours)
+    await _add(api, path, ENROLMENTS, enrolment.digests(end))
     await api.request(
         "POST",
         "/api/v1/namespaces/kube-system/secrets",
-        body=msgspec.json.encode(_bootstrap_secret(options, enrolment)),
+        body=msgspec.json.encode(_bootstrap_secret(options, enrolment, end)),
     )
 
 
-def _in_namespace(document: Mapping[str, Any], namespace: str) -> dict[str, Any]:
-    text = yaml.safe_dump(dict(document)).replace(_SYSTEM, namespace)
-    made: dict[str, Any] = yaml.safe_load(text)
-    return made
+async def _give_rights(api: Api, namespace: str) -> None:
+    """Apply the roles, but for an installation of the chart's: Helm would not take them over."""
+    needed = list(roles(OF_CERTIFICATES, namespace))
+    if not await _is_there(api, f"/api/v1/namespaces/{namespace}/configmaps/{RELEASE}"):
+        for document in needed:
+            await apply(api, document)
+        return
+    for document in needed:
+        if not await _is_there(api, path_of(document)):
+            name = f"{document['kind']} {document['metadata']['name']}"
+            raise CommandLineError(
+                f"there is no {name}: first `helm upgrade --set nodePool.machinesOutside=true`"
+            )
 
 
-async def _apply(api: Api, document: Mapping[str, Any]) -> None:
-    plural = f"{document['kind'].lower()}s"
-    metadata = document["metadata"]
-    scope = f"/namespaces/{metadata['namespace']}" if "namespace" in metadata else ""
-    path = f"{_RBAC}{scope}/{plural}/{metadata['name']}"
-    query = {"fieldManager": "wasmlet", "force": "true"}
-    body = msgspec.json.encode(document)
-    await api.request("PATCH", path, query=query, body=body, content_type=_APPLY)
+async def _is_there(api: Api, path: str) -> bool:
+    try:
+        await api.request("GET", path)
+    except NotFoundError:
+        return False
+    return True
 
 
 async def _add(api: Api, path: str, name: str, more: Mapping[str, str]) -> None:
@@ -138,9 +147,10 @@ def _reader_of_client_ca(node: NodeName) -> dict[str, Any]:
     }
 
 
-def _bootstrap_secret(options: EnrolOptions, enrolment: Enrolment) -> dict[str, Any]:
+def _bootstrap_secret(
+    options: EnrolOptions, enrolment: Enrolment, end: dt.datetime
+) -> dict[str, Any]:
     token_id, _, secret = enrolment.token.partition(".")
-    end = dt.datetime.now(dt.UTC) + dt.timedelta(hours=options.hours)
     of_node = f"system:bootstrappers:wasmlet:{options.node.replace('.', ':')}"
     return {
         "apiVersion": "v1",
@@ -151,7 +161,7 @@ def _bootstrap_secret(options: EnrolOptions, enrolment: Enrolment) -> dict[str, 
             "description": f"Lets the machine {options.node} join as a node of wasmlet.",
             "token-id": token_id,
             "token-secret": secret,
-            "expiration": end.strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "expiration": timestamp(end),
             "usage-bootstrap-authentication": "true",
             "auth-extra-groups": f"system:bootstrappers:wasmlet,{of_node}",
         },

@@ -8,6 +8,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +25,15 @@ from kubekit.kubeconfig import Connection
 from kubekit.signingrequests import KUBELET_CLIENT, Wanted, signed
 from wasmlet.errors import CommandLineError
 from wasmlet.node.enrolment import Enrolment
-from wasmlet.node.machine_files import IDENTITY, KUBECONFIG, UNITS, Machine, MachineFile, files
+from wasmlet.node.machine_files import (
+    IDENTITY,
+    KUBECONFIG,
+    UNITS,
+    Machine,
+    MachineFile,
+    files,
+    hidden,
+)
 
 LIFETIME_S: Final = 365 * 24 * 3600.0
 RENEW_AT: Final = 0.7
@@ -37,9 +47,16 @@ class JoinOptions(msgspec.Struct, frozen=True, kw_only=True):
     start: bool = True
     within_s: float = 120.0
 
+    @property
+    def of_system(self) -> bool:
+        """Whether this is the running system, which has users and units."""
+        return self.machine.root == "/"
+
 
 async def join(enrolment: Enrolment, options: JoinOptions) -> int:
     """Return 0 once the machine's services run, or, unless told to start them, are ready to."""
+    if options.of_system:
+        _refuse_hidden_python()
     connection = Connection(
         server=enrolment.server, authority=enrolment.authority.encode(), token=enrolment.token
     )
@@ -49,18 +66,40 @@ async def join(enrolment: Enrolment, options: JoinOptions) -> int:
     except KubekitError as error:
         raise CommandLineError(f"{enrolment.node} cannot join: {error}") from error
     made = files(enrolment, identity, options.machine)
-    users = options.start and options.machine.root == "/"
     try:
-        if users:
-            _make_users(made)
-        for path, file in made.items():
-            _write(Path(options.machine.root) / path, file, owned=users)
-        if users:
-            _start()
+        with _others_may_pass():
+            _install(made, options)
     except OSError as error:
         raise CommandLineError(f"cannot write what a node needs: {error}") from error
     sys.stdout.write(f"{enrolment.node} has joined\n")
     return 0
+
+
+def _install(made: Mapping[str, MachineFile], options: JoinOptions) -> None:
+    if options.of_system:
+        _make_users(made)
+    for path, file in made.items():
+        _write(Path(options.machine.root) / path, file, owned=options.of_system)
+    if options.of_system and options.start:
+        _start()
+
+
+@contextmanager
+def _others_may_pass() -> Iterator[None]:
+    """Make folders that the services' users can go through, whatever root's umask is."""
+    before = os.umask(0o022)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _refuse_hidden_python() -> None:
+    """Raise `CommandLineError` where the units could not start this Python."""
+    own = (sys.executable, str(Path(sys.executable).resolve()), sys.prefix, sys.base_prefix)
+    found = hidden((*own, str(Path(__file__).resolve())))
+    if found is not None:
+        raise CommandLineError(f"units see nobody's home, where {found} is: install Python in /opt")
 
 
 async def renew(root: str, within_s: float = 120.0, *, at: float = RENEW_AT) -> int:
@@ -126,7 +165,7 @@ def _write(path: Path, file: MachineFile, *, owned: bool) -> None:
     partial.replace(path)
 
 
-def _make_users(made: dict[str, MachineFile]) -> None:
+def _make_users(made: Mapping[str, MachineFile]) -> None:
     path = "usr/lib/sysusers.d/wasmlet.conf"
     _write(Path("/") / path, made[path], owned=False)
     _run("systemd-sysusers", f"/{path}")

@@ -4,6 +4,7 @@ Each service has a user of its own and reads nothing of the other's. Pure: paths
 """
 
 import sys
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -16,6 +17,7 @@ EXECUTOR_USER: Final = "wasmlet-executor"
 LOG_SERVER_USER: Final = "wasmlet-logs"
 IDENTITY: Final = "etc/wasmlet/log-server/node.pem"
 KUBECONFIG: Final = "etc/wasmlet/log-server/kubeconfig"
+_HIDDEN: Final = ("/home/", "/root/", "/run/user/")
 UNITS: Final = ("wasmlet-executor", "wasmlet-log-server")
 _HARDENED: Final = """\
 NoNewPrivileges=yes
@@ -48,6 +50,11 @@ class Machine(msgspec.Struct, frozen=True, kw_only=True):
     address: str = ""
     kubelet_port: int = 10250
     python: str = sys.executable
+
+
+def hidden(paths: Iterable[str]) -> str | None:
+    """Return the first of these paths that the units, by ProtectHome, would not see."""
+    return next((each for each in paths if f"{each}/".startswith(_HIDDEN)), None)
 
 
 def files(enrolment: Enrolment, identity: bytes, machine: Machine) -> dict[str, MachineFile]:
