@@ -1,8 +1,6 @@
 """What the executor counts as a kubelet does, asked for with its usage."""
 
 import asyncio
-import os
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +9,11 @@ import pytest
 from executor_rig import NODE, executor_rig
 
 from contract.errors import CommandError
-from contract.ids import PodUid
 from contract.messages.health import Exec, Probe
-from contract.messages.pod import PodPlan
 from contract.messages.stream import AttachOpen, ExecOpen, ForwardOpen
 from contract.messages.usage import UsageRead, UsageShown
 from contract.messages.volume import EmptyDir, HostPath, VolumePlan
 from wasm_executor.keeper.errors import UnknownContainerError
-from wasm_executor.supervisor import claimrooms
 from wasm_executor.supervisor.kubeletseries import counted, operation
 
 
@@ -106,33 +101,6 @@ async def test_commands_and_connections_are_operations(tmp_path: Path) -> None:
         async with asyncio.timeout(30):
             while not await counted_once_probed():
                 await asyncio.sleep(0.05)
-
-
-async def test_a_claim_that_does_not_answer_holds_up_nobody_and_is_asked_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked, released = list[str](), threading.Event()
-    real = os.statvfs
-
-    def statvfs(path: str) -> os.statvfs_result:
-        asked.append(path)
-        if path == "/hung":
-            released.wait()
-        return real(tmp_path)
-
-    monkeypatch.setattr(os, "statvfs", statvfs)
-    monkeypatch.setattr(claimrooms, "PATIENCE_S", 0.2)
-    volumes = tuple(
-        VolumePlan(name=path, source=HostPath(path=path, claim="c")) for path in ("/hung", "/well")
-    )
-    plan = PodPlan(uid=PodUid("u"), namespace="n", name="p", containers=(), volumes=volumes)
-    rooms = claimrooms.ClaimRooms()
-    try:
-        for _ in range(3):
-            assert list(await rooms.told([plan])) == ["/well"]
-        assert asked.count("/hung") == 1
-    finally:
-        released.set()
 
 
 def test_what_fails_is_an_error_and_what_has_ended_is_none() -> None:

@@ -34,7 +34,7 @@ class _Asked(NamedTuple):
 
 
 class ClaimRooms:
-    """Remembers who has not answered yet."""
+    """Remembers who has not answered yet, and nobody else."""
 
     def __init__(self) -> None:
         self._asked: dict[str, _Asked] = {}
@@ -55,13 +55,19 @@ class ClaimRooms:
     def _ask(self, path: str) -> _Asked | None:
         """Return the question under way, a new one where there is none; None: it is overdue."""
         asked, now = self._asked.get(path), time.monotonic()
-        if asked is not None and not asked.answer.done():
-            return asked if now - asked.at < PATIENCE_S else None
+        if asked is not None:
+            return asked if asked.answer.done() or now - asked.at < PATIENCE_S else None
         loop = asyncio.get_running_loop()
-        asked = self._asked[path] = _Asked(now, loop.create_future())
-        threading.Thread(
-            target=_look, args=(path, loop, asked.answer), name="claim-room", daemon=True
-        ).start()
+        asked = _Asked(now, loop.create_future())
+        try:
+            threading.Thread(
+                target=_look, args=(path, loop, asked.answer), name="claim-room", daemon=True
+            ).start()
+        except RuntimeError as error:  # there are too many: it is asked the next time
+            log.warning("claim.not_measured", reason=str(error))
+            return None
+        self._asked[path] = asked
+        asked.answer.add_done_callback(lambda _: self._asked.pop(path))
         return asked
 
 

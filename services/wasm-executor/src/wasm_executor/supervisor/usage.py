@@ -2,7 +2,7 @@
 
 import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -51,8 +51,8 @@ class UsageDesk:
         measured = await self._meter.measured()
         plans = [task.pod.plan for task in self._roster]
         spaces = await self._surveyor.surveyed(plans) if command.files else None
-        rooms = await self._rooms_of_claims() if command.files or command.counted else {}
         page, after = self._page(command.after)
+        rooms = await self._rooms_of_claims(page) if command.files or command.counted else {}
         return UsageShown(
             node=measured.node,
             services=measured.services,
@@ -73,9 +73,9 @@ class UsageDesk:
         count_volumes(task.pod for task in self._roster)
         return counted()
 
-    async def _rooms_of_claims(self) -> dict[str, os.statvfs_result]:
+    async def _rooms_of_claims(self, page: Iterable[PodTask]) -> dict[str, os.statvfs_result]:
         """Ask those of pods that run: they are mounted."""
-        pods = (task.pod for task in self._roster)
+        pods = (task.pod for task in page)
         running = (pod for pod in pods if any(each.pid is not None for each in pod.containers))
         return await self._claims.told(pod.plan for pod in running)
 
