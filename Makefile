@@ -151,6 +151,8 @@ compose: images image-compose-jobs ## Run a whole cluster in containers: docs/co
 	@BASE="$(BASE)" IMAGE_PREFIX="$(IMAGE_PREFIX)" IMAGE_TAG="$(IMAGE_TAG)" $(COMPOSE) up --detach --wait
 	@echo "cluster ready: kubectl --kubeconfig .dev/compose/kubeconfig apply -f compose/example.yaml"
 
+HAS_WASIP2 = rustc --print sysroot >/dev/null 2>&1 && test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2"
+
 .PHONY: examples
 examples: setup ## Build the example guests into .dev/guests (text, C, Go, Rust, Python, JavaScript)
 	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --group guests --quiet
@@ -158,14 +160,18 @@ examples: setup ## Build the example guests into .dev/guests (text, C, Go, Rust,
 	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c
 	@cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .
-	@if rustc --print sysroot >/dev/null 2>&1 && test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2"; then \
+	@if $(HAS_WASIP2); then \
 		rustc --target wasm32-wasip2 -C opt-level=s -C strip=symbols -o .dev/guests/hello-rust.wasm examples/guests/hello.rs; \
 	else echo 'no hello-rust: it wants rustc with wasm32-wasip2 (rustup target add)'; fi
 	@sh examples/toolbox/build .dev/guests/toolbox.wasm
-	@sh examples/http-rust/build .dev/guests/http-rust.wasm || echo 'no http-rust: it wants cargo and wasm32-wasip2'
+	@if command -v cargo >/dev/null && $(HAS_WASIP2); then sh examples/http-rust/build .dev/guests/http-rust.wasm; \
+	else echo 'no http-rust: it wants cargo, and rustc with wasm32-wasip2'; fi
 	@sh examples/http-go/build .dev/guests/http-go.wasm
-	@sh examples/http-python/build .dev/guests/http-python.wasm || echo 'no http-python: it wants cargo, for the WASI definitions'
-	@sh examples/http-javascript/build .dev/guests/http-javascript.wasm || echo 'no http-javascript: it wants npm and cargo'
+	@if command -v cargo >/dev/null; then sh examples/http-python/build .dev/guests/http-python.wasm; \
+	else echo 'no http-python: it wants cargo, for the WASI definitions'; fi
+	@if command -v cargo >/dev/null && command -v npm >/dev/null; then \
+		sh examples/http-javascript/build .dev/guests/http-javascript.wasm; \
+	else echo 'no http-javascript: it wants npm and cargo'; fi
 	@ls .dev/guests
 
 .PHONY: format
