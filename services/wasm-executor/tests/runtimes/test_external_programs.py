@@ -127,15 +127,21 @@ async def test_the_program_sees_its_folders_alone(keeper: KeeperProcess, tmp_pat
     assert (own / "made").read_text() == "x"
 
 
-@with_node
-@pytest.mark.parametrize("name", ["LD_PRELOAD", "NODE_OPTIONS", "WASMTIME_LOG"])
-async def test_a_variable_that_would_be_the_programs_own_is_refused(
-    keeper: KeeperProcess, tmp_path: Path, name: str
+async def test_variables_that_would_be_the_programs_own_are_refused(
+    keeper: KeeperProcess, tmp_path: Path
 ) -> None:
+    program = external(tmp_path, PROGRAM + 'refuses = ["ENV", "ENGINE_*"]')
     async with keeper.supervise() as supervisor:
-        plan = planned(supervisor, "hello", external(tmp_path), env=((name, "x"),))
-        with pytest.raises(StartFailedError, match=f"the variable {name}"):
-            await spawned(supervisor, "refused", plan)
+        for name in (
+            *("LD_PRELOAD", "NODE_OPTIONS", "WASMTIME_LOG", "PYTHONPATH", "PERL5OPT", "BASH_ENV"),
+            *("GODEBUG", "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "RUBYOPT", "ENV", "ENGINE_LOG"),
+        ):
+            plan = planned(supervisor, "hello", program, env=((name, "x"),))
+            with pytest.raises(StartFailedError, match=f"the variable {name} "):
+                await spawned(supervisor, f"refused-{name}", plan)
+        others = (("ENVIRONMENT", "x"), ("GOAL", "x"), ("ENGINE", "x"))
+        await spawned(supervisor, "taken", planned(supervisor, "hello", program, env=others))
+        assert (await supervisor.next_exit()).code == 0
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,8 @@ class External(msgspec.Struct, frozen=True, kw_only=True):
     inherits: bool = True
     """Whether it hands its own environment on to the guest."""
     variables: tuple[tuple[str, str], ...] = ()
+    refuses: tuple[str, ...] = ()
+    """Patterns of variables that would be the program's own."""
     reads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     """Files that it may start beside itself, such as a script's interpreter."""

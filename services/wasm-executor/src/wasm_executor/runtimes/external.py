@@ -40,11 +40,23 @@ REFUSED_VARIABLES: Final = (
     "OPENSSL_*",
     "SSLKEYLOGFILE",
     "RUST_*",
+    "GODEBUG",
+    "GOTRACEBACK",
+    "PYTHON*",
+    "PERL*",
+    "RUBY*",
+    "BASH_*",
+    "JAVA_TOOL_OPTIONS",
+    "JDK_JAVA_OPTIONS",
+    "_JAVA_OPTIONS",
+    "CLASSPATH",
     "WASMTIME_*",
     "WASMER_*",
     "WASMEDGE_*",
 )
-"""They would be the program's own: what it loads, logs or believes is not its guest's to say."""
+"""They would be the program's own: what it loads, logs or believes is not its guest's to say.
+
+A file of the node names what else its program listens to."""
 
 
 class ExternalRuntime:
@@ -114,7 +126,7 @@ def _environment(plan: ProcessPlan, external: External) -> dict[str, str]:
             os.write(2, text.encode())
         return own
     for name, _ in plan.env:
-        if any(fnmatch.fnmatchcase(name, each) for each in REFUSED_VARIABLES):
+        if any(fnmatch.fnmatchcase(name, each) for each in (*REFUSED_VARIABLES, *external.refuses)):
             raise _failure(f"the variable {name} would be the runtime program's, not its guest's")
     return dict(plan.env) | own
 

@@ -47,6 +47,8 @@ class ExternalFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     environment: Literal["inherit", "none"] = "inherit"
     kinds: tuple[ArtifactKind, ...] = (ArtifactKind.MODULE, ArtifactKind.COMPONENT)
     variables: dict[str, str] = {}
+    refuses: tuple[str, ...] = ()
+    """Variables of pods that the program would take for its own; `*` stands for any rest."""
     reads: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
 
@@ -83,6 +85,7 @@ class ExternalRuntimeFile(msgspec.Struct, frozen=True, kw_only=True):
             network=network,
             inherits=file.environment == "inherit",
             variables=tuple(file.variables.items()),
+            refuses=file.refuses,
             reads=file.reads,
             runs=tuple(os.path.realpath(each) for each in file.runs),
         )
