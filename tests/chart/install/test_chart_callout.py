@@ -2,8 +2,6 @@
 
 import os
 import re
-import socket
-import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +11,7 @@ from chart.helm import CHART, NAMESPACE, RELEASE, Helm, installing
 from chart.machine import NODE, Machine, is_ready
 from e2e.api import Api
 from e2e.expectations import eventually
+from e2e.kubelet_port import signed_certificate
 
 from controlplane import ControlPlane
 
@@ -50,19 +49,4 @@ def test_a_node_comes_in_by_its_pods_token_and_runs_a_module(installed: Helm, ap
 
 @pytest.mark.usefixtures("installed")
 def test_the_kubelet_port_shows_what_the_cluster_signed(cluster: ControlPlane, api: Api) -> None:
-    context = ssl.create_default_context(cafile=str(cluster.authority))
-
-    def is_signed() -> bool:
-        status = api.get(f"/api/v1/nodes/{NODE}")["status"]
-        port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"]
-        (address,) = (e["address"] for e in status["addresses"] if e["type"] == "InternalIP")
-        try:
-            with (
-                socket.create_connection((address, port), timeout=5) as plain,
-                context.wrap_socket(plain, server_hostname=address) as secured,
-            ):
-                return secured.getpeercert() is not None
-        except ssl.SSLError:
-            return False
-
-    eventually(is_signed, within_s=60)
+    eventually(lambda: signed_certificate(cluster, api, NODE), within_s=60)

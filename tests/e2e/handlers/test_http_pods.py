@@ -2,7 +2,6 @@
 
 import http.client
 import http.server
-import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.handling import free_port, served
 from e2e.pods import Pods
+from registrar_peers import host_address
 
 from controlplane import ControlPlane
 
@@ -69,14 +69,6 @@ def ask(address: str, port: int, path: str) -> tuple[int, bytes]:
         return answer.status, answer.read()
     finally:
         connection.close()
-
-
-def own_address() -> str:
-    """An address of this machine that is not its loopback; nothing is sent."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probing:
-        probing.connect(("192.0.2.1", 9))
-        address: str = probing.getsockname()[0]
-        return address
 
 
 class LinuxHandler(http.server.BaseHTTPRequestHandler):
@@ -174,7 +166,7 @@ def test_a_deployment_behind_a_service_rolls_over_without_a_failed_request(
 def test_a_handler_asks_a_linux_process_that_its_pod_names_and_no_other(
     pods: Pods, handler_image: str
 ) -> None:
-    address, port = own_address(), free_port()
+    address, port = host_address(), free_port()
     with linux_process(address) as allowed, linux_process(address) as other:
         manifest = served("asking", handler_image, port)
         annotations = manifest["metadata"].setdefault("annotations", {})

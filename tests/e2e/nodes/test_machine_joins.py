@@ -2,10 +2,7 @@
 
 import asyncio
 import base64
-import hashlib
 import re
-import socket
-import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +15,7 @@ from e2e.api import Api
 from e2e.callout import NAMESPACE, Gatehouse
 from e2e.expectations import eventually
 from e2e.images import Images
+from e2e.kubelet_port import signed_certificate
 from e2e.machine import Machine, wasmlet
 from e2e.pods import Pods, pod
 from registrar_peers import host_address
@@ -110,29 +108,6 @@ def is_ready(api: Api) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def shown(plane: ControlPlane, api: Api) -> str:
-    """The fingerprint of what the kubelet port shows, verified as a client of the cluster would."""
-    status = api.get(PATH)["status"]
-    port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"]
-    context = ssl.create_default_context(cafile=str(plane.authority))
-    (address,) = (e["address"] for e in status["addresses"] if e["type"] == "InternalIP")
-
-    with (
-        socket.create_connection((address, port), timeout=5) as plain,
-        context.wrap_socket(plain, server_hostname=address) as secured,
-    ):
-        der = secured.getpeercert(binary_form=True)
-    assert der is not None
-    return hashlib.sha256(der).hexdigest()
-
-
-def shown_or_none(plane: ControlPlane, api: Api) -> str | None:
-    try:
-        return shown(plane, api)
-    except OSError:
-        return None
-
-
 def test_a_machine_with_nothing_but_its_word_joins_with_files_of_its_own(
     machine: Machine, word: str, gate: Gatehouse, api: Api
 ) -> None:
@@ -174,8 +149,10 @@ def test_a_certificate_that_the_cluster_signed_rotates_under_a_followed_log(
         )
     try:
         eventually(lambda: len(numbers(out)) > 3)
-        first = eventually(lambda: shown_or_none(gate.plane, api))
-        eventually(lambda: shown_or_none(gate.plane, api) not in (first, None), within_s=50)
+        first = eventually(lambda: signed_certificate(gate.plane, api, NODE))
+        eventually(
+            lambda: signed_certificate(gate.plane, api, NODE) not in (first, None), within_s=50
+        )
         seen = len(numbers(out))
         eventually(lambda: len(numbers(out)) > seen + 10)
         assert following.poll() is None
