@@ -43,17 +43,19 @@ def test_post_start_runs_with_the_container_and_holds_back_the_next_one(clock: C
     assert [each.container for each in effects if isinstance(each, PrepareImage)] == ["next"]
 
 
-def test_a_failed_post_start_ends_the_container_and_lets_the_next_one_begin(clock: Clock) -> None:
+def test_a_failed_post_start_ends_the_container_and_then_the_next_one_begins(clock: Clock) -> None:
     driver = begun(clock, "next")
     driver.run()
     effects = driver.hooked(HookKind.POST_START, failure="secret 7")
     assert hook(HookKind.PRE_STOP) in effects
-    assert driver.phases()["next"] is Phase.PREPARING
     assert ("FailedPostStartHook", "PostStartHook failed") in driver.reasons()
     assert ("Killing", "FailedPostStartHook") in driver.reasons()
     assert not any("secret" in message for _, message in driver.reasons())
     assert TERM in driver.hooked(HookKind.PRE_STOP)
-    assert any(isinstance(each, PrepareImage) for each in driver.ended(143))
+    assert KILL in driver.wait(31)
+    assert driver.phases()["next"] is Phase.PENDING, "the first one has yet to be dead"
+    begun_now = {each.container for each in driver.ended(137) if isinstance(each, PrepareImage)}
+    assert begun_now == {C, "next"}
 
 
 def test_a_container_that_ends_while_its_post_start_runs_is_restarted(clock: Clock) -> None:

@@ -47,8 +47,8 @@ class Living:
         if news.kind is HookKind.PRE_STOP:
             self._stopping.hook_over()
         elif core.phase is Phase.POST_START:
-            core.tried = True
             if news.failure is None:
+                core.tried = True
                 core.move(Event.HOOK_DONE)
                 core.appear(now)
             else:

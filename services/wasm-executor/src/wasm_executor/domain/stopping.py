@@ -192,7 +192,6 @@ class Stopping:
         core = self._of
         if core.phase is Phase.POST_START:
             core.frame.want(AbandonHook(container=core.plan.name))
-            core.tried = True
         core.move(Event.LEAVE_BEGUN)
         core.health.leave()
         core.pause.wake_at = until
