@@ -28,6 +28,50 @@ def test_krustlets_form_is_read_and_schemes_become_ports() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        (" API.example ", "api.example"),
+        ("*.api.example:8443", "*.api.example:8443"),
+        ("*:*", "*:*"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("fd00::7", "fd00::7"),
+        ("[fd00::7]:80", "[fd00::7]:80"),
+        ("https://[fd00::7]/", "[fd00::7]:443"),
+        ("http://*.example", "*.example:80"),
+    ],
+)
+def test_a_host_is_taken_in_every_form_that_the_lists_know(written: str, meant: str) -> None:
+    text = f'{{"app": {{"route": "/", "allowed_hosts": ["{written}"]}}}}'
+    assert cgi_rules({KEY: text}, "app").allowed_hosts == (meant,)
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "",
+        "api.example/v1",
+        "https:/api.example",
+        "https://u@api.example",
+        "https://api.example?x=1",
+        "ftp://api.example",
+        "https://",
+        "api..example",
+        "*example",
+        "api.example:0",
+        "api.example:65536",
+        "api.example:https",
+        "https://fd00::7",
+        "[fd00::7",
+        "[name]",
+    ],
+)
+def test_a_host_that_could_never_be_asked_is_refused(host: str) -> None:
+    text = f'{{"app": {{"route": "/", "allowed_hosts": ["{host}"]}}}}'
+    with pytest.raises(PlanError, match="is no host, want HOST"):
+        cgi_rules({KEY: text}, "app")
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("route: /", "malformed"),

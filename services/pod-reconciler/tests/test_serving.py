@@ -8,12 +8,14 @@ import pytest
 from reconciler_api import PodApi, failure
 from reconciler_objects import api_pod
 from reconciler_peer import (
+    LIFE,
     NODE,
     Executor,
     Registrar,
     StartReconciler,
     bus_settings,
     container,
+    ended,
     running,
     until,
 )
@@ -78,6 +80,31 @@ async def test_pods_are_listed_as_the_api_wrote_them_in_pages(
         assert by_uid["u-3"] == api.pod("p3")
         assert by_uid["u-4"]["status"]["phase"] == "Running"
         assert api.pod("p4")["status"]["phase"] == "Pending"
+
+
+async def test_an_end_that_is_being_told_is_shown_though_its_holder_is_no_more(
+    api: PodApi,
+    registrar: Registrar,
+    executor: Executor,
+    log_server: Bus,
+    reconciler: StartReconciler,
+) -> None:
+    async with reconciler(write_backoff_s=0.05, write_backoff_max_s=0.05):
+        await registrar.grant()
+        api.create(api_pod("p", "u-1", NODE, restartPolicy="Never"))
+        await until(lambda: executor.applied)
+        api.refuse = lambda _: failure(503, "ServiceUnavailable", "away")
+        await executor.report("u-1", container(ended(0)), stopped=True)
+        await until(lambda: api.status_writes("p"))
+        executor.life, executor.reports = msgspec.structs.replace(LIFE, start_count=99), {}
+        asked = len(executor.asked)
+        await registrar.grant(holder=executor.life)
+        await until(lambda: len(executor.asked) > asked)
+        before = len(api.status_writes("p"))
+        await until(lambda: len(api.status_writes("p")) > before + 1)
+        page = await log_server.request(NODE, PodsList())
+        assert msgspec.json.decode(page.pods[0])["status"]["phase"] == "Succeeded"
+        assert api.pod("p")["status"].get("phase") != "Succeeded"
 
 
 async def test_a_pod_larger_than_a_message_comes_in_parts_of_one_version(

@@ -60,7 +60,9 @@ class Lane:
             working = self._work(uid)
             try:
                 self._tasks.create_task(working, name=f"{self._name}-{uid}")
-            except RuntimeError:  # the group is ending: a watch may tell of something meanwhile
+            except RuntimeError:
+                # All that it can mean here: the group, which the lane was made in, is ending. It
+                # has no word for that, and a watch may tell of something meanwhile.
                 working.close()
             else:
                 self._running.add(uid)

@@ -82,10 +82,8 @@ class Writer:
 
     def unwritten(self, record: PodRecord) -> Json | None:
         """The status that the API does not show yet; None where it shows all that is known."""
-        known = record.refusal is not None or record.report is not None
-        if record.pod is None or not (
-            known and record.has_unwritten and self._view.is_live_for(record)
-        ):
+        is_due = record.is_known and record.has_unwritten and self._view.is_live_for(record)
+        if record.pod is None or not is_due:
             return None
         return status_of(self._view, record, utc_now())
 

@@ -85,7 +85,9 @@ class Leader:
         for uid in tuple(self._api.pods):
             self.see(uid, self._api.raw(uid))
         known = [each for each in self.view.records if not self.statics.pods.has(each)]
-        for uid in (*known, *self.statics.mirrors.uids):
+        mirrors = self.statics.mirrors
+        shown = [mirror for name in mirrors.names if (mirror := mirrors.of(*name)) is not None]
+        for uid in (*known, *(mirror.metadata.uid for mirror in shown)):
             if uid not in self._api.pods:
                 self.see(uid, None)
         self.statics.look()

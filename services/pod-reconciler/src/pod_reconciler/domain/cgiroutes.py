@@ -6,7 +6,9 @@ A container may have a list of such routes. What is not known is refused: a host
 word was to allow, or a volume that nobody mounts, would otherwise be missed in silence.
 """
 
-from collections.abc import Mapping
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,6 +19,10 @@ from pod_reconciler.errors import PlanError
 MODULES: Final = "wasmlet.dev/wagi-modules"
 MOST_ROUTES: Final = 256
 _PORTS: Final = {"http": 80, "https": 443}
+_LABEL: Final = r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?"
+_HOST: Final = re.compile(
+    rf"(\*|(\*\.)?{_LABEL}(\.{_LABEL})*|\[(?P<ipv6>[^]]*)\])(:(?P<port>\*|[0-9]{{1,5}}))?"
+)
 _ANNOTATION: Final = f"metadata.annotations[{MODULES}]"
 
 
@@ -52,10 +58,12 @@ def cgi_rules(annotations: Mapping[str, str], container: str) -> CgiRules:
     return CgiRules(tuple(routes), tuple(hosts))
 
 
-def require_known_containers(annotations: Mapping[str, str], known: set[str]) -> None:
+def require_known_containers(annotations: Mapping[str, str], known: Iterable[str]) -> None:
     """Raise `PlanError` for a container that the pod has not: its routes would be nobody's."""
-    for name in _given(annotations):
-        if name not in known:
+    given = _given(annotations)
+    names = set(known) if given else set()
+    for name in given:
+        if name not in names:
             raise PlanError(_ANNOTATION, f"the pod has no container {name!r}")
 
 
@@ -78,12 +86,25 @@ def _require_usable(module: _Module) -> None:
 
 def _host(text: str) -> str:
     """Return a host as our own lists have it: WAGI's have a scheme, which stands for a port."""
-    scheme, separator, rest = text.strip().lower().partition("://")
-    if not separator:
-        return scheme
-    host = rest.partition("/")[0]
-    port = _PORTS.get(scheme)
-    if port is None or not host:
+    whole = text.strip().lower()
+    scheme, separator, rest = whole.partition("://")
+    host = rest.partition("/")[0] if separator else whole
+    found = _HOST.fullmatch(host)
+    if found is None and not separator and _is_ipv6(host):
+        return host
+    if found is None or (separator and scheme not in _PORTS) or not _is_possible(found):
         raise PlanError(_ANNOTATION, f"{text!r} is no host, want HOST, HOST:PORT or https://HOST")
-    has_port = host.rpartition(":")[2].isdigit() and not host.endswith("]")
-    return host if has_port else f"{host}:{port}"
+    return f"{host}:{_PORTS[scheme]}" if separator and found["port"] is None else host
+
+
+def _is_possible(found: re.Match[str]) -> bool:
+    ipv6, port = found["ipv6"], found["port"]
+    return (ipv6 is None or _is_ipv6(ipv6)) and (port in (None, "*") or 0 < int(port) < 1 << 16)
+
+
+def _is_ipv6(text: str) -> bool:
+    try:
+        ipaddress.IPv6Address(text)
+    except ValueError:
+        return False
+    return True

@@ -70,10 +70,8 @@ def write_due(
     if not view.is_live_for(record) or record.pod is None or record.state not in _WRITABLE:
         return None
     is_over = record.state is PodState.STOPPED or record.outlived_shutdown or record.came_back
-    is_known = record.refusal is not None or record.report is not None
-    is_known |= record.unsure_end is not None
     was_refused = record.refused == record.changes
-    if not (record.has_unwritten and is_known) or (is_over and was_refused):
+    if not (record.has_unwritten and record.is_known) or (is_over and was_refused):
         return WriteDue.REMOVE if is_over else None
     if was_refused and now_s < record.refused_until_s:
         return Hold(record.refused_until_s)

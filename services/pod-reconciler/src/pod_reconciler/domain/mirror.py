@@ -55,11 +55,6 @@ class Mirrors:
         """All names that have a mirror."""
         return tuple(self._pods)
 
-    @property
-    def uids(self) -> tuple[str, ...]:
-        """The mirrors' own."""
-        return tuple(mirror.metadata.uid for mirror in self._pods.values())
-
     def of(self, namespace: str, name: str) -> Pod | None:
         """The mirror of this name."""
         return self._pods.get((namespace, name))

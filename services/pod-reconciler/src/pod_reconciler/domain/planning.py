@@ -67,7 +67,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
     pulls = pull_keys_of(pod, around)
     metadata, spec = pod.metadata, pod.spec
     placed = [each for each in spec.placed() if each.container.name not in withheld]
-    require_known_containers(metadata.annotations, {each.container.name for each in spec.placed()})
+    require_known_containers(metadata.annotations, (each.container.name for each in spec.placed()))
     plan = PodPlan(
         uid=PodUid(metadata.uid),
         namespace=metadata.namespace,

@@ -111,6 +111,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         return self.changes != self.settled
 
     @property
+    def is_known(self) -> bool:
+        """Whether there is anything to tell of it: by its node, who turned it away, or an end."""
+        return any(each is not None for each in (self.refusal, self.report, self.unsure_end))
+
+    @property
     def unsure_end(self) -> Json | None:
         """A terminal status that is in the API or not, of a holder of the node that is no more.
 

@@ -6,7 +6,7 @@ deletion with the pod's own grace; one that changes is a deletion, and then a ne
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -16,6 +16,8 @@ from pod_reconciler.domain.manifest import Manifest, bound, wants_node, with_sta
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.times import api_time
 from pod_reconciler.errors import ManifestError, PodAbsentError
+
+MOST_OVER: Final = 10_000
 
 
 class Begin(Protocol):
@@ -45,8 +47,9 @@ class StaticPods:
         self._version = 0
         self._refused: dict[NodeName, list[str]] = {}
         self._gone: dict[NodeName, list[PodUid]] = {}
-        self._over: set[PodUid] = set()
-        """Those whose end we have seen: should they come back, nothing of before is theirs."""
+        self._over: dict[PodUid, None] = {}
+        """Those whose end we have seen: should they come back, nothing of before is theirs. Of very
+        many the oldest are forgotten; whatever showed them is long gone, too."""
 
     @property
     def refused(self) -> list[str]:
@@ -109,7 +112,10 @@ class StaticPods:
         uid = PodUid(pod.metadata.uid)
         self._find(uid)
         del self._pods[uid]
-        self._over.add(uid)
+        self._over.pop(uid, None)
+        self._over[uid] = None
+        if len(self._over) > MOST_OVER:
+            del self._over[next(iter(self._over))]
         self._gone.setdefault(NodeName(pod.spec.node_name), []).append(uid)
 
     def _wanted(
