@@ -1,10 +1,12 @@
 """The bus as the chart renders it for machines outside, and with certificates of the user's own."""
 
+import base64
 from typing import Any
 
 import pytest
 from chart.helm import CHART, Helm
 from chart.objects import named, services, settings
+from cryptography import x509
 
 DEFAULT = str(CHART / "ci" / "default-values.yaml")
 OUTSIDE = ("--set", "nodePool.machinesOutside=true")
@@ -56,3 +58,36 @@ def test_a_certificate_of_the_users_own_is_mounted_and_none_is_made(helm: Helm) 
     for container in of_services:
         assert settings(container)["NATS_URL"].startswith("tls://")
         assert settings(container)["NATS_CA_FILE"] == "/etc/wasmlet/bus-ca/ca.crt"
+
+
+ISSUER = ("--set", "nats.tls=certManager", "--set", "nats.certManager.issuer.name=bus-ca")
+OUTSIDE_NAME = ("--set", "nats.names={nats.example.com}")
+OWN_NAMES = ["nats.wasmlet-system.svc", "*.nats.wasmlet-system.svc", "localhost"]
+
+
+def test_cert_manager_is_asked_for_a_certificate_that_servers_and_routes_can_use(
+    helm: Helm,
+) -> None:
+    objects = helm.render("-f", DEFAULT, *ISSUER, *OUTSIDE_NAME)
+    spec = named(objects, "Certificate", "nats-tls")["spec"]
+    assert spec["secretName"] == "nats-tls"
+    assert spec["dnsNames"] == [*OWN_NAMES, "nats.example.com"]
+    assert {"server auth", "client auth"} <= set(spec["usages"])
+    issuer = {"name": "bus-ca", "kind": "Issuer", "group": "cert-manager.io"}
+    assert spec["issuerRef"] == issuer
+    assert "nats-tls" not in {e["metadata"]["name"] for e in objects if e["kind"] == "Secret"}
+    mounted = named(objects, "StatefulSet", "nats")["spec"]["template"]["spec"]["volumes"]
+    assert "nats-tls" in {each["secret"]["secretName"] for each in mounted}
+
+
+def test_cert_manager_without_an_issuer_is_refused_in_words(helm: Helm) -> None:
+    option = "nats.tls=certManager"
+    said = helm("template", "wasmlet", str(CHART), "--set", option, check=False)
+    assert "nats.certManager.issuer.name is needed" in said
+
+
+def test_a_generated_certificate_has_the_names_that_machines_outside_use(helm: Helm) -> None:
+    secret = named(helm.render("-f", DEFAULT, *OUTSIDE_NAME), "Secret", "nats-tls")
+    certificate = x509.load_pem_x509_certificate(base64.b64decode(secret["data"]["tls.crt"]))
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert names.get_values_for_type(x509.DNSName) == [*OWN_NAMES, "nats.example.com"]

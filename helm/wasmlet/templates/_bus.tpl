@@ -7,6 +7,12 @@ nothing but its node. With a callout, the registrar lets in the services of node
 nats.{{ .Release.Namespace }}.svc
 {{- end }}
 
+{{/* What the certificate of the bus is for. */}}
+{{- define "wasmlet.natsNames" -}}
+{{- $host := include "wasmlet.natsHost" . }}
+{{- toJson (concat (list $host (printf "*.%s" $host) "localhost") .Values.nats.names) }}
+{{- end }}
+
 {{- define "wasmlet.natsUrl" -}}
 {{- if .Values.nats.enabled -}}
 {{ ternary "nats" "tls" (eq .Values.nats.tls "off") }}://{{ include "wasmlet.natsHost" . }}:{{ int .Values.nats.port }}
