@@ -2,7 +2,8 @@
 ;;
 ;; It binds 0.0.0.0:PORT and answers each connection with one HTTP/1.0 response: 200 for the first
 ;; GOOD of them and 500 from then on; without GOOD it is 200 for ever. `GET /break` makes it answer
-;; 500 and `GET /mend` 200, this one included; after `GET /quit` it ends.
+;; 500 and `GET /mend` 200, this one included; after `GET /quit` it ends. One who speaks HTTP/2 at
+;; once asks for its health, as gRPC's `Health/Check`: SERVING, or NOT_SERVING where HTTP has 500.
 ;; It prints `listening` once it does; `refused` and exit code 1 say that it may not, as where
 ;; nothing has turned its network on.
 ;;
@@ -129,6 +130,12 @@
     (data (i32.const 64) "listening\nrefused\n")
     (data (i32.const 96) "HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\nok\n")
     (data (i32.const 160) "HTTP/1.0 500 Internal Server Error\r\nContent-Length: 7\r\n\r\nbroken\n")
+    ;; SETTINGS and an acknowledgement; HEADERS, DATA (its last byte: health), trailers of stream 1.
+    (data (i32.const 256) "\00\00\00\04\00\00\00\00\00" "\00\00\00\04\01\00\00\00\00")
+    (data (i32.const 288)
+      "\00\00\14\01\04\00\00\00\01" "\88\0f\10\10application/grpc"
+      "\00\00\07\00\00\00\00\00\01" "\00\00\00\00\02\08\01"
+      "\00\00\0f\01\05\00\00\00\01" "\00\0bgrpc-status\010")
     (global $broken (mut i32) (i32.const 0))
     (global $left (mut i32) (i32.const -1)) ;; good answers; below zero there is no end of them
 
@@ -179,12 +186,28 @@
       (if (call $failed) (then (return (i32.const 0))))
       (call $finish_listen (local.get $socket) (i32.const 0))
       (select (i32.const 0) (local.get $socket) (call $failed)))
-    ;; The letter after `GET /` of what a client says, or 0.
-    (func $asked (param $in i32) (result i32)
+    ;; How much a client says, or 0; it lies where 4 points to.
+    (func $hear (param $in i32) (result i32)
       (call $read (local.get $in) (i64.const 4096) (i32.const 0))
       (if (call $failed) (then (call $forget) (return (i32.const 0))))
-      (if (i32.lt_u (i32.load (i32.const 8)) (i32.const 6)) (then (return (i32.const 0))))
+      (i32.load (i32.const 8)))
+    ;; The letter after `GET /` of what a client says, `P` of HTTP/2's `PRI`, or 0.
+    (func $asked (param $in i32) (result i32)
+      (if (i32.lt_u (call $hear (local.get $in)) (i32.const 6)) (then (return (i32.const 0))))
+      (if (i32.eq (i32.load8_u (i32.load (i32.const 4))) (i32.const 80))
+        (then (return (i32.const 80))))
       (i32.load8_u offset=5 (i32.load (i32.const 4))))
+    ;; Answers the one call of a client, and stays until it has gone or says more.
+    (func $tell_health (param $in i32) (param $out i32)
+      (local $length i32)
+      (call $send (local.get $out) (i32.const 256) (i32.const 18))
+      (loop $more ;; an acknowledgement alone is no call
+        (local.set $length (call $hear (local.get $in)))
+        (br_if $more (i32.lt_u (i32.sub (local.get $length) (i32.const 1)) (i32.const 9))))
+      (if (i32.eqz (local.get $length)) (then (return)))
+      (i32.store8 (i32.const 332) (i32.add (global.get $broken) (i32.const 1)))
+      (call $send (local.get $out) (i32.const 288) (i32.const 69))
+      (drop (call $hear (local.get $in))))
     ;; Answers one connection, whose handles lie at 4, 8 and 12; says what it asked.
     (func $serve (result i32)
       (local $socket i32) (local $in i32) (local $out i32) (local $asked i32)
@@ -198,9 +221,11 @@
         (then (global.set $broken (i32.const 1))))
       (if (i32.eq (local.get $asked) (i32.const 109)) ;; m
         (then (global.set $broken (i32.const 0))))
-      (if (global.get $broken)
-        (then (call $send (local.get $out) (i32.const 160) (i32.const 64)))
-        (else (call $send (local.get $out) (i32.const 96) (i32.const 41))))
+      (if (i32.eq (local.get $asked) (i32.const 80))
+        (then (call $tell_health (local.get $in) (local.get $out)))
+        (else (if (global.get $broken)
+          (then (call $send (local.get $out) (i32.const 160) (i32.const 64)))
+          (else (call $send (local.get $out) (i32.const 96) (i32.const 41))))))
       (call $drop_input (local.get $in))
       (call $drop_output (local.get $out))
       (call $drop_socket (local.get $socket))

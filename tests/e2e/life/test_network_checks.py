@@ -56,6 +56,21 @@ def test_a_pod_is_in_service_as_long_as_its_guest_says_so(
     assert pods.container("web")["restartCount"] == 0
 
 
+def test_a_grpc_probe_hears_of_a_guests_health(
+    pods: Pods, create: Make, listener: str, port: int
+) -> None:
+    probe = {"grpc": {"port": port}, "periodSeconds": 1, "failureThreshold": 1, "timeoutSeconds": 5}
+    create("grpc", listening(listener, port, readinessProbe=probe))
+    eventually(lambda: pods.conditions("grpc").get("Ready") == "True")
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        asks(pods, "grpc", port, "/break")
+    eventually(lambda: pods.conditions("grpc")["Ready"] == "False")
+    said = 'Readiness probe failed: service unhealthy (responded with "NOT_SERVING")'
+    eventually(lambda: ("Unhealthy", said) in pods.events("grpc"))
+    asks(pods, "grpc", port, "/mend")
+    eventually(lambda: pods.conditions("grpc")["Ready"] == "True")
+
+
 def test_a_guest_that_answers_no_more_is_restarted(
     pods: Pods, create: Make, listener: str, port: int
 ) -> None:

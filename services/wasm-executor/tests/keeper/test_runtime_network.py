@@ -10,7 +10,7 @@ import pytest
 from keeper_rig import DEADLINE_S, Container, KeeperProcess, Supervisor
 from wasmtime import WasiConfig
 
-from contract.messages.health import HttpGet
+from contract.messages.health import Grpc, HttpGet
 from wasm_executor.checking.checks import check, not_own
 from wasm_executor.checking.finding import Finding, failure
 from wasm_executor.checking.sockets import SocketHolders
@@ -93,6 +93,18 @@ async def test_probe_finds_the_guest_and_knows_that_it_holds_the_port(
     assert findings == [
         Finding(verdict=Verdict.SUCCESS, output="ok\n"),
         failure("HTTP probe failed with statuscode: 500"),
+    ]
+
+
+async def test_grpc_probe_hears_of_the_guests_health(keeper: KeeperProcess) -> None:
+    action = Grpc(port=free_port())
+    async with keeper.supervise() as supervisor:
+        container = await start(supervisor, action.port, 1, network=True)
+        await says(container, "listening\n")
+        findings = [await check(action, "127.0.0.1", DEADLINE_S) for _ in range(2)]
+    assert findings == [
+        Finding(verdict=Verdict.SUCCESS, output="service healthy"),
+        failure('service unhealthy (responded with "NOT_SERVING")'),
     ]
 
 
