@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from wasm_executor.container.beneath import open_beneath, openable
-from wasm_executor.container.landlock import TcpRight, restrict
+from wasm_executor.container.landlock import BIND, CONNECT, restrict
 from wasm_executor.container.needs import ALL_SOCKETS, NOTHING, Need, Needs
 from wasm_executor.container.ownroot import move_to_own_root
 from wasm_executor.container.plan import Preopen, ProcessPlan, StartFailureReason
@@ -87,13 +87,8 @@ def fence_files(plan: ProcessPlan, needs: Needs = NOTHING) -> bool:
             raise _failure(message) from error
 
 
-def _tcp_rights(needs: Needs) -> TcpRight:
-    rights = TcpRight(0)
-    if Need.CONNECT in needs:
-        rights |= TcpRight.CONNECT
-    if Need.LISTEN in needs:
-        rights |= TcpRight.BIND
-    return rights
+def _tcp_rights(needs: Needs) -> int:
+    return (CONNECT if Need.CONNECT in needs else 0) | (BIND if Need.LISTEN in needs else 0)
 
 
 def _also_read(plan: ProcessPlan) -> list[str]:

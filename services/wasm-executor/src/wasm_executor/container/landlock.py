@@ -51,13 +51,6 @@ class Right(IntFlag):
     IOCTL_DEV = 1 << 15
 
 
-class TcpRight(IntFlag):
-    """What may be done to TCP ports (`LANDLOCK_ACCESS_NET_*`)."""
-
-    BIND = 1 << 0
-    CONNECT = 1 << 1
-
-
 class Scope(IntFlag):
     """What reaches nobody outside (`LANDLOCK_SCOPE_*`)."""
 
@@ -66,6 +59,10 @@ class Scope(IntFlag):
 
 
 # Plain numbers: on the way of every start an enum's own arithmetic costs more than the kernel.
+BIND: Final = 1 << 0
+CONNECT: Final = 1 << 1
+"""What may be done to TCP ports (`LANDLOCK_ACCESS_NET_*`)."""
+_ALL_TCP: Final = BIND | CONNECT
 _ALL: Final = int(~Right(0))
 _ALL_BEFORE_IOCTL: Final = int(~Right.IOCTL_DEV)
 _SCOPES: Final = int(~Scope(0))
@@ -115,7 +112,7 @@ def restrict(
     read_write_paths: Iterable[str],
     run_paths: Iterable[str] = (),
     *,
-    tcp: TcpRight = TcpRight(0),  # noqa: B008 - an immutable number
+    tcp: int = 0,
 ) -> bool:
     """Leave this thread, and what it starts from now on, these folders and files alone.
 
@@ -141,11 +138,11 @@ def restrict(
     return True
 
 
-def _ruled(tcp: TcpRight) -> bytes:
+def _ruled(tcp: int) -> bytes:
     abi = landlock_abi()
     return _RULESET.pack(
         _ALL if abi >= _ABI_WITH_IOCTL else _ALL_BEFORE_IOCTL,
-        int(~tcp) if abi >= _ABI_WITH_TCP else 0,
+        _ALL_TCP & ~tcp if abi >= _ABI_WITH_TCP else 0,
         _SCOPES if abi >= _ABI_WITH_SCOPES else 0,
     )
 

@@ -12,9 +12,9 @@ import resource
 import select
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 from wasm_executor.container.confining import TO_ASK_OTHERS
 from wasm_executor.container.landlock import landlock_abi
@@ -31,6 +31,7 @@ from wasm_executor.keeper.linux import (
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
 from wasm_executor.zygote.freezing import freeze_heap
+from wasm_executor.zygote.siblings import Forking
 from wasm_executor.zygote.wire import READY, receive_order
 
 OOM_SCORE: Final = 500
@@ -44,9 +45,9 @@ NONE_OF: Final = (
     resource.RLIMIT_RTPRIO,
 )
 SPARES: Final = 4
-"""Each weighs half a megabyte."""
+"""Each weighs a quarter of a megabyte."""
 FEW: Final = 1
-"""So many left are filled up, in one go: they share a process between, which saves its fork."""
+"""So many left are filled up, in one go."""
 REFILL_PAUSE_MS: Final = 5
 """While spares are left, the guest that has just been ordered goes first."""
 FORK_RETRY_MS: Final = 100
@@ -85,6 +86,7 @@ class Spares:
         self._keeper_pid = keeper_pid
         self._runtimes = runtimes
         self._own_roots = own_roots
+        self._forking = Forking()
         self._waiting: set[int] = set()
         self._poll = select.poll()
         self._poll.register(orders, 0)  # its end is always told
@@ -98,14 +100,25 @@ class Spares:
 
     def refill(self) -> None:
         """Fork what is missing. Where no fork succeeds, nobody may wait for one."""
-        pipes = [os.pipe() for _ in range(SPARES - len(self._waiting))]
-        complete = self._fork_between([write_end for _, write_end in pipes])
-        for read_end, write_end in pipes:
-            os.close(write_end)
-            self._waiting.add(read_end)
-            self._poll.register(read_end, 0)
+        complete = all(self._fork() for _ in range(SPARES - len(self._waiting)))
         if not complete and self._see(FORK_RETRY_MS) and not self._waiting:
             self._turn_away()
+
+    def _fork(self) -> bool:
+        wait, life = os.pipe()
+        try:
+            if self._forking.sibling() == 0:
+                await_order_and_live(
+                    self._orders, life, self._keeper_pid, self._runtimes, own_root=self._own_roots
+                )
+        except OSError:  # a limit of processes
+            os.close(wait)
+            return False
+        finally:
+            os.close(life)
+        self._waiting.add(wait)
+        self._poll.register(wait, 0)
+        return True
 
     def _see(self, timeout_ms: int | None) -> bool:
         for fd, _ in self._poll.poll(timeout_ms):
@@ -115,43 +128,6 @@ class Spares:
             self._waiting.discard(fd)
             os.close(fd)
         return True
-
-    def _fork_between(self, lives: Sequence[int]) -> bool:
-        """Fork twice and reap the process between: spares are then the keeper's children.
-
-        They wait at a pipe until that is so.
-        """
-        barrier, release = os.pipe()
-        try:
-            between = os.fork()
-            if between == 0:
-                self._fork_each(lives, (barrier, release))
-            return os.waitpid(between, 0)[1] == 0
-        except OSError:  # a limit of processes
-            return False
-        finally:
-            os.close(barrier)
-            os.close(release)
-
-    def _fork_each(self, lives: Sequence[int], pipe: tuple[int, int]) -> NoReturn:
-        """Runs in the process between; neither it nor a spare returns from here."""
-        barrier, release = pipe
-        code = 1
-        try:
-            for life in lives:
-                if os.fork() == 0:
-                    os.close(release)
-                    os.read(barrier, 1)
-                    await_order_and_live(
-                        self._orders,
-                        life,
-                        self._keeper_pid,
-                        self._runtimes,
-                        own_root=self._own_roots,
-                    )
-            code = 0
-        finally:
-            os._exit(code)
 
     def _turn_away(self) -> None:
         """Drop what was ordered: its gate closes unopened, which the keeper sees."""

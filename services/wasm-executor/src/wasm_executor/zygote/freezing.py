@@ -18,6 +18,9 @@ _KNOWN_LAYOUT: Final = sys.version_info[:2] == (3, 13) and sys.byteorder == "lit
 """The count is the object's first 32 bits there; elsewhere objects only get `gc.freeze`."""
 _IMMORTAL: Final = 0xFFFF_FFFF
 _LEAST_IMMORTAL: Final = 0x8000_0000
+_LARGEST_HOLE: Final = 32 * 1024
+_GRAIN: Final = 16
+"""Of the C library's sizes."""
 
 
 def freeze_heap() -> None:
@@ -27,7 +30,7 @@ def freeze_heap() -> None:
     if _KNOWN_LAYOUT:
         _make_immortal(gc.get_objects())
     gc.freeze()
-    ctypes.CDLL(None).malloc_trim(0)
+    _fill_holes()
 
 
 def _make_immortal(tracked: Iterable[object]) -> None:
@@ -43,3 +46,22 @@ def _make_immortal(tracked: Iterable[object]) -> None:
                 if isinstance(found, CodeType):
                     fresh += found.co_consts
         todo = fresh
+
+
+def _fill_holes() -> None:
+    """Take what is free amid the C library's heap: else what a container allocates lies there.
+
+    From its end on, new things lie side by side instead, in pages that nobody has to copy.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "malloc_trim"):  # glibc alone has it, and such a heap
+        return
+    libc.malloc_trim(0)
+    libc.malloc.restype = libc.sbrk.restype = ctypes.c_void_p
+    libc.malloc.argtypes = (ctypes.c_size_t,)
+    libc.free.argtypes = (ctypes.c_void_p,)
+    end = libc.sbrk(0)
+    for size in range(_LARGEST_HOLE, 0, -_GRAIN):
+        while (found := libc.malloc(size) or 0) and found < end:
+            pass
+        libc.free(found)
