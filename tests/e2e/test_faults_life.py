@@ -103,7 +103,8 @@ def test_a_sidecar_that_has_yet_to_start_runs_on_and_its_app_waits(life: Scene, 
     proxy = init_status(life, name)
     assert process.lives
     assert proxy["started"]
-    assert main["state"]["running"]["startedAt"] >= proxy["state"]["running"]["startedAt"]
+    since, until = (time_of(each["state"]["running"]["startedAt"]) for each in (proxy, main))
+    assert (until - since).total_seconds() >= 2 * PERIOD_S - 1  # whole seconds
     assert (proxy["restartCount"], main["restartCount"]) == (0, 0)
     shown = [each.pod["status"] for each in history.moments() if each.name == name]
     for status in shown:
