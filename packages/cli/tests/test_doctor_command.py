@@ -10,9 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from self_signed import self_signed
 
 from contract.ids import NodeName
 from contract.subjects import Role
@@ -146,19 +144,8 @@ def test_each_thing_that_a_machine_lacks_is_found(tmp_path: Path) -> None:
     ],
 )
 def test_a_certificate_is_judged_by_its_share_of_life(begins: int, ends: int, level: Level) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "log-server")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(NOW + timedelta(days=begins))
-        .not_valid_after(NOW + timedelta(days=ends))
-        .sign(key, hashes.SHA256())
-    )
-    pem = certificate.public_bytes(serialization.Encoding.PEM).decode()
+    signed = self_signed("log-server", NOW + timedelta(days=begins), NOW + timedelta(days=ends))
+    pem = signed.certificate.decode()
     assert certificate_finding("port", pem, "renew it", NOW).level is level
 
 

@@ -1,22 +1,17 @@
 """Who talks to a registrar in tests: an executor and a log-server."""
 
 import asyncio
-import hashlib
-import os
 import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
 from aiohttp import web
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from self_signed import self_signed
 
 from contract.errors import CommandError
 from contract.ids import EVERY_NODE, NO_NODE, NodeName
@@ -214,32 +209,5 @@ class LogServer:
 
 def serving_certificate(folder: Path, address: str) -> tuple[ssl.SSLContext, str]:
     """A self-signed serving certificate and its fingerprint."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "log-server")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / f"serving-{os.urandom(4).hex()}.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(file)
-    der = certificate.public_bytes(serialization.Encoding.DER)
-    return context, hashlib.sha256(der).hexdigest()
+    signed = self_signed(address)
+    return signed.context(folder), signed.fingerprint

@@ -6,11 +6,8 @@ import ssl
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from scripted_http import HANG, ScriptedServer, response, serve
+from self_signed import self_signed
 
 from contract.messages.health import HttpGet, TcpSocket
 from wasm_executor.checking.checks import check
@@ -26,24 +23,9 @@ SHORT_S = 0.1
 @pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
     """Self-signed, for another name, and over."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "another.test")])
     day = datetime(2001, 1, 1, tzinfo=UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name)
-    builder = builder.public_key(key.public_key()).serial_number(1)
-    signed = (
-        builder.not_valid_before(day)
-        .not_valid_after(day + timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    file = tmp_path_factory.mktemp("tls") / "server.pem"
-    kind = serialization.PrivateFormat.PKCS8
-    pem = serialization.Encoding.PEM
-    secret = key.private_bytes(pem, kind, serialization.NoEncryption())
-    file.write_bytes(secret + signed.public_bytes(pem))
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file)
-    return context
+    signed = self_signed("another.test", day, day + timedelta(days=1))
+    return signed.context(tmp_path_factory.mktemp("tls"))
 
 
 async def tcp(port: int, ip: str = IP, host: str = "", timeout_s: float = TIMEOUT_S) -> Finding:
