@@ -31,6 +31,8 @@ from kubekit.leases import Contest, Lease, Move, Term, Timing, released
 
 # Candidates that start together should not ask together.
 _CANDIDATE_JITTER: Final = 0.2
+# A Lease that is given back is to be seen soon: until then nobody leads. Looking costs one GET.
+_LOOKS_PER_PERIOD: Final = 4
 _RELEASE_TIMEOUT_S: Final = 3.0
 
 _LEASE: Final = msgspec.json.Decoder(Lease)
@@ -75,6 +77,7 @@ class Elector:
         self.on_started: Callable[[Term], None] = _ignore_term
         self.on_stopped: Callable[[], None] = _ignore
         self.reachable = False
+        self._was_answered = False
 
     @property
     def is_leading(self) -> bool:
@@ -131,13 +134,16 @@ class Elector:
         period = self._timing.retry_period_s
         if self.is_leading:
             return min(period, self.deadline_left_s())
+        if self._was_answered:
+            period /= _LOOKS_PER_PERIOD
         return period * (1 + random.random() * _CANDIDATE_JITTER)  # noqa: S311 -- no secret
 
     async def _step(self) -> None:
         self._note_lapse()
+        self._was_answered = False
         try:
             await self._try()
-            self.reachable = True
+            self.reachable = self._was_answered = True
         except ConflictError:
             self._contest.observe(None, self._clock())  # somebody was faster; read it anew
             await self._reread()

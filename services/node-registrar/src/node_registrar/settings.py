@@ -137,7 +137,7 @@ class RegistrarSettings(ServiceSettings, frozen=True, kw_only=True):
     election_renew_deadline_s: Seconds = 10.0
     """A leader that could not renew for this long stops writing."""
     election_retry_s: Seconds = 2.0
-    """How often it is tried."""
+    """How often the leader renews; the others look four times as often."""
 
     def __post_init__(self) -> None:
         labels_of(self)

@@ -29,6 +29,7 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     election_lease_s: Seconds = 15.0
     election_renew_deadline_s: Seconds = 10.0
     election_retry_s: Seconds = 2.0
+    """How often the leader renews; the others look four times as often."""
 
     command_timeout_s: Seconds = 5.0
     """How long an executor may take to acknowledge a plan."""
