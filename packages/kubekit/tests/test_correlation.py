@@ -111,13 +111,26 @@ def test_an_event_whose_creation_failed_is_created_the_next_time() -> None:
 
 def test_many_messages_become_one_combined_event() -> None:
     correlator = Correlator()
-    single = [write(correlator, occurrence(f"try {number}")) for number in range(10)]
-    combined = [write(correlator, occurrence(f"try {number}")) for number in range(10, 13)]
+    single = [write(correlator, occurrence(f"try {number}")) for number in range(9)]
+    combined = [write(correlator, occurrence(f"try {number}")) for number in range(9, 12)]
+    again = write(correlator, occurrence("try 0"))
 
     assert all(event.is_new for event in single)
     assert [event.is_new for event in combined] == [True, False, False]
     assert combined[-1].count == 3
-    assert combined[-1].occurrence.message == "(combined from similar events): try 12"
+    assert combined[-1].occurrence.message == "(combined from similar events): try 11"
+    assert (again.name, again.count) == (single[0].name, 2)
+
+
+def test_messages_of_all_containers_of_a_pod_are_combined() -> None:
+    correlator = Correlator()
+    written = []
+    for number in range(12):
+        ref = msgspec.structs.replace(POD, field_path=f"spec.containers{{c{number}}}")
+        written.append(write(correlator, occurrence(f"port {number}", ref=ref)))
+    combined = [each.occurrence.message.startswith("(combined") for each in written]
+    assert combined == [False] * 9 + [True] * 3
+    assert len({each.name for each in written}) == 10
 
 
 def test_after_ten_quiet_minutes_messages_are_told_apart_again() -> None:
@@ -132,7 +145,10 @@ def test_an_object_that_never_stops_is_limited_to_one_in_five_minutes() -> None:
     written = [correlator.correlate(occurrence(), 0.0) for _ in range(30)]
     assert sum(event is not None for event in written) == 25
     assert correlator.correlate(occurrence(), 299) is None
-    assert correlator.correlate(occurrence(), 301) is not None
+    later = correlator.correlate(occurrence(), 301)
+    assert later is not None
+    assert later.count == 32, "what was not written counts"
+    assert correlator.correlate(occurrence(type="Warning"), 301) is not None
 
     other = msgspec.structs.replace(POD, uid="u2")
     assert correlator.correlate(occurrence(ref=other), 301) is not None

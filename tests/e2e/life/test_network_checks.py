@@ -110,6 +110,25 @@ def test_nobody_listening_is_told_as_the_kubelet_tells_it(
     eventually(lambda: ("Unhealthy", said) in pods.events("silent"))
 
 
+def test_events_that_differ_in_their_message_alone_are_combined_from_the_tenth_on(
+    pods: Pods, create: Make, play: Make
+) -> None:
+    probed = [
+        play(f"c{port}", "sleep", readinessProbe={"tcpSocket": {"port": port}})
+        for port in range(1, 13)
+    ]
+    create("many", *probed)
+
+    def combined() -> bool:
+        said = [message for reason, message in pods.events("many") if reason == "Unhealthy"]
+        alone = [each for each in said if each.startswith("Readiness probe failed: ")]
+        together = "(combined from similar events): Readiness probe failed: "
+        others = [each.startswith(together) for each in said if each not in alone]
+        return (len(alone), others) == (9, [True])
+
+    eventually(combined)
+
+
 def test_a_port_name_that_the_container_does_not_have_is_an_error_of_the_probe(
     pods: Pods, create: Make, play: Make
 ) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 CACHE_SIZE: Final = 4096
 SIMILAR_MAX: Final = 10
+"""The tenth message of a kind is the first that is combined."""
 SIMILAR_WINDOW_S: Final = 600.0
 SPAM_BURST: Final = 25
 SPAM_QPS: Final = 1 / 300
@@ -146,15 +147,17 @@ class Correlator:
         self._last_stamp = 0
 
     def correlate(self, what: Occurrence, now: float) -> EventWrite | None:
-        """What to write for this occurrence; None if its object has used up its budget."""
+        """What to write for this occurrence; None if its object has used up its budget.
+
+        It counts all the same: the next one that is written tells of all before it.
+        """
         what, key = self._combined(what, now)
-        source = (what.component, what.host, what.ref.kind, what.ref.namespace, what.ref.uid)
-        budget = self._budgets.use(source, TokenBucket(SPAM_QPS, SPAM_BURST, now))
-        if not budget.take(now):
-            return None
         is_new = key not in self._seen
         seen = self._seen.use(key, _Seen(self._name(what), 0, what.at))
         seen.count += 1
+        source = (*_object(what), what.type)
+        if not self._budgets.use(source, TokenBucket(SPAM_QPS, SPAM_BURST, now)).take(now):
+            return None
         return EventWrite(
             key=key,
             name=seen.name,
@@ -170,26 +173,33 @@ class Correlator:
         self._seen.pop(write.key, None)
 
     def _combined(self, what: Occurrence, now: float) -> tuple[Occurrence, tuple[object, ...]]:
-        """The occurrence and its key, without the message once too many messages came."""
-        # The version changes with every status; it must not make the same Event another one.
-        ref = msgspec.structs.replace(what.ref, resource_version="")
-        alike = (ref, what.component, what.host, what.type, what.reason)
+        """The occurrence and its key, without the message once too many messages came.
+
+        Which container of a pod it is about makes it another Event, but not another kind of Event.
+        """
+        alike = (*_object(what), what.type, what.reason)
         similar = self._similar.use(alike, _Similar(set(), now))
         if now - similar.last_at > SIMILAR_WINDOW_S:
             similar.messages.clear()
         similar.last_at = now
-        if len(similar.messages) < SIMILAR_MAX:
+        if len(similar.messages) < SIMILAR_MAX - 1:
             similar.messages.add(what.message)
-        elif what.message not in similar.messages:
-            combined = COMBINED_PREFIX + what.message
-            return msgspec.structs.replace(what, message=combined), alike
-        return what, (*alike, what.message)
+        if what.message in similar.messages:
+            return what, (*alike, what.ref.field_path, what.message)
+        combined = COMBINED_PREFIX + what.message
+        return msgspec.structs.replace(what, message=combined), alike
 
     def _name(self, what: Occurrence) -> str:
         """`{object}.{nanoseconds in hex}`, and never the same twice."""
         stamp = int(what.at.timestamp() * 1_000_000) * 1000
         self._last_stamp = max(stamp, self._last_stamp + 1)
         return f"{what.ref.name}.{self._last_stamp:x}"
+
+
+def _object(what: Occurrence) -> tuple[str, ...]:
+    """Who speaks, of what; the version changes with every status, and is left out."""
+    ref = what.ref
+    return (what.component, what.host, ref.kind, ref.namespace, ref.name, ref.uid, ref.api_version)
 
 
 def _involved(ref: ObjectRef) -> dict[str, Any]:
