@@ -24,7 +24,8 @@ nats.aio.client.DEFAULT_BUFFER_SIZE = READ_BYTES
 
 RECONNECT_WAIT_S = 0.25
 REFUSED_WAIT_S = 2.0
-"""After a refusal that may pass: the registrar is away, or does not know this node yet."""
+"""After a refusal that may pass: the registrar is away, or does not know this node yet; or the CA's
+file is not that of the server's certificate. It is read anew then."""
 CONNECT_TIMEOUT_S = 5
 """More than the server gives its auth callout."""
 DRAIN_TIMEOUT_S = 2
@@ -75,7 +76,10 @@ class _CarefulClient(Client):
                     task.cancel()
             if self._transport is not None:
                 self._transport.close()  # type: ignore[no-untyped-call]  # untyped there
-            if again and _is_refusal(error):
+            if isinstance(error, ssl.SSLError):
+                # Of a handshake that failed nobody hears the end, for which nats-py would wait.
+                self._transport = None
+            if again and (_is_refusal(error) or isinstance(error, ssl.SSLError)):
                 await asyncio.sleep(REFUSED_WAIT_S)
             raise
 
@@ -92,6 +96,7 @@ class Connection:
         self.client: Client = _CarefulClient()
         self._closed = asyncio.Event()
         self._refused = asyncio.Event()
+        self._untrusted: ssl.SSLError | None = None
         self._reconnected = asyncio.Event()
         self._draining = False
 
@@ -108,7 +113,7 @@ class Connection:
     async def open(self, settings: ServiceSettings, login: Login) -> None:
         """Connect once; raises what nats-py raises, `BusClosedError` for a refused user.
 
-        nats-py would go on trying a wrong password for ever.
+        nats-py would go on for ever with a wrong password, or a CA that is not the server's.
         """
         tls = None
         if settings.nats_ca_file is not None:
@@ -120,6 +125,8 @@ class Connection:
 
     async def _raise_when_refused(self, user: str) -> None:
         await self._refused.wait()
+        if self._untrusted is not None:
+            raise self._untrusted
         raise BusClosedError(f"NATS refuses user {user}")
 
     async def _connect(
@@ -161,7 +168,9 @@ class Connection:
     async def _on_error(self, error: Exception) -> None:
         if isinstance(error, nats.errors.SlowConsumerError):
             SLOW_CONSUMER.inc()
-        if _is_refusal(error):
+        if isinstance(error, ssl.SSLError):
+            self._untrusted = error
+        if self._untrusted is error or _is_refusal(error):
             self._refused.set()
         log.warning("bus.failed", connection=self.name, reason=str(error) or repr(error))
 
@@ -211,6 +220,9 @@ async def connect(settings: ServiceSettings, login: Login, name: str) -> AsyncIt
             if not login.patient:
                 raise group.exceptions[0] from None
             log.warning("bus.refused", connection=name, user=login.user)
+            pause_s = REFUSED_WAIT_S
+        except* ssl.SSLError as group:
+            log.warning("bus.tls_failed", connection=name, reason=str(group.exceptions[0]))
             pause_s = REFUSED_WAIT_S
         except* (nats.errors.Error, OSError, TimeoutError) as group:
             log.warning("bus.unreachable", connection=name, reason=repr(group.exceptions[0]))
