@@ -10,7 +10,7 @@ from e2e import guests
 from e2e.anatomy import Anatomy, Part
 from e2e.expectations import eventually
 from e2e.images import Images
-from e2e.pods import Pods
+from e2e.pods import Pods, pod
 from e2e.running_wasmlet import RunningWasmlet
 from e2e.waits import is_held_up, slowest_read_s
 
@@ -33,7 +33,9 @@ def loud(pods: Pods, images: Images) -> str:
 def test_stalled_followers_are_bounded_and_hold_up_nobody(
     control_plane: ControlPlane, wasmlet_up: RunningWasmlet, pods: Pods, images: Images, loud: str
 ) -> None:
-    pods.run("quiet", images.push(guests.prints("hello\n"), "quiet"))
+    quiet = pod("quiet", images.push(guests.prints("hello\n"), "quiet"))
+    quiet["spec"]["nodeName"] = pods.get(loud)["spec"]["nodeName"]  # it is read at the same port
+    pods.create(quiet)
     pods.await_phase("quiet", "Succeeded")
     server = Anatomy(wasmlet_up).get(Part.LOG_SERVER)
     alone_s = slowest_read_s(pods)
