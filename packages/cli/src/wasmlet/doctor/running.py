@@ -1,6 +1,7 @@
 """Runs the examinations one after another, and tells each finding as it comes."""
 
 import asyncio
+import logging
 import sys
 from collections.abc import AsyncIterator
 from importlib.metadata import version
@@ -11,6 +12,7 @@ from kubekit.client import Api, api_client
 from kubekit.errors import ApiError, KubeconfigError
 from wasmlet.doctor.arguments import DoctorOptions
 from wasmlet.doctor.bus import bus_findings
+from wasmlet.doctor.buscertificate import shown_findings
 from wasmlet.doctor.cluster import class_findings, server_findings, service_findings
 from wasmlet.doctor.findings import Finding, Level, problem
 from wasmlet.doctor.kernel import kernel_findings
@@ -21,6 +23,8 @@ from wasmlet.doctor.rights import rights_findings
 
 def examine(options: DoctorOptions) -> int:
     """Tell everything, and return 1 if something is broken."""
+    # asyncio warns of how nats-py ends a connection with TLS, which is nothing to look at.
+    logging.getLogger("asyncio").setLevel(logging.ERROR)
     return asyncio.run(_examine(options))
 
 
@@ -48,6 +52,8 @@ async def _findings(options: DoctorOptions) -> AsyncIterator[Finding]:
             yield finding
     if options.bus is not None:
         yield await bus_findings(options)
+        for finding in await shown_findings(options.bus):
+            yield finding
     for host in (*options.registries, *options.insecure):
         yield await asyncio.to_thread(registry_finding, host, plain=host in options.insecure)
 
