@@ -24,6 +24,8 @@ from pod_reconciler.tokens import Tokens
 _SYNC_PATIENCE_S: Final = 2.0
 """How long a pod waits for the first list of Services before its status says so."""
 _TICKS: Final = 10
+AT_A_TIME: Final = 8
+"""Of the pods that run already when a term begins. Those that wait to start come between them."""
 _NEVER: Final = float("inf")
 
 
@@ -41,6 +43,12 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def namespace(self) -> str:
         return self.pod.metadata.namespace
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether nobody waits for it: an earlier leader has provided for the pod, and it runs."""
+        is_deleted = self.pod.metadata.deletion_timestamp is not None
+        return self.anew and self.pod.was_started and not (is_deleted or self.is_static)
 
 
 class _User:
@@ -63,6 +71,7 @@ class Supplies:
         self._claims = Claims(api, freshness.retry_s)
         self._services = Services(api, pace, namespaces, self._tell_all)
         self._users: dict[Hashable, _User] = {}
+        self._patient = asyncio.Semaphore(AT_A_TIME)
 
     async def run(self) -> None:
         """Keep what is in use fresh, until cancelled."""
@@ -74,6 +83,12 @@ class Supplies:
 
     async def gather(self, order: Order) -> Material:
         """Everything for one pod; what is not to be had is said in its place."""
+        if not order.may_wait:
+            return await self._gather(order)
+        async with self._patient:
+            return await self._gather(order)
+
+    async def _gather(self, order: Order) -> Material:
         user = self._users[order.user] = _User(order)
         needs = needs_of(order.pod)
         if self._namespaces and order.namespace not in self._namespaces:
