@@ -2,7 +2,7 @@
 ;;   _start   says its arguments and environment, a line each, without a secret's
 ;;   echo     sends its stdin back
 ;;   status   answers 404 with a header of its own     moved   answers with a location
-;;   plain    says nothing of a header                 leave   says half an answer, exits with 3
+;;   plain    says nothing of a header                 leave   says half a header, exits with 3
 ;;   trap     traps                                    loop    computes for ever
 ;;   large    says 4 MiB                               pause   says a line, waits for stdin's end
 ;;   ask      asks the URL in its first argument and sends on what it hears, or the code
@@ -83,7 +83,7 @@
   (func (export "status") (call $say (i32.const 1100) (i32.const 66)))
   (func (export "moved") (call $say (i32.const 1200) (i32.const 22)))
   (func (export "plain") (call $say (i32.const 1300) (i32.const 17)))
-  (func (export "leave") (call $text) (call $proc_exit (i32.const 3)))
+  (func (export "leave") (call $say (i32.const 1024) (i32.const 24)) (call $proc_exit (i32.const 3)))
   (func (export "trap") (unreachable))
   (func (export "loop") (loop $ever (br $ever)))
   (func (export "pause") (call $text) (call $say (i32.const 1500) (i32.const 5)) (call $copy))

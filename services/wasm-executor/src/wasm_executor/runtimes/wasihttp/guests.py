@@ -16,7 +16,7 @@ from wasm_executor.runtimes.wasihttp.files import Descriptor
 from wasm_executor.runtimes.wasihttp.guestcalls import Blueprint, GuestStore
 from wasm_executor.runtimes.wasihttp.httpresources import INCOMING_REQUEST, RESPONSE_OUTPARAM
 from wasm_executor.runtimes.wasihttp.instance import Instance, OnWait
-from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Imports
+from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Function, Imports
 from wasm_executor.runtimes.wasihttp.messages import Answer, IncomingRequest
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 
@@ -40,6 +40,14 @@ def new_linker(engine: Engine) -> tuple[Linker, Imports]:
     for each in _DEFINED:
         imports.define({f"{name}@{VERSION}": items for name, items in each.INTERFACES.items()})
     return linker, imports
+
+
+KNOWN: Final = {
+    name: {item: it.signature for item, it in items.items() if isinstance(it, Function)}
+    for each in _DEFINED
+    for name, items in each.INTERFACES.items()
+}
+"""What every function of the host takes, by interface and name."""
 
 
 class World(NamedTuple):

@@ -13,9 +13,10 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from wasmtime import WasmtimeError
 from wasmtime import _ffi as wasmtime_c
-from wasmtime.component import Linker, LinkerInstance, ResourceType
+from wasmtime.component import BorrowType, Linker, LinkerInstance, OwnType, ResourceType
 
 from wasm_executor.runtimes.wasihttp.library import MEMORY, quick
+from wasm_executor.runtimes.wasihttp.shapes import Shape, Signature
 from wasm_executor.runtimes.wasihttp.values import SIZE, Type
 
 _POINTER: Final = ctypes.c_void_p
@@ -90,6 +91,10 @@ class Function(NamedTuple):
     parameters: tuple[Type, ...] = ()
     result: Type | None = None
 
+    @property
+    def signature(self) -> Signature:
+        return tuple(each.shape for each in self.parameters), self.result is not None
+
 
 type Interface = Mapping[str, "Function | Resource"]
 
@@ -103,8 +108,8 @@ class Resource:
         Resource._last_number += 1
         self.number = Resource._last_number
         self.on_drop = on_drop
-        self.own = Type(_takes, self._gives)
-        self.borrow = Type(_looks, self._gives)
+        self.own = Type(_takes, self._gives, Shape(OwnType))
+        self.borrow = Type(_looks, self._gives, Shape(BorrowType))
 
     def _gives(self, at: int, thing: Any, context: int) -> None:
         host = _host_new(True, HOLDERS[context].hold(thing), self.number)

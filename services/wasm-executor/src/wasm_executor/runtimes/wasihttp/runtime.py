@@ -18,11 +18,12 @@ from wasm_executor.runtimes.startfailures import (
 )
 from wasm_executor.runtimes.wasihttp.absent import define_absent
 from wasm_executor.runtimes.wasihttp.files import folders_of
-from wasm_executor.runtimes.wasihttp.guests import HANDLER, Handlers, World, new_linker
+from wasm_executor.runtimes.wasihttp.guests import HANDLER, KNOWN, Handlers, World, new_linker
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
 from wasm_executor.runtimes.wasihttp.policy import Policy
 from wasm_executor.runtimes.wasihttp.pooling import PLACES, pool_here
 from wasm_executor.runtimes.wasihttp.serving import Worker
+from wasm_executor.runtimes.wasihttp.shapes import others
 from wasm_executor.runtimes.wasihttp.trust import trust_of
 from wasm_executor.runtimes.wasihttp.workers import Workers
 
@@ -93,6 +94,8 @@ class WasiHttpRuntime:
         missing = tuple(name for name in imports if not name.startswith(_WORLD))
         if missing:
             raise no_entry(f"nothing provides what the component imports: {', '.join(missing)}")
+        for function in others(component, self._engine, KNOWN):
+            raise no_entry(f"the component imports `{function}` with types that are not WASI's")
         define_absent(self._imports, component, self._engine)
         nowhere = Store(self._engine)
         nowhere.set_limits(instances=0)

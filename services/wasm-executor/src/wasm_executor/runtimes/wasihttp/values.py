@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 from wasmtime import _ffi as wasmtime_c
+from wasmtime import component as kinds
 
 from wasm_executor.runtimes.wasihttp.library import (
     MEMORY,
@@ -24,6 +25,7 @@ from wasm_executor.runtimes.wasihttp.library import (
     new_record,
     new_tuple,
 )
+from wasm_executor.runtimes.wasihttp.shapes import Shape
 
 SIZE: Final = 32
 ENTRY_SIZE: Final = 48
@@ -67,16 +69,18 @@ class Type(NamedTuple):
     """From the address of a C value."""
     write: Callable[[int, Any, int], None]
     """To the address of one."""
+    shape: Shape
+    """What `read` takes it for."""
 
 
-def _number(kind: int, of: str, *, signed: bool = False) -> Type:
+def _number(kind: int, of: str, shape: Shape, *, signed: bool = False) -> Type:
     pack, unpack = _signed if signed else _scalar, struct.Struct(of).unpack_from
 
     def read(at: int, _context: int) -> int:
         number: int = unpack(MEMORY, at + _AT)[0]
         return number
 
-    return Type(read, lambda at, value, _context: pack(MEMORY, at, kind, value))
+    return Type(read, lambda at, value, _context: pack(MEMORY, at, kind, value), shape)
 
 
 def _read_name(at: int) -> bytes:
@@ -131,6 +135,10 @@ _U8_KINDS: Final = bytes((_U8_KIND,)) * _PIECE
 _LIST_KIND: Final = wasmtime_c.WASMTIME_COMPONENT_LIST.value
 
 
+def _shape(item: Type | None) -> Shape | None:
+    return None if item is None else item.shape
+
+
 def list_of(item: Type) -> Type:
     def read(at: int, context: int) -> list[Any]:
         size, data = _two(MEMORY, at + _AT)
@@ -144,7 +152,7 @@ def list_of(item: Type) -> Type:
             item.write(data, each, context)
             data += SIZE
 
-    return Type(read, write)
+    return Type(read, write, Shape(kinds.ListType, (("", item.shape),)))
 
 
 def tuple_of(*items: Type) -> Type:
@@ -162,7 +170,7 @@ def tuple_of(*items: Type) -> Type:
             item.write(data, each, context)
             data += SIZE
 
-    return Type(read, write)
+    return Type(read, write, Shape(kinds.TupleType, tuple(("", item.shape) for item in items)))
 
 
 def record_of(**fields: Type) -> Type:
@@ -185,7 +193,8 @@ def record_of(**fields: Type) -> Type:
             item.write(data + _NAME, each, context)
             data += ENTRY_SIZE
 
-    return Type(read, write)
+    parts = tuple((n.decode(), item.shape) for n, item in zip(names, items, strict=True))
+    return Type(read, write, Shape(kinds.RecordType, parts))
 
 
 _NAME: Final = 16
@@ -206,7 +215,7 @@ def option_of(item: Type) -> Type:
             box = move_away(at)
         _scalar(MEMORY, at, kind, box)
 
-    return Type(read, write)
+    return Type(read, write, Shape(kinds.OptionType, (("", item.shape),)))
 
 
 def result_of(good: Type | None = None, bad: Type | None = None) -> Type:
@@ -228,7 +237,7 @@ def result_of(good: Type | None = None, bad: Type | None = None) -> Type:
             box = move_away(at)
         _pair(MEMORY, at, kind, is_ok, box)
 
-    return Type(read, write)
+    return Type(read, write, Shape(kinds.ResultType, (("ok", _shape(good)), ("err", _shape(bad)))))
 
 
 def variant_of(**cases: Type | None) -> Type:
@@ -250,7 +259,8 @@ def variant_of(**cases: Type | None) -> Type:
         MEMORY[at] = kind
         new_bytes(at + _AT, len(tag), tag)
 
-    return Type(read, write)
+    parts = tuple((tag, _shape(item)) for tag, item in types.items())
+    return Type(read, write, Shape(kinds.VariantType, parts))
 
 
 def _read_flags(at: int, _context: int) -> frozenset[str]:
@@ -272,13 +282,18 @@ BOOL: Final = Type(
     lambda at, value, _context: _scalar(
         MEMORY, at, wasmtime_c.WASMTIME_COMPONENT_BOOL.value, value
     ),
+    Shape(kinds.Bool),
 )
-U8: Final = _number(_U8_KIND, "<B")
-U16: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U16.value, "<H")
-U32: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U32.value, "<I")
-U64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U64.value, "<Q")
-S64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_S64.value, "<q", signed=True)
-STRING: Final = Type(_read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_STRING.value))
-FLAGS: Final = Type(_read_flags, _write_flags)
-ENUM: Final = Type(_read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_ENUM.value))
-BYTES: Final = Type(_read_bytes, _write_bytes)
+U8: Final = _number(_U8_KIND, "<B", Shape(kinds.U8))
+U16: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U16.value, "<H", Shape(kinds.U16))
+U32: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U32.value, "<I", Shape(kinds.U32))
+U64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_U64.value, "<Q", Shape(kinds.U64))
+S64: Final = _number(wasmtime_c.WASMTIME_COMPONENT_S64.value, "<q", Shape(kinds.S64), signed=True)
+STRING: Final = Type(
+    _read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_STRING.value), Shape(kinds.String)
+)
+FLAGS: Final = Type(_read_flags, _write_flags, Shape(kinds.FlagsType))
+ENUM: Final = Type(
+    _read_string, _writes_name(wasmtime_c.WASMTIME_COMPONENT_ENUM.value), Shape(kinds.EnumType)
+)
+BYTES: Final = Type(_read_bytes, _write_bytes, Shape(kinds.ListType, (("", U8.shape),)))
