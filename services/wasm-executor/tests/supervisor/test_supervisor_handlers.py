@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from executor_rig import NODE, executor_rig
 
-from contract.messages.pod import Drain
+from contract.messages.pod import Drain, RestartPolicy
 from contract.messages.usage import UsageRead, UsageShown
 
 
@@ -26,6 +26,25 @@ async def test_workers_are_as_many_as_the_cpu_limit_and_count_as_their_container
         assert container.usage is not None
         assert container.usage.processes == 1 + 2
         assert container.usage.memory_bytes < 16 << 20
+
+
+async def test_what_a_cgi_request_takes_counts_as_its_containers(tmp_path: Path) -> None:
+    """It is a process of its own, forked from a worker's."""
+    async with executor_rig(tmp_path) as rig:
+        port = free_port()
+        plan = rig.plan(
+            "greedy",
+            ports=(port,),
+            memory_limit_bytes=24 << 20,
+            runtime_handler="wagi",
+            restart_policy=RestartPolicy.NEVER,
+        )
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        with socket.create_connection(("127.0.0.1", port), 20) as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            end = await rig.peer.stopped(plan)
+        assert (end.exit_code, end.reason) == (137, "OOMKilled")
 
 
 async def test_a_port_that_another_has_is_told_and_taken_when_it_is_free(tmp_path: Path) -> None:
