@@ -1,24 +1,14 @@
 """A guest that follows a file: it writes what the file holds, and again whenever that changes."""
 
-from e2e.guests import module
+from e2e.guests import PATH_OPEN, module
 
 _HELPERS = r"""
-(import "wasi_snapshot_preview1" "path_open"
-  (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_close" (func $fd_close (param i32) (result i32)))
 """
 
 # 65536: what was read now; 98304: what was written last. At most 32 KiB of each.
 _MORE = r"""
 (data (i32.const 256) "\n")
-(func $length (param $at i32) (result i32) (local $end i32)
-  (local.set $end (local.get $at))
-  (block $done
-    (loop $next
-      (br_if $done (i32.eqz (i32.load8_u (local.get $end))))
-      (local.set $end (i32.add (local.get $end) (i32.const 1)))
-      (br $next)))
-  (i32.sub (local.get $end) (local.get $at)))
 (func $read (param $path i32) (result i32) (local $fd i32) (local $size i32)
   (local.set $fd (i32.const 3))
   (block $done
@@ -71,4 +61,4 @@ _START = r"""
 
 def follows_file() -> bytes:
     """Its argument is the path below whichever mount has it; no such file is an empty line."""
-    return module(_START, more=_MORE, imports=_HELPERS)
+    return module(_START, more=_MORE, imports=_HELPERS + PATH_OPEN)

@@ -26,6 +26,22 @@ _IMPORTS = """
 (import "wasi_snapshot_preview1" "proc_exit" (func $proc_exit (param i32)))
 """
 
+PATH_OPEN = """
+(import "wasi_snapshot_preview1" "path_open"
+  (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
+"""
+"""One more import, for `module`."""
+
+LENGTH = """
+(func $length (param $at i32) (result i32) (local $end i32)
+  (local.set $end (local.get $at))
+  (loop $next
+    (if (i32.load8_u (local.get $end))
+      (then (local.set $end (i32.add (local.get $end) (i32.const 1))) (br $next))))
+  (i32.sub (local.get $end) (local.get $at)))
+"""
+"""Of a text that ends with a zero byte; every `module` has it."""
+
 # Addresses: 0 iovec, 16 result words, 64 a poll subscription and its event, 256 texts,
 # 4096 pointers of environ and args, 16384 their bytes.
 _COMMON = """
@@ -47,7 +63,7 @@ _COMMON = """
 def module(start: str, *, more: str = "", imports: str = "") -> bytes:
     """A WASI 0.1 command whose `_start` is this text."""
     body = textwrap.indent(start, "  ")
-    return wat(f'{_IMPORTS}{imports}{_COMMON}{more}\n(func (export "_start")\n{body})')
+    return wat(f'{_IMPORTS}{imports}{_COMMON}{LENGTH}{more}\n(func (export "_start")\n{body})')
 
 
 def wat(text: str) -> bytes:

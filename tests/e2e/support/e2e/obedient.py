@@ -6,15 +6,10 @@ ends with 0. `fail TEXT` writes it into `/dev/termination-log` and ends with 1.
 
 from typing import Any
 
-from e2e.guests import module
+from e2e.guests import PATH_OPEN, module
 
 NAME = "obedient"
 """Its image's name, and so the name of its program: what a command of an exec begins with."""
-
-_HELPERS = r"""
-(import "wasi_snapshot_preview1" "path_open"
-  (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
-"""
 
 _START = r"""
 (local $verb i32) (local $text i32)
@@ -44,20 +39,12 @@ _START = r"""
 _MORE = r"""
 (data (i32.const 256) "\n")
 (data (i32.const 272) "termination-log")
-(func $length (param $at i32) (result i32) (local $end i32)
-  (local.set $end (local.get $at))
-  (block $done
-    (loop $next
-      (br_if $done (i32.eqz (i32.load8_u (local.get $end))))
-      (local.set $end (i32.add (local.get $end) (i32.const 1)))
-      (br $next)))
-  (i32.sub (local.get $end) (local.get $at)))
 """
 
 
 def obedient() -> bytes:
     """The module."""
-    return module(_START, more=_MORE, imports=_HELPERS)
+    return module(_START, more=_MORE, imports=PATH_OPEN)
 
 
 def part(name: str, image: str, *args: str, **more: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ A line each, the contents in hexadecimal digits, so that no byte of them is lost
 
 from typing import NamedTuple
 
-from e2e.guests import wat
+from e2e.guests import LENGTH, wat
 
 _WAT = """
 (import "wasi_snapshot_preview1" "environ_sizes_get"
@@ -79,13 +79,6 @@ _WAT = """
   (call $text (local.get $path) (local.get $size)))
 
 (func $line_end (call $put (i32.const 10)))
-
-(func $length (param $at i32) (result i32) (local $end i32)
-  (local.set $end (local.get $at))
-  (loop $next
-    (if (i32.load8_u (local.get $end))
-      (then (local.set $end (i32.add (local.get $end) (i32.const 1))) (br $next))))
-  (i32.sub (local.get $end) (local.get $at)))
 
 (func $environment (local $at i32) (local $end i32) (local $size i32)
   (drop (call $environ_sizes_get (i32.const 16) (i32.const 20)))
@@ -205,7 +198,7 @@ class Told(NamedTuple):
 
 def tells_all() -> bytes:
     """See the module."""
-    return wat(_WAT)
+    return wat(_WAT + LENGTH)
 
 
 def told(text: str) -> Told:

@@ -1,23 +1,15 @@
 """A guest that writes one file of a volume: its arguments are the mount's path, a name, a text."""
 
-from e2e.guests import module
+from e2e.guests import PATH_OPEN, module
 
 _IMPORTS = """
 (import "wasi_snapshot_preview1" "fd_prestat_get" (func $prestat (param i32 i32) (result i32)))
 (import "wasi_snapshot_preview1" "fd_prestat_dir_name"
   (func $prestat_name (param i32 i32 i32) (result i32)))
-(import "wasi_snapshot_preview1" "path_open"
-  (func $path_open (param i32 i32 i32 i32 i32 i64 i64 i32 i32) (result i32)))
 """
 _MORE = """
 (func $argument (param $number i32) (result i32)
   (i32.load offset=4096 (i32.mul (local.get $number) (i32.const 4))))
-(func $length (param $at i32) (result i32) (local $end i32)
-  (local.set $end (local.get $at))
-  (loop $next
-    (if (i32.load8_u (local.get $end))
-      (then (local.set $end (i32.add (local.get $end) (i32.const 1))) (br $next))))
-  (i32.sub (local.get $end) (local.get $at)))
 (func $same (param $a i32) (param $b i32) (param $size i32) (result i32)
   (loop $next
     (if (i32.eqz (local.get $size)) (then (return (i32.const 1))))
@@ -57,4 +49,4 @@ _START = """
 
 def writes_file() -> bytes:
     """See the module. It exits with the error number of what went wrong, 99 for no such folder."""
-    return module(_START, more=_MORE, imports=_IMPORTS)
+    return module(_START, more=_MORE, imports=_IMPORTS + PATH_OPEN)
