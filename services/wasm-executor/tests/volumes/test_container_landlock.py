@@ -3,12 +3,12 @@
 import errno
 import os
 import socket
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
+from forks import in_a_fork
 from keeper_rig import Compiler
 
 from wasm_executor.container import landlock
@@ -22,21 +22,6 @@ from wasm_executor.runtimes.wasi import WasiRuntime
 pytestmark = pytest.mark.skipif(
     landlock_abi() < LEAST_ABI, reason="this kernel has no Landlock, or too old a one"
 )
-
-
-def in_a_fork(what: Callable[[], None]) -> None:
-    """Restricting is for good."""
-    child = os.fork()
-    if child == 0:
-        code = 1
-        try:
-            what()
-            code = 0
-        except BaseException:  # noqa: BLE001 - it ends here
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def refused(what: Callable[[], object]) -> bool:
