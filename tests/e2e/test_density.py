@@ -24,8 +24,13 @@ DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
 ALL_PODS = "/api/v1/namespaces/default/pods"
 WITHIN_S = 400.0
 MOST_KB_PER_POD = 2048
-KEPT_KB = 80 * 1024
-"""What services may keep of a thousand pods: arenas, and pages that Python does not return."""
+KEPT_KB = 100 * 1024
+"""What services may keep of a thousand pods: Python returns an arena, 1 MiB, only when it is empty.
+
+That alone would hide a leak, so a second thousand must find room in what the first has left.
+"""
+KEPT_AGAIN_KB = 16 * 1024
+"""What a second thousand may add; each pod that is not forgotten would weigh 20 to 60 kB."""
 TIDY_WITHIN_S = 180.0
 """Services tidy up at their second idle look, and look every ten seconds; Events may trickle."""
 
@@ -70,17 +75,27 @@ def test_a_thousand_pods_run_on_one_node_and_leave_nothing(
         start(api, images.push(guests.sleeps(), "dense"), 1)
         eventually(lambda: running(api) == 1)
         before_kb = weights_kb(anatomy)
-        scale(api, PODS)
-        eventually(lambda: running(api) == PODS, WITHIN_S)
-        containers = anatomy.containers()
-        assert len(containers) == PODS
-        if may_weigh(next(iter(containers))):
-            assert weight_kb(containers) / PODS < MOST_KB_PER_POD
-        api.delete(f"{DEPLOYMENTS}/{NODE}", propagationPolicy="Foreground")
-        eventually(lambda: not api.get(ALL_PODS, limit="1")["items"], WITHIN_S)
-        eventually(lambda: not anatomy.containers())
-        eventually(lambda: not left_in_the_log_folder(node))
-        eventually(lambda: is_given_back(before_kb, weights_kb(anatomy)), TIDY_WITHIN_S)
+        come_and_go(api, anatomy, node)
+        eventually(lambda: is_given_back(before_kb, weights_kb(anatomy), KEPT_KB), TIDY_WITHIN_S)
+        first_kb = weights_kb(anatomy)
+        come_and_go(api, anatomy, node)
+        eventually(
+            lambda: is_given_back(first_kb, weights_kb(anatomy), KEPT_AGAIN_KB), TIDY_WITHIN_S
+        )
+
+
+def come_and_go(api: Api, anatomy: Anatomy, node: RunningWasmlet) -> None:
+    """All run, none weighs too much, and what they had is gone with them."""
+    scale(api, PODS)
+    eventually(lambda: running(api) == PODS, WITHIN_S)
+    containers = anatomy.containers()
+    assert len(containers) == PODS
+    if may_weigh(next(iter(containers))):
+        assert weight_kb(containers) / PODS < MOST_KB_PER_POD
+    scale(api, 0)
+    eventually(lambda: not api.get(ALL_PODS, limit="1")["items"], WITHIN_S)
+    eventually(lambda: not anatomy.containers())
+    eventually(lambda: not left_in_the_log_folder(node))
 
 
 def start(api: Api, image: str, replicas: int) -> None:
@@ -126,9 +141,9 @@ def weights_kb(anatomy: Anatomy) -> dict[str, int]:
     return {f"{each.name} {each.pid}": each.pss_kb for each in services(anatomy)}
 
 
-def is_given_back(before_kb: dict[str, int], now_kb: dict[str, int]) -> bool:
+def is_given_back(before_kb: dict[str, int], now_kb: dict[str, int], all_but_kb: int) -> bool:
     kept_kb = sum(now_kb.values()) - sum(before_kb.values())
-    assert kept_kb < KEPT_KB, f"{kept_kb} kB are kept: {before_kb} became {now_kb}"
+    assert kept_kb < all_but_kb, f"{kept_kb} kB are kept: {before_kb} became {now_kb}"
     return True
 
 
