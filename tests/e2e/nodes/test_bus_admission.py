@@ -94,21 +94,27 @@ async def test_a_pods_token_lets_in_its_machines_node_and_nobody_else(
         ("", token),
     ):
         assert await gate.is_refused(registrar, user, credential), (user, credential[:10])
-    for user in ("node-registrar", "pod-reconciler", "log-server"):
-        # The server knows these, with their passwords, and asks nobody.
-        for credential in (token, of_the_log_server):
-            assert not await gate.lets_in(user, credential), user
-    assert await gate.lets_in(USER, token)
     said = registrar.output()
     assert token not in said
     assert "guess" not in said
     reasons = {record["reason"] for record in registrar.records("bus_user.refused")}
     assert "the token is of a pod of another machine" in reasons
-
     file = tmp_path / "token"
     file.write_text(token)
     async with connected(settings(gate, file), Role.WASM_EXECUTOR, NODE) as bus:
         await Executor(bus, NODE).granted()
+
+
+@pytest.mark.usefixtures("registrar")
+async def test_no_token_stands_for_the_password_of_a_user_of_the_servers_own(
+    gate: Gatehouse, pod: str
+) -> None:
+    """The server asks no registrar about these."""
+    token, of_the_log_server = pod_token(gate.plane, pod), pod_token(gate.plane, pod, LOG_AUDIENCE)
+    for user in ("node-registrar", "pod-reconciler", "log-server"):
+        assert not await gate.lets_in(user, token), user
+        assert not await gate.lets_in(user, of_the_log_server), user
+    assert await gate.lets_in(USER, token)
 
 
 async def test_an_enrolment_lets_in_one_user_until_it_is_taken_back(
