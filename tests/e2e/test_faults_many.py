@@ -21,13 +21,14 @@ from e2e.running_wasmlet import RunningWasmlet
 
 from controlplane import ControlPlane
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 NODE = "many"
 PODS = 20
 MAX_PODS = 500
 """Jobs may wait until the deaths are over, and the quicker the machine, the more are made."""
 LINES = 100
+KILLS = 120
 CHANCE = random.Random()  # noqa: S311 - picks victims, not keys
 LEASE = "/apis/coordination.k8s.io/v1/namespaces/wasmlet-system/leases/pod-reconciler"
 HARMLESS = (
@@ -93,8 +94,7 @@ class Jobs:
 def test_random_deaths_cost_nothing(many: Scene, counting: CountingPods) -> None:
     before, jobs, since = Baseline(many), Jobs(many, "job"), ready_since(many.api, many.node)
     kills = 0
-    until = time.monotonic() + 150
-    while time.monotonic() < until:
+    while kills < KILLS:
         jobs.start_one()
         for part in CHANCE.sample(HARMLESS, CHANCE.randint(1, 3)):
             victim = many.anatomy.find(part)
@@ -102,7 +102,6 @@ def test_random_deaths_cost_nothing(many: Scene, counting: CountingPods) -> None
                 victim.kill()
                 kills += 1
         time.sleep(CHANCE.uniform(0, 3))  # no wait: when to strike again
-    assert kills >= 100
     many.assert_recovered()
     jobs.assert_each_ran_once()
     counting.await_running()
