@@ -75,11 +75,18 @@ async def _connect(options: DoctorOptions) -> str:
 
 
 def _cause(said: Sequence[Exception], last: Exception) -> Exception:
-    """Return what went wrong first: what follows are tries again."""
-    first = next((each for each in said if str(each)), last)
-    if isinstance(first, nats.errors.Error) and not isinstance(first, TimeoutError):
-        return RefusedError(str(first))
-    return first
+    """Return what went wrong first: what follows are tries again.
+
+    Of several servers, in whatever order they were tried, one that answers says more than others
+    that are not reached.
+    """
+    told = [each for each in said if str(each)] or [last]
+    refusal = next((each for each in told if _is_answer(each)), None)
+    return told[0] if refusal is None else RefusedError(str(refusal))
+
+
+def _is_answer(error: Exception) -> bool:
+    return isinstance(error, nats.errors.Error) and not isinstance(error, TimeoutError)
 
 
 def _password(options: DoctorOptions) -> str | None:
