@@ -88,9 +88,13 @@ def other_pods_folder(tmp_path: Path) -> Iterator[Path]:
     made.mkdir()
     (made / "file").write_text("a secret of another pod")
     (made / "link").symlink_to("file")
-    with socket.socket(socket.AF_UNIX) as server:
+    with (
+        socket.socket(socket.AF_UNIX) as server,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard,
+    ):
         server.bind(str(made / "socket"))
         server.listen()
+        heard.bind(str(made / "datagrams"))
         yield made
 
 

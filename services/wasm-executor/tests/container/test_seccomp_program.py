@@ -111,6 +111,9 @@ def test_some_arguments_of_a_call_are_allowed_and_others_are_not(machine: str) -
     assert [one("socket", family, 1, needs=ALL_SOCKETS) for family in (2, 10)] == [ALLOWED] * 2
     for family, kind in ((1, 1), (16, 3), (17, 3), (2, 3), (40, 1)):  # unix, netlink, packet, raw
         assert one("socket", family, kind, needs=EVERYTHING) == REFUSED
+    assert one("socketpair", 1, 0x80001, needs=EVERYTHING) == ALLOWED
+    for family, kind in ((1, 2), (1, 5), (2, 1)):  # datagrams have addresses; a packet's pair too
+        assert one("socketpair", family, kind, needs=EVERYTHING) == REFUSED
     for protocol in (132, 256, 262):  # SCTP, SMC, MPTCP
         assert one("socket", 2, 1, protocol, needs=EVERYTHING) == REFUSED
     for name, *before in (("sendto", 3, 0, 1), ("sendmsg", 3, 0), ("sendmmsg", 3, 0, 1)):

@@ -215,8 +215,11 @@ def network(to: Targets) -> dict[str, Try]:
             b"x", ("127.0.0.1", to.port)
         ),
         "listen on a TCP port that was not handed over": bound,
-        "connect to a Unix socket": lambda: socket.socket(socket.AF_UNIX).connect(
-            f"{to.outside}/socket"
+        "connect to a Unix socket, or send to one": lambda: first_that_works(
+            lambda: socket.socket(socket.AF_UNIX).connect(f"{to.outside}/socket"),
+            lambda: socket.socketpair(type=socket.SOCK_DGRAM)[0].sendto(
+                b"x", f"{to.outside}/datagrams"
+            ),
         ),
         "make a raw, packet, netlink, vsock or SCTP socket": lambda: first_that_works(
             lambda: socket.socket(socket.AF_INET, socket.SOCK_RAW, 1),

@@ -150,7 +150,8 @@ def _sockets(needs: Needs) -> Iterator[tuple[str, tuple[Condition, ...]]]:
     elif Need.LISTEN in needs:
         yield "socket", (Argument(index=0, values=_INTERNET), _STREAM, _TCP)
     if needs & {Need.SERVE, Need.PROGRAM}:
-        yield "socketpair", (Argument(index=0, values=(1,)),)
+        # A pair of datagram sockets would send to any address: to every Unix socket there is.
+        yield "socketpair", (Argument(index=0, values=(1,)), _STREAM)
 
 
 def _connecting_nobody(flags_at: int) -> Argument:

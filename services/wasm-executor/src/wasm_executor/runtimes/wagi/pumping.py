@@ -73,7 +73,7 @@ class Pump:
                 self._pending = pending[os.write(stdin, pending) :]
         except BlockingIOError:
             return
-        except (StreamClosedError, BrokenPipeError):
+        except (StreamClosedError, BrokenPipeError, ConnectionResetError):
             self._running.end_stdin()
         except StreamFailedError as error:
             raise StreamClosedError("the client has gone, and its body has no end") from error
