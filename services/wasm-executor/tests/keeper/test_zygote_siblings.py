@@ -1,34 +1,53 @@
 """A sibling: its parent is its maker's own, and otherwise it is a process like any other."""
 
-import os
 import subprocess
 import sys
 from typing import Final
 
+import pytest
+
 MAKES_ONE: Final = """
-import ctypes, os, threading
-from wasm_executor.zygote.siblings import Forking
+import os, random, sys, threading
+from wasm_executor.keeper.linux import become_subreaper
+from wasm_executor.zygote import siblings
 
-def known_to_the_c_library():
-    address = ctypes.c_void_p()
-    ctypes.CDLL(None).prctl(40, ctypes.byref(address), 0, 0, 0)
-    return ctypes.c_int.from_address(address.value).value
-
-if (pid := Forking().sibling()) == 0:
+def live():
     thread = threading.Thread(target=print, args=("a thread",))
     thread.start()
     thread.join()
-    print(os.getppid(), os.getpid(), known_to_the_c_library(), flush=True)
+    print("foreseen" if random.random() == foreseen else "another chance")
+    print("the parent's" if os.getppid() == parent else "a stranger's")
+    print("its number" if siblings.thread_id_address() is not None else "another's", flush=True)
     os._exit(7)
-print(pid, flush=True)
+
+become_subreaper()
+parent, foreseen = os.getpid(), random.Random(1).random()
+if os.fork() == 0:
+    if sys.argv[1] == "by a process between":  # as where a thread's number is not found
+        siblings.thread_id_address, known = (lambda: None), siblings.thread_id_address
+    forking = siblings.Forking()
+    siblings.thread_id_address = globals().get("known", siblings.thread_id_address)
+    random.seed(1)
+    if forking.sibling() == 0:
+        live()
+    os._exit(0)
+ended = sorted(os.waitstatus_to_exitcode(os.wait()[1]) for _ in range(2))
+assert ended == [0, 7], ended
 """
 
 
-def test_a_sibling_has_its_makers_parent_and_a_number_of_its_own() -> None:
-    made = subprocess.Popen([sys.executable, "-c", MAKES_ONE], stdout=subprocess.PIPE, text=True)
-    out, _ = made.communicate(timeout=30)
-    assert made.returncode == 0
-    sibling = next(int(line) for line in out.splitlines() if line.isdigit())
-    assert os.waitstatus_to_exitcode(os.waitpid(sibling, 0)[1]) == 7
-    assert f"{os.getpid()} {sibling} {sibling}" in out
-    assert "a thread" in out
+@pytest.mark.parametrize("way", ["at once", "by a process between"])
+def test_a_sibling_is_its_makers_parent_s_and_a_process_like_any_other(way: str) -> None:
+    made = subprocess.run(
+        [sys.executable, "-c", MAKES_ONE, way],
+        stdout=subprocess.PIPE,
+        timeout=30,
+        text=True,
+        check=True,
+    )
+    assert made.stdout.splitlines() == [
+        "a thread",
+        "another chance",
+        "the parent's",
+        "its number",
+    ]
