@@ -9,7 +9,8 @@ from chart.objects import named, services, settings
 from cryptography import x509
 
 DEFAULT = str(CHART / "ci" / "default-values.yaml")
-OUTSIDE = ("--set", "nodePool.machinesOutside=true")
+CALLOUT = str(CHART / "ci" / "callout-values.yaml")
+OUTSIDE = ("-f", CALLOUT)
 RANGES = "networkPolicy.machinesFrom={192.0.2.0/24,2001:db8::/32}"
 
 
@@ -30,6 +31,11 @@ def test_machines_outside_reach_the_client_port_and_no_other(helm: Helm) -> None
     within, outside = entries(helm, *OUTSIDE, *replicas)
     assert outside == {"ports": [{"port": 4333}]}
     assert {"port": 6222} in within["ports"]
+
+
+@pytest.mark.parametrize("lacking", ["nats.tls=off", "nats.callout.issuer="])
+def test_machines_outside_that_could_not_join_reach_nothing(helm: Helm, lacking: str) -> None:
+    assert len(entries(helm, *OUTSIDE, "--set", lacking)) == 1
 
 
 def test_machines_outside_may_be_narrowed_to_their_networks(helm: Helm) -> None:

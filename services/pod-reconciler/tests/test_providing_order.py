@@ -16,7 +16,7 @@ async def test_who_waits_to_start_does_not_wait_for_all_that_run(
     for name in (*names, "new"):
         pod = api_pod(name, f"u-{name}", NODE)
         pod["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": name}}]
-        pod["status"] = {} if name == "new" else {"startTime": "2026-01-31T12:00:00Z"}
+        pod["status"] = {} if name == "new" else {"phase": "Running"}
         api.create(pod)
     api.objects.put(config_map("new", {"color": "blue"}))
     async with reconciler():

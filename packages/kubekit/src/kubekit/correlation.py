@@ -2,7 +2,8 @@
 
 The rules and measures are client-go's EventCorrelator's, so that `kubectl describe` shows for our
 nodes what it shows for any other: the same Event again is a count; many that differ only in their
-message become one "combined" Event; an object that never stops is limited to one per five minutes.
+message become one "combined" Event; an object that never stops is limited to one per five minutes
+and type.
 """
 
 from collections import OrderedDict

@@ -145,10 +145,12 @@ class Elector:
             await self._try()
             self.reachable = self._was_answered = True
         except ConflictError:
+            self._was_answered = True
             self._contest.observe(None, self._clock())  # somebody was faster; read it anew
             await self._reread()
         except NotFoundError:
             # Deleted under us. Whoever creates it next may lead at once, so we must not.
+            self._was_answered = True
             self._lose("deleted")
         except ApiError as error:
             self.reachable = not error.retryable

@@ -25,7 +25,7 @@ nats.aio.client.DEFAULT_BUFFER_SIZE = READ_BYTES
 RECONNECT_WAIT_S = 0.25
 REFUSED_WAIT_S = 2.0
 """After a refusal that may pass: the registrar is away, or does not know this node yet; or the CA's
-file is not that of the server's certificate. It is read anew then."""
+file is not that of the server's certificate, which is read anew until the first connection."""
 CONNECT_TIMEOUT_S = 5
 """More than the server gives its auth callout."""
 DRAIN_TIMEOUT_S = 2

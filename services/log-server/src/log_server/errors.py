@@ -44,5 +44,9 @@ class ReviewError(LogServerError):
     """The API server gave no verdict: refuse the request, and remember nothing."""
 
 
+class UnansweredError(ReviewError):
+    """The API server is away, or has no time for us: the same may be answered soon."""
+
+
 class UnsignedError(ReviewError):
     """Nobody has signed what we asked for yet: wait on, and ask for nothing else."""

@@ -30,7 +30,7 @@ from log_server.certificates import (
     requested,
     self_signed,
 )
-from log_server.errors import CertificateError, ReviewError, UnsignedError
+from log_server.errors import CertificateError, ReviewError, UnansweredError, UnsignedError
 from log_server.kube import ApiServer
 from log_server.settings import LogServerSettings
 from log_server.tls import ListenerTls
@@ -89,7 +89,8 @@ class Certificates:
                 await asyncio.sleep(PAUSE_S)
                 continue
             except (ReviewError, CertificateError) as error:
-                delay_s = backoff.delay_s(time.monotonic())
+                is_away = isinstance(error, UnansweredError)
+                delay_s = RETRY_S if is_away else backoff.delay_s(time.monotonic())
                 told = {"reason": str(error), "retry_in_s": round(delay_s)}
                 log.warning("certificate.missed", node=node, **told)
                 await asyncio.sleep(delay_s)

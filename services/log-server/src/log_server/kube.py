@@ -19,7 +19,7 @@ from kubekit.client import Api, api_client
 from kubekit.errors import ApiError, KubeconfigError, KubekitError
 from kubekit.signingrequests import Wanted
 from log_server.domain.identity import User
-from log_server.errors import LogServerError, ReviewError, UnsignedError
+from log_server.errors import LogServerError, ReviewError, UnansweredError, UnsignedError
 from log_server.settings import IN_CLUSTER, LogServerSettings
 
 log = structlog.get_logger()
@@ -118,9 +118,15 @@ class ApiServer:
         return _decoded(answer, _ConfigMap).data.get("client-ca-file")
 
     async def ask_signature(self, wanted: Wanted) -> str:
-        """Ask for a certificate and return the request's name; raises `ReviewError`."""
+        """Ask for a certificate and return the request's name; raises `ReviewError`.
+
+        Where the same may be answered soon, that is an `UnansweredError`.
+        """
         try:
             return await signingrequests.asked(self._api, wanted)
+        except ApiError as error:
+            refused = UnansweredError if error.retryable else ReviewError
+            raise refused(str(error)) from error
         except KubekitError as error:
             raise ReviewError(str(error)) from error
 

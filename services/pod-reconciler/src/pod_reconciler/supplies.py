@@ -6,6 +6,7 @@ Made anew for each term of leadership: a replica that does not lead holds no Sec
 import asyncio
 import time
 from collections.abc import Awaitable, Hashable, Iterable
+from contextlib import nullcontext
 from typing import Final
 
 import msgspec
@@ -48,7 +49,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     def may_wait(self) -> bool:
         """Whether nobody waits for it: an earlier leader has provided for the pod, and it runs."""
         is_deleted = self.pod.metadata.deletion_timestamp is not None
-        return self.anew and self.pod.was_started and not (is_deleted or self.is_static)
+        return self.anew and self.pod.phase == "Running" and not (is_deleted or self.is_static)
 
 
 class _User:
@@ -83,18 +84,13 @@ class Supplies:
 
     async def gather(self, order: Order) -> Material:
         """Everything for one pod; what is not to be had is said in its place."""
-        if not order.may_wait:
-            return await self._gather(order)
-        async with self._patient:
-            return await self._gather(order)
-
-    async def _gather(self, order: Order) -> Material:
         user = self._users[order.user] = _User(order)
         needs = needs_of(order.pod)
         if self._namespaces and order.namespace not in self._namespaces:
             gathered = _confined(needs, order.namespace)
         else:
-            gathered = await self._read(order, needs, user)
+            async with self._patient if order.may_wait else nullcontext():
+                gathered = await self._read(order, needs, user)
         if not order.is_static:
             await self._services.wait_synced(_SYNC_PATIENCE_S)
         has_links = order.pod.spec.enable_service_links
