@@ -50,8 +50,9 @@ async def test_a_client_that_takes_no_answer_costs_its_own_request_alone(
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             client.connect(served.address)
             client.sendall(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n")
-            untaken = "the client has not taken the answer in time"
-            wait_until(lambda: untaken in served.container.content("stderr"))
+            # Either ends it: the kernel may take a little more just when time is up, and then the
+            # program's own end is seen.
+            wait_until(lambda: "request failed: GET /large: " in served.container.content("stderr"))
             assert served.get("/moved").status == 302
             assert children(served.container.pid) == workers
 
