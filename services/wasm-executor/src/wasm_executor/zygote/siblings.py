@@ -3,8 +3,8 @@
 `os.fork` would make a spare the zygote's child; to make it the keeper's, a process between has to
 fork it and end. Besides, Python looks after locks and threads before and after each of its forks:
 the zygote has one thread, so nothing is held that would have to be freed, and every page that is
-written then is copied, for each container anew. Nobody's fork handlers run, Python's and the C
-library's; what they would have done for `random` is done here.
+written then is copied, for each container anew. No fork handler runs, Python's or the C library's;
+what one would have done for `random` is done here.
 """
 
 import ctypes

@@ -1,7 +1,8 @@
 """Moves bytes between a client and the program that answers it: both ways at once, none kept.
 
-The program has pipes for stdin and stdout. What it writes waits in its pipe while the client does
-not take it, and what the client sends waits in the socket while the program does not read it.
+The program has a socket for its stdin and a pipe for its stdout. What it writes waits in the pipe
+while the client does not take it, and what the client sends waits in its own socket while the
+program does not read it.
 """
 
 import os

@@ -1,9 +1,9 @@
 """Whom handlers' own requests trust over TLS: the machine's certificates, or the container's own.
 
 As most programs have it, the variable `SSL_CERT_FILE` of the container's environment names a file
-with certificates instead, in one of its mounts. It is read once, when it is first needed. A file
-that is not there, or that holds none, leaves nobody to trust. What it says around its certificates
-may be in any language.
+with certificates instead, in one of its mounts. It is read once: when it is
+first needed, or before a worker of CGI handlers serves. A file that is not there, or that holds
+none, leaves nobody to trust. What it says around its certificates may be in any language.
 """
 
 import os
