@@ -100,9 +100,13 @@ test-faults: setup ## A part of `make test`: end to end, where nodes and their p
 	@$(PYTEST) -m "not slow" $(FAULTS)
 
 .PHONY: test-slow
-test-slow: setup ## What takes long by nature; DEADLINE=epoch seconds stops starting new ones
+test-slow: setup ## What takes long, or needs Debian's packages; DEADLINE=epoch s starts no more then
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m slow $(if $(DEADLINE),--deadline $(DEADLINE))
+	@$(PYTEST) -m "slow or debian" $(if $(DEADLINE),--deadline $(DEADLINE))
+
+.PHONY: debian-packages
+debian-packages: ## Install what tests are otherwise skipped for (Debian's packages; root)
+	@sh dev/debian-packages
 
 .PHONY: lint
 lint: setup ## Lint, format, types and layers

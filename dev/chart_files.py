@@ -36,6 +36,8 @@ SHARED_BY_CHART: Final = frozenset(
         "LOG_FORMAT",
         "ADMIN_HOST",
         "ADMIN_PORT",
+        "TRACES_ENDPOINT",
+        "TRACES_SAMPLING_RATIO",
     ]
 )
 ELECTING: Final = frozenset(["KUBECONFIG", "ELECTION", "ELECTION_NAMESPACE", "ELECTION_IDENTITY"])
@@ -65,6 +67,8 @@ SAID_BY_CHART: Final[dict[str, tuple[str, frozenset[str]]]] = {
                 "RUN_DIR",
                 "EXECUTOR_SOCKET",
                 "CERTIFICATE_MODE",
+                "TLS_CERT_FILE",
+                "TLS_PRIVATE_KEY_FILE",
             ]
         ),
     ),

@@ -105,7 +105,9 @@ def line(row: Row, below: str) -> str:
 def note(row: Row) -> str:
     """Say why, which values are honoured, which are no use, and what it asks of the node."""
     parts = [row.note]
-    if row.pattern:
+    if row.wanted:
+        parts.append(row.wanted)
+    elif row.pattern:
         parts.append(honoured_values(row.pattern))
     if row.defaults:
         parts.append(f"no use: {', '.join(f'`{_written(each)}`' for each in row.defaults)}")

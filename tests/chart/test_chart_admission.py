@@ -1,18 +1,22 @@
 """What a real API server says to what the chart renders: strict fields, and pod security."""
 
 import json
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chart.definitions import operators_definitions
+from chart.definitions import cert_managers_definitions, operators_definitions
 from chart.helm import CHART, NAMESPACE, VALUES, Helm
-from chart.objects import pods
+from chart.objects import named, pods
+from e2e.expectations import eventually
 
-from controlplane import ControlPlane
+from controlplane import ControlPlane, build_helm
 
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
 HOSTS = "host-values.yaml"  # asks for what *restricted* does not allow
+ON_THE_HOST = (HOSTS, "cert-manager-values.yaml", "folders-values.yaml")
 WASM = {  # of ci/minimal-values.yaml
     "apiVersion": "node.k8s.io/v1",
     "kind": "RuntimeClass",
@@ -29,14 +33,21 @@ def cluster(plane: ControlPlane, helm: Helm) -> ControlPlane:
     plane.kubectl("label", "namespace", NAMESPACE, RESTRICTED)
     for confined in ("shop", "garden"):
         plane.kubectl("create", "namespace", confined)
-    for definition in operators_definitions("podmonitors", "prometheusrules"):
+    operators = operators_definitions("podmonitors", "prometheusrules")
+    for definition in (*operators, *cert_managers_definitions("certificates")):
         # Created, for an apply would keep the whole text as an annotation, which is too long.
         plane.kubectl("create", "-f", str(definition))
-        plane.kubectl("wait", "--for=condition=Established", "-f", str(definition))
+        eventually(partial(is_established, plane, definition))
     objects = helm.render("-f", str(CHART / "ci" / "observed-values.yaml"))
     first = [each for each in objects if each["kind"] in NEEDED_FIRST]
     plane.kubectl.create(*first, WASM)
     return plane
+
+
+def is_established(plane: ControlPlane, definition: Path) -> bool:
+    """Say it as `kubectl wait` does, which fails where there are no conditions at all yet."""
+    wait = ("wait", "--for=condition=Established", "-f", str(definition))
+    return plane.kubectl(*wait, check=False).returncode == 0
 
 
 def as_pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:
@@ -59,12 +70,12 @@ def test_an_api_server_accepts_every_object(
 ) -> None:
     code, complaints = told(cluster, helm.render("-f", str(values)))
     assert code == 0, complaints
-    assert values.name == HOSTS or "Warning" not in complaints, complaints
+    assert values.name in ON_THE_HOST or "Warning" not in complaints, complaints
 
 
 @pytest.mark.parametrize(
     "values",
-    [each for each in VALUES if each.name != HOSTS],
+    [each for each in VALUES if each.name not in ON_THE_HOST],
     ids=lambda path: path.stem.removesuffix("-values"),
     indirect=True,
 )
@@ -75,6 +86,46 @@ def test_every_pod_is_admitted_where_pod_security_is_restricted(
     assert len(found) >= 4
     code, complaints = told(cluster, found)
     assert code == 0, complaints
+
+
+@pytest.fixture
+def machines(cluster: ControlPlane) -> Iterator[None]:
+    """Two machines of the pool and one that is not."""
+    for name, system, address in (
+        ("m1", "linux", "192.0.2.21"),
+        ("m2", "linux", "192.0.2.22"),
+        ("w1", "windows", "192.0.2.23"),
+    ):
+        metadata = {"name": name, "labels": {"kubernetes.io/os": system}}
+        cluster.kubectl.create({"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+        status = {"addresses": [{"type": "InternalIP", "address": address}]}
+        patch = ("--subresource=status", "--type=merge", "-p", json.dumps({"status": status}))
+        cluster.kubectl("patch", "node", name, *patch)
+    yield
+    cluster.kubectl("delete", "nodes", "m1", "m2", "w1")
+
+
+@pytest.mark.usefixtures("machines")
+def test_cert_manager_is_asked_for_the_machines_that_the_pool_finds(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    helm = Helm(build_helm(), tmp_path, cluster.admin_kubeconfig)
+    values = ("-f", str(CHART / "ci" / "cert-manager-values.yaml"), "--set", "nodePool.hosts=null")
+
+    def spec(*more: str) -> dict[str, Any]:
+        objects = helm.render(*values, "--dry-run=server", "--take-ownership", *more)
+        found: dict[str, Any] = named(objects, "Certificate", "kubelet-tls")["spec"]
+        return found
+
+    given = ["192.0.2.11", "2001:db8::12"]
+    by_machine = spec()
+    assert by_machine["dnsNames"][1:] == ["wasm-m1", "wasm-m2"]
+    assert by_machine["ipAddresses"] == sorted(["192.0.2.21", "192.0.2.22", *given])
+    listed = spec("--set", "nodePool.hosts={m2}")
+    assert listed["dnsNames"][1:] == ["wasm-m2"]
+    assert listed["ipAddresses"] == sorted(["192.0.2.22", *given])
+    by_pod = spec("--set", "nodePool.kubeletPort.mode=podIP")
+    assert by_pod["ipAddresses"] == given
 
 
 def test_the_hosts_folders_and_ports_need_a_namespace_that_allows_them(

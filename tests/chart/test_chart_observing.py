@@ -80,6 +80,7 @@ def test_a_scrape_reaches_every_admin_port(helm: Helm) -> None:
     assert len(scraped) == 4
 
 
+@pytest.mark.debian
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Debian's package prometheus")
 def test_alerts_fire_at_the_numbers_that_they_are_for(tmp_path: Path) -> None:
     for file in (CHART / "files" / "alerts.yaml", Path(__file__).with_name("alerts_tests.yaml")):

@@ -84,7 +84,7 @@ def test_no_container_writes_its_image_or_gains_privileges(objects: list[dict[st
         assert not spec.get("hostNetwork")
         assert not spec.get("hostPID")
         assert spec["enableServiceLinks"] is False
-        for container in spec["containers"]:
+        for container in (*spec.get("initContainers", []), *spec["containers"]):
             context = container["securityContext"]
             assert context["readOnlyRootFilesystem"] is True
             assert not context.get("privileged")

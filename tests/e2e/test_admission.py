@@ -102,6 +102,15 @@ def test_fields_that_are_refused_are_named(pods: Pods) -> None:
     is_rejected(pods, "odd", "PodFeatureUnsupported", words)
 
 
+def test_a_misspelt_host_is_refused_before_it_allows_nothing(pods: Pods) -> None:
+    misspelt = bound("misspelt")
+    misspelt["metadata"]["annotations"] = {"wasmlet.dev/allowed-hosts": "exmaple..com"}
+    pods.create(misspelt)
+    place = "metadata.annotations['wasmlet.dev/allowed-hosts']"
+    words = f"{place}: 'exmaple..com' is not HOST, HOST:PORT or HOST:*, separated by commas"
+    is_rejected(pods, "misspelt", "PodFeatureUnsupported", re.escape(words))
+
+
 @pytest.fixture
 def restricted(pods: Pods, api: Api) -> Pods:
     """A namespace that takes only what the Pod Security Standard *restricted* allows."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from e2e import guests
+from e2e.api import Api
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods
@@ -154,3 +155,17 @@ def test_a_guest_over_its_memory_limit_is_oom_killed(pods: Pods, images: Images)
     pods.await_phase("bad", "Failed")
     terminated = pods.container("bad")["state"]["terminated"]
     assert (terminated["exitCode"], terminated["reason"]) == (137, "OOMKilled")
+
+
+def test_an_annotation_that_turns_wrong_is_told_and_keeps_no_pod(
+    pods: Pods, images: Images, api: Api
+) -> None:
+    pods.run("bad", images.push(guests.counts(50), "annotated"))
+    pods.await_phase("bad", "Running")
+    wrong = {"metadata": {"annotations": {"wasmlet.dev/drain": "never"}}}
+    api.patch(f"/api/v1/namespaces/{pods.namespace}/pods/bad", wrong)
+    fault = "metadata.annotations[wasmlet.dev/drain]: 'never' is not one of"
+    eventually(lambda: any(fault in message for _, message in pods.events("bad")))
+    assert pods.container("bad")["restartCount"] == 0
+    pods.delete("bad")
+    eventually(lambda: pods.is_gone("bad"))

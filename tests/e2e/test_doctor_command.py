@@ -1,8 +1,10 @@
 """`wasmlet doctor` on a real control plane: what is well, and each thing that is not."""
 
+import base64
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ import pytest
 from e2e.api import Api
 from e2e.running_wasmlet import RunningWasmlet
 
+from contract.ids import NodeName
 from controlplane import ControlPlane
 from controlplane.processes import bare_environment
+from log_server.certificates import requested, self_signed
 from wasmlet.roles import path_of, roles
 
 NODE = "doctors-node"
@@ -186,3 +190,93 @@ def test_a_pod_of_a_service_that_is_not_ready_is_found(
     assert the(said[f"pod {pod}"]).startswith("problem")
     assert "kubectl logs -n wasmlet-system node-registrar-0" in the(said[f"pod {pod}"])
     assert the(said["service pod-reconciler"]).startswith("problem")
+
+
+REQUESTS = "/apis/certificates.k8s.io/v1/certificatesigningrequests"
+SECRETS = "/api/v1/namespaces/wasmlet-system/secrets"
+
+
+@pytest.fixture
+def request_of_a_node(api: Api) -> Iterator[str]:
+    """What a log-server in mode `csr` asks, as nobody who would be approved."""
+    spec = {
+        "request": base64.b64encode(requested(NodeName(NODE), "192.0.2.7").request).decode(),
+        "signerName": "kubernetes.io/kubelet-serving",
+        "usages": ["digital signature", "server auth"],
+    }
+    metadata = {"generateName": f"wasmlet-{NODE}-"}
+    made = api.create(REQUESTS, {"metadata": metadata, "spec": spec})
+    name: str = made["metadata"]["name"]
+    yield name
+    api.delete(f"{REQUESTS}/{name}")
+
+
+def test_a_request_that_waits_or_was_denied_is_found_with_its_reason(
+    control_plane: ControlPlane, api: Api, tmp_path: Path, request_of_a_node: str
+) -> None:
+    about = f"request of {NODE}"
+    line = the(doctor(control_plane, tmp_path)[1][about])
+    assert line.startswith(f"warning  {about}: nobody has approved it")
+    assert f"kubectl certificate approve {request_of_a_node}" in line
+    denied = {"type": "Denied", "status": "True", "reason": "ByHand", "message": "not this one"}
+    status = {"status": {"conditions": [denied]}}
+    api.patch(f"{REQUESTS}/{request_of_a_node}/approval", status)
+    code, said = doctor(control_plane, tmp_path)
+    assert code == 1
+    assert the(said[about]).startswith(f"problem  {about}: denied: ByHand not this one")
+
+
+@pytest.fixture
+def node_pod(api: Api) -> Iterator[None]:
+    """A pod of the chart's DaemonSet with `certificates: existingSecret`; it runs nowhere."""
+    labels = {"app.kubernetes.io/part-of": "wasmlet", "app.kubernetes.io/name": "wasm-node"}
+    volume = {"name": "kubelet-tls", "secret": {"secretName": "doctors-tls"}}
+    spec = {"nodeName": "nowhere", "containers": [{"name": "log-server", "image": "none"}]}
+    metadata = {"name": "wasm-node-0", "labels": labels}
+    api.create(PODS, {"metadata": metadata, "spec": spec | {"volumes": [volume]}})
+    yield
+    api.delete(f"{PODS}/wasm-node-0", gracePeriodSeconds=0)
+
+
+@pytest.mark.usefixtures("node_pod")
+def test_the_secret_of_the_kubelet_ports_is_looked_at(
+    control_plane: ControlPlane, api: Api, tmp_path: Path
+) -> None:
+    about = "secret doctors-tls"
+
+    def said() -> str:
+        return the(doctor(control_plane, tmp_path)[1][about])
+
+    assert said().startswith(f"problem  {about}: it is not there")
+    now = datetime.now(UTC)
+    mine, other = (self_signed(NodeName(NODE), "192.0.2.7", 86400.0, now) for _ in range(2))
+    past = self_signed(NodeName(NODE), "192.0.2.7", 60.0, now - timedelta(days=2))
+    key, certificate = _parts(mine.pem)
+    cases = [
+        ({"tls.crt": certificate, "tls.key": key}, f"ok       {about}: its certificate holds"),
+        (
+            {"tls.crt": certificate, "tls.key": _parts(other.pem)[0]},
+            f"problem  {about}: its tls.key is not the key of its tls.crt",
+        ),
+        ({"tls.crt": certificate, "tls.key": b""}, f"problem  {about}: its tls.key holds no key"),
+        ({"tls.crt": key, "tls.key": key}, f"problem  {about}: its tls.crt holds no certificate"),
+        (
+            dict(zip(("tls.key", "tls.crt"), _parts(past.pem), strict=True)),
+            f"problem  {about}: its certificate ended",
+        ),
+    ]
+    api.create(SECRETS, {"metadata": {"name": "doctors-tls"}})
+    try:
+        for data, wanted in cases:
+            coded = {name: base64.b64encode(each).decode() for name, each in data.items()}
+            api.patch(f"{SECRETS}/doctors-tls", {"data": coded})
+            line = said()
+            assert line.startswith(wanted)
+            assert "PRIVATE" not in line
+    finally:
+        api.delete(f"{SECRETS}/doctors-tls")
+
+
+def _parts(pem: bytes) -> tuple[bytes, bytes]:
+    key, mark, certificate = pem.partition(b"-----BEGIN CERTIFICATE-----")
+    return key, mark + certificate

@@ -3,8 +3,10 @@
 Conditions may flip meanwhile and must come back. What happened during the outage is caught up with.
 """
 
+import contextlib
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -14,6 +16,7 @@ from e2e.counting import ALWAYS, NEVER, Name, assert_consecutive, counting_pod
 from e2e.expectations import eventually, steadily
 from e2e.faults import ELECTION, SHORT, Baseline, Scene, is_ready, scene
 from e2e.images import Images
+from e2e.pods import Pods
 from e2e.running_wasmlet import RunningWasmlet
 
 from contract.ids import NodeName
@@ -193,3 +196,19 @@ def test_a_silent_node_is_missed_after_the_tuned_grace_period(plane: ControlPlan
 
         eventually(reason, within_s=45)  # the controller's own grace is 50 s
         api.delete("/api/v1/nodes/silent")
+
+
+def test_pods_of_a_node_that_was_stopped_for_good_are_soon_not_ready(
+    plane: ControlPlane, images: Images, tmp_path: Path
+) -> None:
+    options = ["--insecure-registry", images.registry.host]
+    wasmlet = RunningWasmlet(plane, tmp_path / "up", node_name="stopped", options=options)
+    wasmlet.start()
+    with Api(plane) as api, contextlib.ExitStack() as left:
+        left.callback(wasmlet.leave, api)
+        pods = Pods(plane, api, "default")
+        pods.create(counting_pod(images, "stopped", "left", NEVER))
+        left.callback(pods.delete, "left", grace_s=0)
+        eventually(lambda: pods.conditions("left").get("Ready") == "True")
+        wasmlet.stop()
+        eventually(lambda: pods.conditions("left").get("Ready") == "False", within_s=45)

@@ -20,6 +20,7 @@ from e2e.images import Images
 from e2e.pods import Pods, pod
 from e2e.processes import Process, all_processes
 from e2e.running_wasmlet import RunningWasmlet, joined
+from trace_collector import Collector
 
 from controlplane import ControlPlane, Registry
 from wasmlet.up.folders import run_folders
@@ -38,8 +39,18 @@ A_TOKEN = "eyJ"
 
 
 @pytest.fixture
+def collector() -> Iterator[Collector]:
+    with Collector() as collector:
+        yield collector
+
+
+@pytest.fixture
 def node(
-    control_plane: ControlPlane, api: Api, registry: Registry, tmp_path: Path
+    control_plane: ControlPlane,
+    api: Api,
+    registry: Registry,
+    collector: Collector,
+    tmp_path: Path,
 ) -> Iterator[RunningWasmlet]:
     """A Node of the test's own, which tells all that it knows how to tell."""
     with joined(
@@ -48,7 +59,11 @@ def node(
         tmp_path / "up",
         node_name=NODE,
         registries=[registry.host],
-        settings={"pod-reconciler:OBJECTS_RETRY_S": 1},
+        settings={
+            "pod-reconciler:OBJECTS_RETRY_S": 1,
+            "pod-reconciler:TRACES_ENDPOINT": collector.url,
+            "wasm-executor:TRACES_ENDPOINT": collector.url,
+        },
         options=("--log-level", "debug"),
     ) as node:
         yield node
@@ -160,6 +175,11 @@ def may_dump_core(up: Process) -> list[str]:
     ]
 
 
+def told_of_starts(collector: Collector) -> bool:
+    names = {each.name for each in collector.spans}
+    return names >= {"pod.start", "pod.run", "container.start"}
+
+
 def token_on(run: Path) -> str:
     """The token that a pod's guest is shown, as it lies on tmpfs."""
     files = [path.read_bytes() for path in (run / "nodes").rglob("*") if path.is_file()]
@@ -173,13 +193,14 @@ def told_of_pods(api: Api) -> str:
 
 
 @pytest.mark.timeout(150)  # it kills much, waits for back-offs, and reads every file
-def test_no_secret_is_left_on_disk_in_logs_in_the_api_or_in_what_proc_shows(
-    node: RunningWasmlet, pods: Pods, api: Api, images: Images, tmp_path: Path
+def test_no_secret_is_left_on_disk_in_logs_traces_the_api_or_in_what_proc_shows(
+    node: RunningWasmlet, collector: Collector, pods: Pods, images: Images, tmp_path: Path, api: Api
 ) -> None:
     anatomy = Anatomy(node)
     (run,) = run_folders(node.data_dir)
     put_secrets(api, pods, images.registry.host)
     put_pods(pods, images)
+    eventually(partial(told_of_starts, collector))  # before whoever tells of them is killed
 
     token = token_on(run)
     wanted = needles([*MARKERS.values(), BROKEN, token, token.rsplit(".", 1)[1]])
@@ -208,4 +229,5 @@ def test_no_secret_is_left_on_disk_in_logs_in_the_api_or_in_what_proc_shows(
         eventually(partial(pods.is_gone, name))
     eventually(lambda: leaks_in(run, wanted) == [])
     assert leaks_in(tmp_path, wanted) == []
+    assert [body for body in collector.bodies if hits(body, wanted)] == []
     assert list(Path.cwd().glob("core*")) == []

@@ -38,21 +38,6 @@ nats-passwords
 {{- end }}
 {{- end }}
 
-{{/* The machines that may be nodes: those that are listed, else those that the selector finds now. */}}
-{{- define "wasmlet.hosts" -}}
-{{- $hosts := .Values.nodePool.hosts }}
-{{- if not $hosts }}
-{{- range $node := (lookup "v1" "Node" "" "").items }}
-{{- $fits := true }}
-{{- range $key, $value := $.Values.nodePool.nodeSelector }}
-{{- if ne (get $node.metadata.labels $key) $value }}{{ $fits = false }}{{ end }}
-{{- end }}
-{{- if $fits }}{{ $hosts = append $hosts $node.metadata.name }}{{ end }}
-{{- end }}
-{{- end }}
-{{- toJson (sortAlpha $hosts) }}
-{{- end }}
-
 {{/* The users of the bus without their passwords: key in the Secret, name, permissions. */}}
 {{- define "wasmlet.busUsers" -}}
 {{- $table := .Files.Get "files/bus-permissions.json" | fromJson }}

@@ -50,6 +50,14 @@ imagePullSecrets:
   value: {{ .root.Values.log.level | quote }}
 - name: WASMLET_LOG_FORMAT
   value: {{ .root.Values.log.format | quote }}
+{{- if and .root.Values.traces.endpoint (has .service (list "podReconciler" "wasmExecutor")) }}
+- name: WASMLET_TRACES_ENDPOINT
+  value: {{ .root.Values.traces.endpoint | quote }}
+{{- if eq .service "podReconciler" }}
+- name: WASMLET_TRACES_SAMPLING_RATIO
+  value: {{ .root.Values.traces.samplingRatio | quote }}
+{{- end }}
+{{- end }}
 - name: WASMLET_ADMIN_HOST
   value: $(POD_IP)
 - name: WASMLET_ADMIN_PORT

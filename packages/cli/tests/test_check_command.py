@@ -54,6 +54,25 @@ def test_a_pod_that_runs_is_no_news(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_a_misspelt_annotation_of_ours_would_not_run(capsys: pytest.CaptureFixture[str]) -> None:
+    misspelt = pod(FINE)
+    misspelt["metadata"]["annotations"] = {
+        "wasmlet.dev/allowed-hosts": "a.example, http://b",
+        "wasmlet.dev/alowed-hosts": "a.example",
+        "example.com/allowed-hosts": "a.example",
+    }
+    checked = Checked(capsys, write("a.yaml", misspelt))
+    assert checked.exit_code == 1
+    reason = "'a.example, http://b' is not HOST, HOST:PORT or HOST:*, separated by commas"
+    field = "metadata.annotations['wasmlet.dev/allowed-hosts']"
+    unknown = "metadata.annotations['wasmlet.dev/alowed-hosts']"
+    assert checked.lines[:-1] == [
+        f"a.yaml:1 Pod/p {field}: refused: {reason}",
+        f"a.yaml:1 Pod/p {unknown}: ignored: there is no such annotation",
+    ]
+
+
+@pytest.mark.usefixtures("folder")
 def test_what_is_ignored_or_asked_of_the_node_is_told_and_refuses_nothing(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

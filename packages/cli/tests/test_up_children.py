@@ -95,6 +95,13 @@ def test_one_data_folder_serves_one_up_and_secrets_go_away(tmp_path: Path) -> No
     assert folders.data.exists()
 
 
+def test_a_data_folder_that_cannot_be_made_is_named_in_a_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    options = UpOptions(nodes=(), manifests=tmp_path, data_dir=tmp_path / "file" / "data")
+    with pytest.raises(CommandLineError, match=r"cannot use .*/file.*: Not a directory"):
+        prepared(options).__enter__()
+
+
 def test_a_foreign_folder_on_tmpfs_is_refused(tmp_path: Path) -> None:
     options = UpOptions(nodes=(), manifests=tmp_path, data_dir=tmp_path / "data")
     with prepared(options) as folders:

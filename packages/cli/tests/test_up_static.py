@@ -132,6 +132,28 @@ def test_a_bad_manifest_is_named_in_one_line(folder: Path, text: str, line: str)
     assert line in done.stderr
 
 
+def test_a_node_that_stays_says_which_manifest_is_wrong_and_runs_the_others(
+    folder: Path, write_pod: WritePod
+) -> None:
+    (folder / "broken.yaml").write_text("kind: [")
+    write_pod("good", "exits-0.wat")
+    up = command(folder, "--log-level", "error")
+    with subprocess.Popen(up, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            said = []
+            for line in process.stdout:
+                said.append(line)
+                if "pod default/good Succeeded" in line:
+                    break
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=30)
+        finally:
+            process.kill()  # or the end of the `with` waits for one that nobody stops
+    assert process.returncode == 0
+    assert any(line.startswith(f"{folder}/broken.yaml: ") for line in said)
+
+
 def test_a_folder_without_manifests_is_refused_before_anything_starts(folder: Path) -> None:
     done = complete(folder)
     assert done.returncode == 1
@@ -139,20 +161,22 @@ def test_a_folder_without_manifests_is_refused_before_anything_starts(folder: Pa
     assert not done.stdout
 
 
+@pytest.mark.parametrize(
+    ("service", "setting"), [("node-registrar", "LEASE_S"), ("wasm-executor", "MAX_PODS")]
+)
 def test_a_wrong_setting_of_a_service_ends_it_with_that_service_s_line(
-    folder: Path, write_pod: WritePod
+    folder: Path, write_pod: WritePod, service: str, setting: str
 ) -> None:
     write_pod("good", "exits-0.wat")
     done = subprocess.run(
-        command(folder, "--set", "node-registrar:lease_s=soon"),
+        command(folder, "--set", f"{service}:{setting}=soon"),
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("wasmlet: node-registrar cannot start: ")
-    assert "WASMLET_LEASE_S" in done.stderr
+    assert done.stderr.startswith(f"wasmlet: {service} cannot start: WASMLET_{setting}: ")
 
 
 def test_a_given_nats_is_used_with_the_passwords_of_its_folder(

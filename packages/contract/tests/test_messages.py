@@ -12,7 +12,7 @@ from usage_samples import USAGE_SAMPLES
 from contract.codec import decode, encode
 from contract.digests import inventory_digest, plan_digest
 from contract.errors import DecodeError
-from contract.messages.form import Incarnation, Message, Term
+from contract.messages.form import Done, Incarnation, Message, Term
 from contract.messages.pod import PodApply, PodsListed
 from contract.messages.report import InventoryEntry
 from contract.subjects import ROUTES
@@ -74,3 +74,9 @@ def test_an_inventory_digest_ignores_order_and_sees_each_number() -> None:
     assert inventory_digest([one, two]) == inventory_digest([two, one])
     for change in ({"sequence": 2}, {"epoch": 2}, {"plan_digest": "b"}):
         assert inventory_digest([msgspec.structs.replace(one, **change)]) != inventory_digest([one])
+
+
+def test_nesting_without_end_is_unreadable_as_anything_else_is() -> None:
+    deep = 200_000
+    with pytest.raises(DecodeError, match="Done"):
+        decode(Done, b'{"kind":"done","x":' + b"[" * deep + b"]" * deep + b"}")

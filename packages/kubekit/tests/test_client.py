@@ -109,9 +109,10 @@ async def test_an_error_carries_what_the_status_says(server: RecordedServer) -> 
     assert textual.value.retry_after_s == 7
 
 
-async def test_a_server_that_is_not_there_is_unreachable() -> None:
-    async with connected(Connection(server="http://127.0.0.1:1"), user_agent="t") as api:
-        with pytest.raises(UnreachableError, match="GET /x"):
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_server_that_is_not_there_is_unreachable(scheme: str) -> None:
+    async with connected(Connection(server=f"{scheme}://127.0.0.1:1"), user_agent="t") as api:
+        with pytest.raises(UnreachableError, match=r"GET /x: .* host 127.0.0.1:1 \["):
             await api.request("GET", "/x")
 
 

@@ -81,6 +81,20 @@ async def test_empty_answers_are_not_asked_for_without_pause(server: RecordedSer
     assert all(pause >= least for pause, least in zip(pauses, (0.1, 0.2, 0.4), strict=True))
 
 
+async def test_a_watch_that_ends_soon_but_got_further_goes_on_without_a_pause(
+    server: RecordedServer,
+) -> None:
+    """The API server closes those of slow readers, above all while much happens."""
+    server.will("list", list_reply("7"))
+    versions = [str(version) for version in range(8, 14)]
+    server.will("watch", *(watch_reply(("ADDED", pod(v, v)), end=End.WHOLE) for v in versions))
+    pace = Pace(backoff_initial_s=3600.0, backoff_maximum_s=3600.0)
+    async with following(server, pace=pace) as followed:
+        await followed.wait_told("=", *(f"+{version}" for version in versions))
+
+    assert len(server.of("list")) == 1
+
+
 async def test_an_empty_list_answer_is_an_error_and_no_empty_list(server: RecordedServer) -> None:
     server.will("list", list_reply("7", pod("a", "3")), Reply(), list_reply("8", pod("a", "3")))
     server.will("watch", status_reply(410, "Expired"))

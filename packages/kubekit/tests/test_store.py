@@ -42,6 +42,8 @@ def test_an_object_has_its_path_whatever_the_collection() -> None:
     assert object_path("/api/v1/pods", "n", "p") == "/api/v1/namespaces/n/pods/p"
     assert object_path("/api/v1/namespaces/n/pods", "n", "p") == "/api/v1/namespaces/n/pods/p"
     assert object_path("/api/v1/nodes", "", "x") == "/api/v1/nodes/x"
+    forged = object_path("/api/v1/pods", "n", "p/log?follow=true")
+    assert forged == "/api/v1/namespaces/n/pods/p%2Flog%3Ffollow%3Dtrue"
     assert (
         object_path("/apis/apps/v1/deployments", "n", "d")
         == "/apis/apps/v1/namespaces/n/deployments/d"

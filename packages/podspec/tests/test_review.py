@@ -80,7 +80,7 @@ def test_an_honoured_field_passes_in_silence(row: Row) -> None:
 @pytest.mark.parametrize("row", [row for row in TABLE if row.pattern], ids=lambda row: row.path)
 def test_an_unknown_word_is_refused_where_only_some_are_honoured(row: Row) -> None:
     pod, path = pod_using(row)
-    assert review(pod).refused == (Finding(path, f"{USE!r} is not supported"),)
+    assert review(pod).refused == (Finding(path, f"{USE!r} is not {row.wanted or 'supported'}"),)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,10 +15,13 @@ SERVICE = """
 import asyncio
 import os
 from servicekit.admin import serve_admin
+from servicekit.errors import ServiceError, SettingsError
 from servicekit.running import raise_on_signal, run_service, stop_absorbed
 from servicekit.settings import ServiceSettings
 
 async def life(settings):
+    if "SAMPLE_FAILURE" in os.environ:
+        raise {"setting": SettingsError, "other": ServiceError}[os.environ["SAMPLE_FAILURE"]]("no")
     with stop_absorbed():
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(raise_on_signal(), name="signals")
@@ -31,7 +35,7 @@ run_service("sample", ServiceSettings, life)
 @contextmanager
 def service(**environ: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVICE],
+        ["/bin/sh", "-c", 'ulimit -Sn 256; exec "$0" -c "$1"', sys.executable, SERVICE],
         env=os.environ | environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -63,6 +67,9 @@ def test_the_admin_port_answers_until_sigterm_ends_the_service_cleanly() -> None
             assert (ready.status_code, ready.text) == (503, "NATS is away")
             assert "python_info" in client.get(f"{url}/metrics").text
             assert client.get(f"{url}/secrets").status_code == 404
+            assert resource.prlimit(process.pid, resource.RLIMIT_CORE) == (0, 0)
+            soft, hard = resource.prlimit(process.pid, resource.RLIMIT_NOFILE)
+            assert soft == hard
             process.send_signal(signal.SIGTERM)
             assert process.wait(timeout=10) == 0
 
@@ -72,6 +79,14 @@ def test_an_unknown_setting_ends_the_service_with_2_and_one_line() -> None:
         out, err = process.communicate(timeout=10)
         assert (process.returncode, out) == (2, "")
         assert err == "sample: unknown setting WASMLET_NATS_ULR\n"
+
+
+def test_a_setting_that_proves_wrong_later_ends_the_service_with_2_too() -> None:
+    for failure, code in (("setting", 2), ("other", 1)):
+        with service(SAMPLE_FAILURE=failure) as process:
+            out, err = process.communicate(timeout=30)
+            assert (process.returncode, err) == (code, "")
+            assert json.loads(out)["reason"] == "no"
 
 
 def test_an_engine_learns_by_a_command_why_a_service_is_not_ready() -> None:

@@ -2,14 +2,20 @@
 
 import datetime as dt
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
+from log_server_peers import cancelled_tasks
 from log_server_pki import Authority
+from log_server_world import eventually
+from structlog.testing import capture_logs
 
 from contract.ids import NodeName
 from kubekit.client import connected
 from kubekit.kubeconfig import Connection
+from kubekit.testing import recorded_server, status_reply
+from log_server import issuing
 from log_server.certificates import (
     RENEW_BETWEEN,
     Requested,
@@ -24,11 +30,14 @@ from log_server.errors import CertificateError
 from log_server.issuing import Certificates
 from log_server.kube import ApiServer
 from log_server.settings import LogServerSettings
+from log_server.tls import ListenerTls
 
 NODE = NodeName("n1")
 ADDRESS = "10.0.0.7"
 HOUR_S = 3600.0
 DAY = dt.timedelta(days=1)
+AWAY = "http://127.0.0.1:1"
+MISSED = "certificate.missed"
 
 
 @pytest.fixture
@@ -75,13 +84,19 @@ def test_a_certificate_of_another_key_or_name_is_refused(authority: Authority) -
     assert completed(mine, authority.sign(mine.request), NODE, ADDRESS, HOUR_S).expires_at
 
 
+@asynccontextmanager
+async def asking(server: str, folder: Path) -> AsyncIterator[Certificates]:
+    settings = LogServerSettings(
+        kubeconfig="in-cluster", certificate_mode="csr", run_dir=folder, nats_url="nats://unused"
+    )
+    async with connected(Connection(server=server), user_agent="test") as api:
+        yield Certificates(settings, ApiServer(api, settings), ADDRESS)
+
+
 @pytest.fixture
 async def certificates(tmp_path: Path) -> AsyncIterator[Certificates]:
-    settings = LogServerSettings(
-        kubeconfig="in-cluster", certificate_mode="csr", run_dir=tmp_path, nats_url="nats://unused"
-    )
-    async with connected(Connection(server="http://127.0.0.1:1"), user_agent="test") as api:
-        yield Certificates(settings, ApiServer(api, settings), ADDRESS)
+    async with asking(AWAY, tmp_path) as certificates:
+        yield certificates
 
 
 async def test_a_signed_certificate_is_shown_again_until_it_expires(
@@ -95,3 +110,25 @@ async def test_a_signed_certificate_is_shown_again_until_it_expires(
     valid = signed_by(authority)
     keep(tmp_path, NODE, valid, signed=True)
     assert certificates.first(NODE).sha256 == valid.sha256
+
+
+async def test_an_api_server_that_is_away_is_asked_on_and_one_that_refuses_ever_more_rarely(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuing, "RETRY_S", 0.001)
+    async with recorded_server() as refusing, AsyncExitStack() as stack:
+        refusing.will("POST", *[status_reply(403, "Forbidden") for _ in range(100)])
+        tasks = await stack.enter_async_context(cancelled_tasks())
+        logs = stack.enter_context(capture_logs())
+        for node, server in (("away", AWAY), ("refusing", refusing.url)):
+            folder = tmp_path / node
+            folder.mkdir()
+            certificates = await stack.enter_async_context(asking(server, folder))
+            tls = ListenerTls(certificates.first(NodeName(node)))
+            tasks.create_task(certificates.keep_current(NodeName(node), tls, lambda: None))
+
+        def missed(node: str) -> int:
+            return sum(each["event"] == MISSED and each["node"] == node for each in logs)
+
+        await eventually(lambda: missed("away") > 40 and missed("refusing") > 0, 30)
+        assert missed("refusing") < 25

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import shutil
 import socket
 import ssl
 import stat
@@ -55,6 +56,26 @@ async def test_a_certificate_is_renewed_under_open_streams(tmp_path: Path) -> No
             log.end()
 
 
+async def test_a_certificate_that_there_is_no_room_for_is_shown_all_the_same(
+    tmp_path: Path,
+) -> None:
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    async with world(tmp_path, run_dir=run_dir, certificate_lifetime_s=1.0) as here:
+        shutil.rmtree(run_dir)
+        shown = [here.listener().tls.certificate.sha256]
+
+        def renewed() -> bool:
+            now = here.listener().tls.certificate.sha256
+            if now != shown[-1]:
+                shown.append(now)
+            return len(shown) == 3
+
+        await eventually(renewed)
+        der = await asyncio.to_thread(shown_certificate, here.listener().port)
+        assert hashlib.sha256(der).hexdigest() not in shown[:2]
+
+
 async def test_a_request_is_awaited_however_long_and_another_made_only_when_it_was_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -70,6 +91,8 @@ async def test_a_request_is_awaited_however_long_and_another_made_only_when_it_w
             await eventually(lambda: here.listener().tls.certificate.sha256 != first, 30)
     assert len(here.cluster.signing_requests) == 2
     assert [each["signed"] for each in logs if each["event"] == "certificate.renewed"] == [True]
+    (missed,) = (each for each in logs if each["event"] == "certificate.missed")
+    assert "was not signed: Denied" in missed["reason"]
 
 
 async def test_a_new_client_ca_counts_at_once_and_open_streams_go_on(tmp_path: Path) -> None:
@@ -123,6 +146,21 @@ async def test_the_client_ca_may_come_from_a_file(tmp_path: Path) -> None:
             while not await gets_in(here.client(certificate=certificate)):
                 pass  # the file is read a moment after the port is open
         assert not await gets_in(here.client(certificate=here.clients.issue(API_SERVER)))
+
+
+async def test_a_client_ca_file_that_is_no_text_changes_nothing(tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "file-ca")
+    file = tmp_path / "ca.pem"
+    file.write_text(authority.pem)
+    async with world(tmp_path, client_ca_file=file) as here:
+        certificate = authority.issue(API_SERVER)
+        async with asyncio.timeout(10):
+            while not await gets_in(here.client(certificate=certificate)):
+                pass  # the file is read a moment after the port is open
+        with capture_logs() as told:
+            file.write_bytes(ssl.PEM_cert_to_DER_cert(authority.pem))
+            await eventually(lambda: [e for e in told if e["event"] == "client_ca.unreadable"])
+        assert await gets_in(here.client(certificate=certificate))
 
 
 async def test_a_resumed_session_proves_nothing(tmp_path: Path) -> None:

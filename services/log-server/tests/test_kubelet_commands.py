@@ -48,7 +48,7 @@ async def test_v5_echoes_and_closes_stdin(tmp_path: Path) -> None:
     ],
 )
 async def test_an_exit_code_is_told_in_the_protocols_form(
-    tmp_path: Path, protocol: str, told: object
+    tmp_path: Path, protocol: str, told: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with world(tmp_path) as here, connection(here) as raw:
         client = await SocketClient(raw).open(f"{EXEC}&command=exit&command=3", protocol)
@@ -56,6 +56,8 @@ async def test_an_exit_code_is_told_in_the_protocols_form(
         assert said == b"\x01out"
         text = status[1:].decode()
         assert (text if isinstance(told, str) else json.loads(text)) == told
+        await raw.rest()  # whoever leaves last is no failure: the log is silent
+        assert not [each.message for each in caplog.records if each.name == "uvicorn.error"]
 
 
 @pytest.mark.parametrize("protocol", ["base64.channel.k8s.io", "v4.base64.channel.k8s.io"])

@@ -25,6 +25,7 @@ from log_server_world import (
 from contract.ids import NodeName
 from contract.subjects import Role
 from embedded_nats import EmbeddedNats
+from log_server import app
 from log_server.addresses import announced_address
 from log_server.errors import AddressError, ListenError
 from log_server.settings import LogServerSettings
@@ -115,6 +116,21 @@ async def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path) -> None:
             async with asyncio.timeout(5), running(settings):
                 await asyncio.Event().wait()
         assert refusal.group_contains(ListenError, match=f"cannot listen on 127.0.0.1 port {port}")
+
+
+async def test_a_port_that_is_taken_is_missed_by_its_own_node_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "RETRY_S", 0.05)
+    first = free_ports(2)
+    async with world(tmp_path, nodes=(OTHER,), kubelet_port=first) as here:
+        with socket.create_server(("127.0.0.1", first + 1)):
+            await here.peers.control.grant(NODE)
+            await eventually(lambda: "cannot listen on" in (here.server.unready() or ""))
+            async with here.client(node=OTHER) as client:
+                assert (await client.get("/healthz")).text == "ok"
+        await eventually(lambda: NODE in here.server.listeners and not here.server.unready())
+        assert here.listener(NODE).port == first + 1
 
 
 async def test_healthz_asks_an_executor_on_this_host_while_the_bus_is_away(tmp_path: Path) -> None:

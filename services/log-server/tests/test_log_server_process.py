@@ -146,15 +146,43 @@ async def test_its_admin_port_says_whether_it_can_work(tmp_path: Path) -> None:
             assert await running.end() == 0
 
 
+async def test_at_rest_it_has_loaded_nothing_that_it_does_not_use(tmp_path: Path) -> None:
+    """By far the largest service: a validated parameter alone loads all of pydantic's version 1."""
+    with EmbeddedNats(tmp_path / "nats", [NODE]) as nats:
+        told = {"WASMLET_HEALTHZ_PORT": str(free_port()), "PYTHONPROFILEIMPORTTIME": "1"}
+        async with peers_on(nats, [NODE]) as peers, started(nats, told) as running:
+            await running.admin_port()
+            await announced_port(peers)
+            await running.end()
+    loaded = set(re.findall(r"^import time:.*\| +(\S+)$", running.said, re.MULTILINE))
+    assert {"fastapi", "pydantic", "uvicorn.protocols.http.h11_impl"} < loaded
+    assert loaded & {"pydantic.v1", "httptools", "opentelemetry.sdk", "kubernetes"} == set()
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port: int = found.getsockname()[1]
+        return port
+
+
 async def test_a_wrong_setting_is_one_line_and_code_2(tmp_path: Path) -> None:
     with EmbeddedNats(tmp_path / "nats", [NODE]) as nats:
         async with started(nats, {"WASMLET_KUBELET_PORTS": "1"}) as running:
             assert await running.end(None) == 2
             assert running.said == "log-server: unknown setting WASMLET_KUBELET_PORTS\n"
+        async with started(nats, {"WASMLET_TLS_CERT_FILE": "tls.crt"}) as running:
+            assert await running.end(None) == 2
+            assert "WASMLET_CERTIFICATE_MODE=files goes with" in running.said
 
 
 async def test_what_cannot_work_is_one_line_and_code_1(tmp_path: Path) -> None:
     kubeconfig = {"WASMLET_KUBECONFIG": str(tmp_path / "none")}
+    files = {
+        "WASMLET_NODE_NAMES": "n1",
+        "WASMLET_CERTIFICATE_MODE": "files",
+        "WASMLET_TLS_CERT_FILE": str(tmp_path / "tls.crt"),
+        "WASMLET_TLS_PRIVATE_KEY_FILE": str(tmp_path / "tls.key"),
+    }
     with (
         EmbeddedNats(tmp_path / "nats", [NODE]) as nats,
         socket.create_server(("127.0.0.1", 0)) as taken,
@@ -164,6 +192,7 @@ async def test_what_cannot_work_is_one_line_and_code_1(tmp_path: Path) -> None:
             ({"WASMLET_NODE_NAMES": "n1", "WASMLET_KUBELET_PORT": port}, "cannot listen on"),
             (kubeconfig, "kubeconfig"),
             ({"WASMLET_NODE_ADDRESS": "node-1"}, "WASMLET_NODE_ADDRESS"),
+            (files, "tls.crt cannot be read: No such file"),
         ):
             async with started(nats, settings) as running:
                 assert await running.end(None) == 1, running.said

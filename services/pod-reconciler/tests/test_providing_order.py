@@ -1,10 +1,12 @@
 """Who is provided for first when a term begins, with many pods that an earlier leader has left."""
 
+import pytest
 from reconciler_api import PodApi
 from reconciler_objects import api_pod
 from reconciler_peer import NODE, Executor, Registrar, StartReconciler, until
 from reconciler_store import config_map
 
+from pod_reconciler import supplies
 from pod_reconciler.supplies import AT_A_TIME
 
 
@@ -23,3 +25,23 @@ async def test_who_waits_to_start_does_not_wait_for_all_that_run(
         await registrar.grant()
         await until(lambda: "u-new" in executor.plans)
         assert 0 < sum(api.objects.reads_of(name) for name in names) <= AT_A_TIME
+
+
+async def test_who_waits_for_the_list_of_services_holds_up_no_reading(
+    api: PodApi,
+    registrar: Registrar,
+    reconciler: StartReconciler,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(supplies, "_SYNC_PATIENCE_S", 3600.0)
+    api.objects.stalled = {"services"}
+    names = [f"runs-{number}" for number in range(3 * AT_A_TIME)]
+    for name in names:
+        pod = api_pod(name, f"u-{name}", NODE)
+        pod["spec"]["containers"][0]["envFrom"] = [{"configMapRef": {"name": name}}]
+        pod["status"] = {"phase": "Running"}
+        api.create(pod)
+        api.objects.put(config_map(name, {"color": "blue"}))
+    async with reconciler():
+        await registrar.grant()
+        await until(lambda: all(api.objects.reads_of(name) for name in names))

@@ -31,5 +31,13 @@ def test_after_a_clock_was_set_back_a_few_refusals_suffice() -> None:
     assert refusals <= 12
 
 
+def test_what_was_accepted_counts_as_no_refusal_of_what_comes_later() -> None:
+    revisions = Revisions(lambda: 1_800_000_000.0)
+    for _ in range(50):
+        revisions.push()
+        revisions.accepted()
+    assert revisions.next() <= 1_800_000_000_000 + 50 * 1001
+
+
 def test_waits_are_on_the_clock_that_nobody_sets() -> None:
     assert Links.__struct_defaults__[-1] is time.monotonic

@@ -101,3 +101,19 @@ def test_neither_cluster_nor_folder_is_one_clear_line(tmp_path: Path) -> None:
         assert process.returncode == 2
         assert out == ""
         assert err == "pod-reconciler: WASMLET_KUBECONFIG or WASMLET_MANIFESTS must be set\n"
+
+
+def test_a_kubeconfig_that_cannot_be_used_is_one_line(tmp_path: Path) -> None:
+    with (
+        EmbeddedNats(tmp_path / "nats", [NODE]) as server,
+        service(KUBECONFIG=str(tmp_path / "nowhere"), **bus(server)) as process,
+    ):
+        out, err = process.communicate(timeout=30)
+        assert process.returncode == 1
+        assert err == ""
+        (failed,) = [
+            record for line in out.splitlines() if (record := json.loads(line))["level"] == "error"
+        ]
+        assert failed["event"] == "service.failed"
+        assert str(tmp_path / "nowhere") in failed["reason"]
+        assert "Traceback" not in out

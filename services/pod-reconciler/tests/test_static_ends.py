@@ -4,39 +4,15 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from reconciler_desk import Desk
 
-from contract.ids import NodeName, PodUid
+from contract.ids import NodeName
 from pod_reconciler.domain import staticpods
-from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.manifest import Manifest
-from pod_reconciler.domain.pod import Pod
 from pod_reconciler.domain.staticpods import StaticPods
 
 NODE = NodeName("n")
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
-
-
-class Desk:
-    """A watcher that has nothing left to do about any pod."""
-
-    def __init__(self) -> None:
-        self.node_uid = ""
-        self.seen: dict[str, Pod] = {}
-
-    def pod_seen(self, version: PodVersion) -> None:
-        self.seen[version.pod.metadata.name] = version.pod
-
-    def pod_gone(self, uid: PodUid) -> None:
-        """No matter."""
-
-    def remembers(self, uid: PodUid) -> bool:  # noqa: ARG002 - as the protocol has it
-        return False
-
-    def synced(self) -> None:
-        """No matter."""
-
-    def write_timeout_s(self) -> float:
-        return 1.0
 
 
 def manifest(name: str) -> Manifest:

@@ -1,6 +1,7 @@
 """Without a cluster: a folder of manifests is run, and a file tells what became of it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -181,6 +182,7 @@ async def test_what_cannot_be_used_is_told_and_the_rest_runs(
         + "---\n"
         + HELLO.replace("hello", "..")
     )
+    os.mkfifo(manifests / "pipe.yaml")
     async with reconciler(**static(manifests)):
         await registrar.grant()
         await until(lambda: executor.applied)
@@ -188,6 +190,7 @@ async def test_what_cannot_be_used_is_told_and_the_rest_runs(
         assert any("(document 1): only v1 Pods run from a folder" in line for line in errors)
         assert any("another manifest is named default/hello" in line for line in errors)
         assert any("metadata.name: Invalid value: '..'" in line for line in errors)
+        assert any("pipe.yaml: this is no regular file" in line for line in errors)
 
 
 async def test_a_manifest_with_a_field_that_is_not_honoured_ends_failed(

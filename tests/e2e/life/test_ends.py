@@ -5,8 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from e2e.anatomy import Anatomy
 from e2e.expectations import eventually
 from e2e.pods import Pods
+from e2e.running_wasmlet import RunningWasmlet
 
 pytestmark = pytest.mark.usefixtures("wasmlet_up")
 type Make = Callable[..., dict[str, Any]]
@@ -58,10 +60,30 @@ def test_a_default_delete_does_not_wait_out_the_grace(pods: Pods, create: Make, 
     assert time.monotonic() - began < 10
 
 
-def test_a_forced_delete_ends_the_process_too(pods: Pods, create: Make, play: Make) -> None:
+def test_a_forced_delete_ends_the_process_too(
+    wasmlet_up: RunningWasmlet, pods: Pods, create: Make, play: Make
+) -> None:
+    anatomy = Anatomy(wasmlet_up)
+    others = anatomy.containers()
     hooks = {"preStop": {"sleep": {"seconds": 60}}}
     create("forced", play("main", "sleep", lifecycle=hooks), terminationGracePeriodSeconds=60)
     pods.await_phase("forced", "Running")
+    mine = anatomy.containers() - others
+    assert mine
     pods.delete("forced")
+    assert all(each.lives for each in mine)
     pods.delete("forced", grace_s=0)
     eventually(lambda: pods.is_gone("forced"), 5)
+    eventually(lambda: not any(each.lives for each in mine))
+
+
+def test_a_grace_that_is_shortened_later_counts_from_then(
+    pods: Pods, create: Make, play: Make
+) -> None:
+    hooks = {"preStop": {"sleep": {"seconds": 600}}}
+    create("hurried", play("main", "sleep", lifecycle=hooks), terminationGracePeriodSeconds=600)
+    pods.await_phase("hurried", "Running")
+    pods.delete("hurried")
+    assert pods.get("hurried")["metadata"]["deletionGracePeriodSeconds"] == 600
+    pods.delete("hurried", grace_s=2)
+    eventually(lambda: pods.is_gone("hurried"), 60)

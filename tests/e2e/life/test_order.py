@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import httpx
 import pytest
 from e2e.api import Api
 from e2e.expectations import eventually
@@ -160,6 +161,37 @@ def test_a_changed_image_restarts_its_container_alone(
     assert statuses(found)["other"] == before["other"]
     said = "Container app definition changed, will be restarted"
     eventually(lambda: ("Killing", said) in pods.events("updated"))
+
+
+def test_a_changed_image_begins_the_back_off_anew(
+    pods: Pods, api: Api, create: Make, play: Make, image: str
+) -> None:
+    create("crashing", play("app", "exit3"), restartPolicy="Always")
+
+    def waits(restarts: int, delay: str) -> dict[str, Any]:
+        app: dict[str, Any] = statuses(pods.get("crashing"))["app"]
+        assert app["restartCount"] >= restarts
+        assert f"back-off {delay} restarting" in app["state"].get("waiting", {}).get("message", "")
+        return app
+
+    app = eventually(lambda: waits(2, "20s"))
+    newer = f"{image.rpartition(':')[0]}:v1@{app['imageID'].rpartition('@')[2]}"
+    change = {"spec": {"containers": [{"name": "app", "image": newer}]}}
+    api.patch(f"/api/v1/namespaces/{pods.namespace}/pods/crashing", change)
+    eventually(lambda: waits(3, "10s"))
+
+
+def test_a_resize_of_a_running_container_is_refused_and_not_shown_as_done(
+    pods: Pods, api: Api, create: Make, play: Make
+) -> None:
+    limits = {"limits": {"memory": "64Mi"}}
+    create("sized", play("app", "sleep", resources=limits))
+    pods.await_phase("sized", "Running")
+    path = f"/api/v1/namespaces/{pods.namespace}/pods/sized"
+    larger = {"name": "app", "resources": {"limits": {"memory": "128Mi"}}}
+    with pytest.raises(httpx.HTTPStatusError, match="node without support for resize"):
+        api.patch(f"{path}/resize", {"spec": {"containers": [larger]}})
+    assert api.get(path)["spec"]["containers"][0]["resources"]["limits"] == limits["limits"]
 
 
 def test_a_rule_restarts_all_containers_in_place(pods: Pods, create: Make, play: Make) -> None:

@@ -149,6 +149,37 @@ async def test_an_uninstall_that_is_stopped_lets_nodes_be_created_again(
     assert scene.api.find(f"{NODES}/{COMPANION}") is not None
 
 
+async def test_an_api_server_that_is_away_for_a_while_does_not_end_it(
+    scene: Scene, control_plane: ControlPlane, host: dict[str, Any], installation: str, staying: str
+) -> None:
+    assert host
+    assert staying
+    await scene.ready(host_prefix=PREFIX, installation=installation)
+    with leaving(control_plane, 600) as process:
+        try:
+            await asyncio.to_thread(heard, process, "pod.evicted")
+            control_plane.api_server.kill()
+            try:
+                await asyncio.to_thread(heard, process, "api_server.away")
+            finally:
+                control_plane.api_server.start()
+                await asyncio.to_thread(control_plane.api_server.wait_ready)
+            scene.api.delete(f"{PODS}/stays", gracePeriodSeconds=0)
+            rest, _ = await asyncio.to_thread(process.communicate)
+        finally:
+            process.kill()
+    assert process.returncode == 0, rest
+    assert "node.deleted" in rest
+    assert is_marked(scene.api)
+    assert scene.api.find(scene.path) is None
+
+
+def heard(process: subprocess.Popen[str], event: str) -> None:
+    """Return when it has said so; it ends with its process, if not."""
+    assert process.stdout
+    assert any(event in line for line in process.stdout), event
+
+
 async def test_a_node_that_stands_alone_is_left(
     scene: Scene, control_plane: ControlPlane, installation: str
 ) -> None:

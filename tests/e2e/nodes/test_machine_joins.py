@@ -7,9 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from e2e import guests
 from e2e.api import Api
 from e2e.callout import NAMESPACE, Gatehouse
@@ -26,7 +29,8 @@ from contract.subjects import Role
 from controlplane import Component, ControlPlane, Registry
 from kubekit.client import connected
 from kubekit.kubeconfig import Connection
-from kubekit.signingrequests import SigningError
+from kubekit.signingrequests import KUBELET_SERVING, SigningError
+from kubekit.signingrequests import PATH as REQUESTS
 from wasmlet.node.enrolment import read_word
 from wasmlet.node.joining import _identity, renew
 
@@ -36,6 +40,7 @@ SECRET = f"/api/v1/namespaces/{NAMESPACE}/secrets/wasmlet-enrolments"
 KUBECONFIG = "etc/wasmlet/log-server/kubeconfig"
 IDENTITY = "etc/wasmlet/log-server/node.pem"
 LIFETIME_S = 6
+OF_NODE = "system:node:"
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +172,32 @@ def test_a_certificate_that_the_cluster_signed_rotates_under_a_followed_log(
 def numbers(out: Path) -> list[int]:
     text = out.read_text().rpartition("\n")[0]
     return [int(n) for n in re.findall(r"\d+", text)]
+
+
+@pytest.mark.usefixtures("machine")
+def test_the_cluster_signed_for_this_node_and_its_address_and_nothing_else(
+    gate: Gatehouse, api: Api
+) -> None:
+    eventually(lambda: signed_certificate(gate.plane, api, NODE))
+    requests = [
+        each
+        for each in api.get(REQUESTS)["items"]
+        if each["spec"]["username"] == f"{OF_NODE}{NODE}"
+    ]
+    serving = [each for each in requests if each["spec"]["signerName"] == KUBELET_SERVING]
+    signed = [each for each in serving if each["status"].get("certificate")]
+    assert signed
+    for each in signed:
+        assert "system:nodes" in each["spec"]["groups"]
+        assert each["spec"]["usages"] == ["digital signature", "server auth"]
+        pem = base64.b64decode(each["status"]["certificate"])
+        certificate = x509.load_pem_x509_certificate(pem)
+        assert certificate.subject.rfc4514_string() == f"CN={OF_NODE}{NODE},O=system:nodes"
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+        assert names.get_values_for_type(x509.DNSName) == [NODE]
+        assert names.get_values_for_type(x509.IPAddress) == [ip_address(host_address())]
+        uses = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+        assert list(uses) == [ExtendedKeyUsageOID.SERVER_AUTH]
 
 
 @pytest.mark.usefixtures("machine")

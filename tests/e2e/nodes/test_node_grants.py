@@ -4,7 +4,7 @@ import signal
 from collections.abc import Awaitable
 
 import pytest
-from registrar_peers import eventually, life
+from registrar_peers import FACTS, eventually, life
 from registrar_process import Registrar
 from registrar_scene import (
     COMPANION,
@@ -12,6 +12,7 @@ from registrar_scene import (
     Scene,
     conditions,
     is_ready,
+    is_released,
     is_settled,
 )
 
@@ -49,7 +50,7 @@ async def test_a_released_node_that_is_deleted_stays_deleted(scene: Scene) -> No
     executor = await scene.ready()
     await scene.keep_companion()
     await executor.release()
-    await scene.await_node(lambda each: not is_ready(each))
+    await scene.await_node(is_released)
     scene.api.delete(scene.path)
     await scene.companion_comes_back()
     for _ in range(3):
@@ -81,6 +82,10 @@ async def test_a_restart_keeps_the_grant_and_flips_nothing(scene: Scene) -> None
     after = await scene.await_node(is_ready)
     assert conditions(after) == conditions(before)
     assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
+    # The executor has not registered again, and pods ask for the size of its machine.
+    (grant,) = (each for each in await scene.server.grants() if each.node == NODE)
+    assert grant.facts is not None
+    assert grant.facts.allocatable_memory_bytes == FACTS.allocatable_memory_bytes
 
 
 async def test_of_two_replicas_one_leads_and_the_other_takes_over(scene: Scene) -> None:

@@ -15,6 +15,7 @@ ENDPOINTS = ("", "/resource", "/cadvisor", "/probes", "/slis")
 
 pytestmark = [
     pytest.mark.usefixtures("wasmlet_up", "busy_and_idle"),
+    pytest.mark.debian,
     pytest.mark.skipif(not shutil.which("promtool"), reason="needs Debian's package prometheus"),
 ]
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import Final
 
 from wasmlet import inspect, push
 from wasmlet.bus import arguments as bus
@@ -12,6 +13,9 @@ from wasmlet.doctor import arguments as doctor
 from wasmlet.errors import CommandLineError
 from wasmlet.node import arguments as node
 from wasmlet.up import arguments as up
+
+INTERRUPTED: Final = 130
+"""What a shell says of a program that Ctrl-C has ended."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CommandLineError as error:
         sys.stderr.write(f"wasmlet: {error}\n")
         return error.exit_code
+    except KeyboardInterrupt:  # where a command has no end of its own yet, as while it begins
+        return INTERRUPTED
 
 
 if __name__ == "__main__":

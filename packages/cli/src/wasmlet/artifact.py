@@ -103,9 +103,7 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
 def parse_target(text: str) -> Target:
     match = _TARGET.fullmatch(text)
     if match is None or not _is_registry(match["registry"]):
-        raise UsageError(
-            f"{text!r} is not a reference to push to, want HOST[:PORT]/NAME[:TAG] in lower case"
-        )
+        raise UsageError(f"{text!r} is not a reference, want HOST[:PORT]/NAME[:TAG] in lower case")
     return Target(
         registry=match["registry"],
         repository=match["repository"],

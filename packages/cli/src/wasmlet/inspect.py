@@ -35,7 +35,10 @@ def run(args: argparse.Namespace) -> int:
     if digest and not _DIGEST.fullmatch(digest):
         raise UsageError(f"{digest!r} is not a digest, want sha256:...")
     ca_file = str(args.ca_file) if args.ca_file else None
-    target = parse_target(name)
+    try:
+        target = parse_target(name)
+    except UsageError as error:
+        raise UsageError(f"there is no such file, and {error}") from error
     registry = PushRegistry(target, insecure=args.insecure, ca_file=ca_file, doing="inspect")
     found = look(registry, digest or None)
     for title, text in found.lines:

@@ -44,7 +44,7 @@ def decode[M: Message](kind: type[M], data: bytes) -> M:
         head, _, bulk = data.partition(_BULK_FOLLOWS)
     try:
         message = _decoder(kind).decode(head)
-    except (msgspec.MsgspecError, ValueError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise DecodeError(f"not a {kind.__name__}: {error}") from error
     assert isinstance(message, kind)
     if bulk:  # nobody else has seen it yet

@@ -3,11 +3,14 @@
 The typed client decodes a pod in 0.7 ms and drops fields it does not know, so nothing here decodes
 objects. What this module promises instead: credentials that rotate are followed, every request
 ends within its time-out, a dead connection is noticed within half a minute although a watch may
-be silent for long, and the status is known before the first line of a watch is read.
+be silent for long, the status is known before the first line of a watch is read, and however many
+watches are open, no request waits for one of them to end.
 """
 
+import asyncio
 import contextlib
 import os
+import re
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -31,8 +34,11 @@ CONNECT_TIMEOUT_S: Final = 10.0
 # Idle connections are closed by us first: a server that closes one under a POST costs an error.
 _KEEPALIVE_S: Final = 15.0
 _READ_BUFFER_BYTES: Final = 256 * 1024
+_CONTEXT: Final = re.compile(r" ssl:(<[^>]*>|default)")
+"""What aiohttp says of a connection that could not be made, and nobody can use."""
 _OK: Final = range(200, 300)
 _UNAUTHORIZED: Final = 401
+_UNBOUNDED: Final = 0
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,18 +50,23 @@ class Response(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Api:
-    """One API server, one identity, one pool of connections. Made by `api_client`."""
+    """One API server, one identity, a pool of connections and one for watches.
+
+    Made by `api_client`.
+    """
 
     def __init__(
         self,
         connection: Connection,
         session: aiohttp.ClientSession,
+        watches: aiohttp.ClientSession,
         credential: Credential,
         tls: TlsContext | None,
     ) -> None:
         self.server: Final = connection.server
         self._connection = connection
         self._session = session
+        self._watches = watches
         self._credential = credential
         self._tls = tls
 
@@ -79,12 +90,13 @@ class Api:
             query=query or {},
             body=body,
             headers={} if body is None else {"Content-Type": content_type},
-            limits=aiohttp.ClientTimeout(total=timeout_s, sock_connect=CONNECT_TIMEOUT_S),
+            limits=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
         )
-        async with self._open(call) as answer:
-            with call.wrapped_errors():
+        # Around everything: a credential may take its time, too.
+        with call.wrapped_errors():
+            async with asyncio.timeout(timeout_s), self._open(call) as answer:
                 content = await answer.read()
-            return Response(status=answer.status, headers=answer.headers, body=content)
+                return Response(status=answer.status, headers=answer.headers, body=content)
 
     @contextlib.asynccontextmanager
     async def lines(
@@ -102,6 +114,7 @@ class Api:
             limits=aiohttp.ClientTimeout(
                 total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=read_timeout_s
             ),
+            is_watch=True,
         )
         async with self._open(call) as answer:
             # Only the reading is wrapped: an error of the caller's own must stay what it is.
@@ -129,16 +142,19 @@ class Api:
             return answer
         # A request that was not authenticated has done nothing, so sending it again is safe; it
         # is worth it only if the credential has been rotated meanwhile.
-        self._credential.forget()
-        renewed = await self._credential.header()
-        if renewed == offered:
-            return answer
-        answer.release()
+        self._credential.forget(offered)
+        with contextlib.ExitStack() as unread:
+            unread.callback(answer.release)
+            renewed = await self._credential.header()
+            if renewed == offered:
+                unread.pop_all()
+                return answer
         return await self._send_as(call, renewed)
 
     async def _send_as(self, call: "_Call", authorization: str | None) -> aiohttp.ClientResponse:
         identity = {} if authorization is None else {"Authorization": authorization}
-        return await self._session.request(
+        session = self._watches if call.is_watch else self._session
+        return await session.request(
             call.method,
             call.url(self.server),
             headers=call.headers | identity,
@@ -160,6 +176,7 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
     limits: Any
     body: bytes | None = None
     headers: dict[str, str] = {}
+    is_watch: bool = False
 
     def url(self, server: str) -> URL:
         query = f"?{urlencode(self.query)}" if self.query else ""
@@ -171,7 +188,7 @@ class _Call(msgspec.Struct, frozen=True, kw_only=True):
         try:
             yield
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            detail = str(error) or type(error).__name__
+            detail = _CONTEXT.sub("", str(error)) or type(error).__name__
             raise UnreachableError(f"{self.method} {self.path}: {detail}") from error
 
 
@@ -186,7 +203,7 @@ async def api_client(
     """An `Api` for a kubeconfig's current context, or for the pod's service account when None.
 
     Nothing is sent yet: a server that is away shows at the first request. `connections` bounds
-    requests in flight; every open watch takes one of them.
+    requests in flight; watches are not counted.
     """
     if kubeconfig is None:
         environ = os.environ  # noqa: TID251 -- the address is put there by a kubelet, not by users
@@ -209,18 +226,29 @@ async def connected(
 ) -> AsyncIterator[Api]:
     """An `Api` for a connection that is already known."""
     tls = TlsContext(connection, clock) if connection.server.startswith("https:") else None
+    async with (
+        _session(user_agent, connections) as session,
+        _session(user_agent, _UNBOUNDED) as watches,
+    ):
+        credential = credential_for(connection, clock, tls)
+        try:
+            yield Api(connection, session, watches, credential, tls)
+        finally:
+            await credential.close()
+
+
+def _session(user_agent: str, connections: int) -> aiohttp.ClientSession:
     connector = aiohttp.TCPConnector(
         limit=connections, keepalive_timeout=_KEEPALIVE_S, socket_factory=_guarded_socket
     )
-    async with aiohttp.ClientSession(
+    return aiohttp.ClientSession(
         connector=connector,
         headers={"User-Agent": user_agent, "Accept": "application/json"},
         # The API server is near; compressing its answers costs more than it saves.
         skip_auto_headers=("Accept-Encoding",),
         read_bufsize=_READ_BUFFER_BYTES,
         cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
-        yield Api(connection, session, credential_for(connection, clock), tls)
+    )
 
 
 async def _lines_of(answer: aiohttp.ClientResponse, call: _Call) -> AsyncIterator[bytes]:

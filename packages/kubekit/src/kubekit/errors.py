@@ -16,6 +16,10 @@ class KubeconfigError(KubekitError):
     """The kubeconfig or the pod's service account cannot be used: a matter for the operator."""
 
 
+class PluginHangsError(KubeconfigError):
+    """A credential plugin did not end in its time."""
+
+
 class NotLeadingError(KubekitError):
     """Leadership is not ours (any more): write nothing, and wait for the next term."""
 

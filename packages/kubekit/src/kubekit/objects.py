@@ -4,6 +4,7 @@ Views are for reading; nothing here is ever written back to the API server.
 """
 
 from typing import Final, NewType
+from urllib.parse import quote
 
 import msgspec
 
@@ -71,8 +72,10 @@ def version_of(raw: bytes | msgspec.Raw) -> str:
 def object_path(collection: str, namespace: str, name: str) -> str:
     """The path of one object of a collection, be that one of all namespaces, of one, or of none.
 
-    `/api/v1/pods` and (ns, name) give `/api/v1/namespaces/ns/pods/name`.
+    `/api/v1/pods` and (ns, name) give `/api/v1/namespaces/ns/pods/name`. Whoever gave the name, it
+    leads to nothing else of the API.
     """
+    namespace, name = quote(namespace, safe=""), quote(name, safe="")
     if not namespace or "/namespaces/" in collection:
         return f"{collection}/{name}"
     prefix, _, plural = collection.rpartition("/")

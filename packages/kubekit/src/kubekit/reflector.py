@@ -171,7 +171,7 @@ class Reflector[T]:
         # Many reflectors that started together must not come back together.
         timeout_s = random.uniform(self._pace.watch_min_s, self._pace.watch_max_s)  # noqa: S311
         query = self._source.selectors() | self._position.watch_query(max(1, round(timeout_s)))
-        started = time.monotonic()
+        started, seen = time.monotonic(), self._position.version
         async with self._api.lines(
             self._source.path, query, read_timeout_s=timeout_s + _CLIENT_PATIENCE_S
         ) as lines:
@@ -179,7 +179,9 @@ class Reflector[T]:
             async for line in lines:
                 self._contacted()
                 await self._on_event(line)
-        if time.monotonic() - started < _SHORT_WATCH_S:
+        # One that got us further was closed because we were slow: in a crowd of starts, say.
+        nothing_new = self._position.version == seen
+        if nothing_new and time.monotonic() - started < _SHORT_WATCH_S:
             raise UnreachableError(f"watch of {self._source.path}: it ended at once")
 
     async def _on_event(self, line: bytes) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import structlog
 
 from kubekit.errors import KubeconfigError
@@ -40,6 +41,14 @@ class TlsContext:
         if fingerprint != self._fingerprint:
             self._reload(fingerprint)
         return self._context
+
+    def present(self, certificate: Path, key: Path) -> None:
+        """Show this client certificate from the next handshake on."""
+        if (certificate, key) != (self._connection.certificate, self._connection.key):
+            self._connection = msgspec.structs.replace(
+                self._connection, certificate=certificate, key=key
+            )
+            self._reload(self._stat())
 
     def _reload(self, fingerprint: tuple[object, ...]) -> None:
         try:

@@ -30,8 +30,9 @@ class Node(msgspec.Struct):
     below: dict[str, "Node"] = {}
 
     def child(self, key: str) -> "Node | None":
-        """The place of a key; one named is preferred to any."""
-        return self.below.get(key) or self.below.get(ANY_KEY)
+        """The place of a key; one named is preferred to any of its prefix, and that to any."""
+        of_prefix = f"{key.partition('/')[0]}/{ANY_KEY}"
+        return self.below.get(key) or self.below.get(of_prefix) or self.below.get(ANY_KEY)
 
 
 def segments(path: str) -> tuple[str, ...]:

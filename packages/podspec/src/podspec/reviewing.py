@@ -125,7 +125,7 @@ def _fault(met: _Met) -> str:
     if row.pattern and not (
         isinstance(met.value, str) and re.fullmatch(row.pattern, met.value) is not None
     ):
-        return f"{met.value!r} is not supported"
+        return f"{met.value!r} is not {row.wanted or 'supported'}"
     return ""
 
 

@@ -52,6 +52,7 @@ async def serve_admin(settings: ServiceSettings, ready: Readiness) -> None:
         log_config=None,
         access_log=False,
         lifespan="off",
+        http="h11",
         ws="none",
         timeout_graceful_shutdown=1,
     )

@@ -3,7 +3,8 @@
 Control messages and bulk streams have a connection each, so that a large `kubectl logs` never
 delays a heartbeat. The client reconnects for ever; closed for good, it ends the process. A publish
 that would exceed the server's limit is refused here, because the server would answer it by closing
-the connection for good.
+the connection for good. What is sent within a traced step carries that step in its headers, and
+what a message causes here goes on with it.
 """
 
 import asyncio
@@ -27,6 +28,7 @@ from contract.subjects import ROUTES, Role, parse, subject_of, subscription_for
 from servicekit.connecting import Connection, Login, connect
 from servicekit.errors import BusUnavailableError
 from servicekit.settings import ServiceSettings
+from servicekit.tracing import NO_TRACER, Tracer, current
 
 log = structlog.get_logger()
 
@@ -36,6 +38,7 @@ HEADER_ALLOWANCE_BYTES = 1024
 """Room for the headers that the payload limit counts too."""
 
 _ENDING = "this service is ending"
+_UNREADABLE_ANSWER = 502
 
 UNREADABLE = Counter(
     "wasmlet_bus_unreadable_messages", "Messages that were not what their subject promises."
@@ -49,9 +52,12 @@ type Answerer = Callable[[bytes], Awaitable[bytes]]
 class Bus:
     """One service on the bus. Made by `connected`."""
 
-    def __init__(self, control: Connection, streams: Connection) -> None:
+    def __init__(
+        self, control: Connection, streams: Connection, tracer: Tracer = NO_TRACER
+    ) -> None:
         self._control = control
         self._streams = streams
+        self.tracer = tracer
 
     @property
     def ready(self) -> bool:
@@ -75,7 +81,7 @@ class Bus:
         subject = subject_of(event, node)
         payload = self._checked(subject, encode(event))
         try:
-            await self._control.client.publish(subject, payload)
+            await self._control.client.publish(subject, payload, headers=current().headers)
         except nats.errors.Error as error:
             raise BusUnavailableError(f"{subject}: {_text(error)}") from error
 
@@ -84,22 +90,22 @@ class Bus:
     ) -> R:
         """Send a command and return its answer.
 
-        Raises `CommandError` with the peer's code and text, `BusUnavailableError` when no answer
-        came in time (the command may still arrive later), `PayloadTooLargeError` unsent.
+        Raises `CommandError` with the peer's code and text, or 502 where nobody can read them,
+        `BusUnavailableError` when no answer came in time (the command may still arrive later),
+        `PayloadTooLargeError` and `InvalidTokenError` unsent.
         """
         subject = subject_of(command, node)
         payload = self._checked(subject, encode(command))
         client = self._connection(stream).client
         try:
-            answer = await client.request(subject, payload, timeout=timeout_s)
+            answer = await client.request(
+                subject, payload, timeout=timeout_s, headers=current().headers
+            )
         except (nats.errors.Error, TimeoutError) as error:
             raise BusUnavailableError(f"{subject}: {_text(error)}") from error
-        if answer.headers and ERROR_HEADER in answer.headers:
-            code = int(answer.headers.get(CODE_HEADER, "500"))
-            raise CommandError(code, answer.headers[ERROR_HEADER])
         reply = ROUTES[type(command)].reply
         assert reply is not None
-        return decode(reply, answer.data)  # type: ignore[return-value]  # the table pairs command and reply
+        return _read(reply, answer)  # type: ignore[return-value]  # the table pairs command and reply
 
     async def listen[E: Event](
         self, kind: type[E], node: NodeName, listener: Listener[E], *, pending: int = 65536
@@ -111,7 +117,9 @@ class Bus:
 
         async def receive(message: Msg) -> None:
             try:
-                listener(parse(message.subject).node, decode(kind, message.data))
+                event = decode(kind, message.data)
+                with self.tracer.arrived(message.headers):
+                    listener(parse(message.subject).node, event)
             except ContractError as error:
                 UNREADABLE.inc()
                 log.warning("event.unreadable", subject=message.subject, reason=str(error))
@@ -175,7 +183,8 @@ class Bus:
             command = decode(kind, message.data)
             if address.id != command.subject_id():
                 raise CommandError(400, "the message is not of its subject's id")  # noqa: TRY301 - one place answers
-            reply = await handler(address.node, command)
+            with self.tracer.arrived(message.headers):
+                reply = await handler(address.node, command)
             payload = self._checked(message.reply, encode(reply))
         except CommandError as error:
             await _refuse(message, error.code, error.message)
@@ -201,6 +210,19 @@ class Bus:
         return payload
 
 
+def _read(reply: type[Message], answer: Msg) -> Message:
+    """Return what a peer answered. Whatever it sends, its asker fails with a `CommandError`."""
+    headers = answer.headers or {}
+    try:
+        if ERROR_HEADER not in headers:
+            return decode(reply, answer.data)
+        code = int(headers.get(CODE_HEADER, "500"))
+    except (ContractError, ValueError) as error:
+        UNREADABLE.inc()
+        raise CommandError(_UNREADABLE_ANSWER, f"the answer is unreadable: {error}") from error
+    raise CommandError(code, headers[ERROR_HEADER])
+
+
 async def _refuse(message: Msg, code: int, text: str) -> None:
     line = " ".join(text.split())[: HEADER_ALLOWANCE_BYTES // 2]
     await _send(message, b"", {ERROR_HEADER: line, CODE_HEADER: str(code)})
@@ -221,7 +243,11 @@ def _text(error: Exception) -> str:
 
 @asynccontextmanager
 async def connected(
-    settings: ServiceSettings, role: Role, node: NodeName | None = None
+    settings: ServiceSettings,
+    role: Role,
+    node: NodeName | None = None,
+    *,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Bus]:
     """Connect a service's NATS user, and drain both connections at the end.
 
@@ -232,7 +258,7 @@ async def connected(
         connect(settings, login, "control") as control,
         connect(settings, login, "streams") as streams,
     ):
-        yield Bus(control, streams)
+        yield Bus(control, streams, tracer)
 
 
 def _login(settings: ServiceSettings, role: Role, node: NodeName | None) -> Login:

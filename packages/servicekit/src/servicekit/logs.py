@@ -9,12 +9,15 @@ import sys
 
 import structlog
 
+from servicekit.tracing import with_trace
+
 
 def configure_logging(service: str, level: str, form: str) -> None:
     """Set up logging of this process. `form` is `json`, `console` or `auto`."""
     console = form == "console" or (form == "auto" and sys.stdout.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
+        with_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,

@@ -9,7 +9,7 @@ import resource
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn
 
 import structlog
@@ -48,8 +48,7 @@ def run_service[S: ServiceSettings](
     name: str, kind: type[S], service: Callable[[S], Awaitable[None]]
 ) -> NoReturn:
     """Run a service with the settings of its environment, and leave the process."""
-    # A core would hold Secrets, keys and tokens.
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _set_limits()
     try:
         settings = read_settings(kind)
     except SettingsError as error:
@@ -71,6 +70,18 @@ def run_service[S: ServiceSettings](
         _report(group)
         sys.exit(1)
     sys.exit(0)
+
+
+def _set_limits() -> None:
+    """Raise the soft limit of descriptors as Go does, for every watch and reader is one.
+
+    Dump no core: it would hold Secrets, keys and tokens.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # A hard limit above `fs.nr_open` cannot be had; what there is will do.
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _spare_the_collector() -> None:

@@ -18,6 +18,9 @@ PREFIX = "WASMLET_"
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Ratio = Annotated[float, msgspec.Meta(ge=0, le=1)]
+CollectorUrl = Annotated[str, msgspec.Meta(pattern=r"^(https?://[^/?#@\s]+(/[^?#@\s]*)?)?$")]
+"""Without a login: an address shows up in logs."""
 
 
 class ServiceSettings(msgspec.Struct, frozen=True, kw_only=True):

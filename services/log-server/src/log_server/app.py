@@ -1,8 +1,9 @@
 """The log-server wired together: who owns which task, and what lives as long as what."""
 
 import asyncio
-import resource
+import time
 from contextlib import suppress
+from typing import Final
 
 import structlog
 
@@ -13,6 +14,7 @@ from log_server.access import Access
 from log_server.addresses import announced_address
 from log_server.bus import Peers
 from log_server.domain.ports import port_of
+from log_server.errors import CertificateError, ListenError
 from log_server.guard import Guard
 from log_server.healthzport import serve_healthz
 from log_server.issuing import Certificates
@@ -29,6 +31,9 @@ from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.errors import BusUnavailableError
 from servicekit.running import raise_on_signal, stop_absorbed
+
+RETRY_S: Final = 5.0
+"""Between two tries to open the port of a node."""
 
 log = structlog.get_logger()
 
@@ -47,6 +52,8 @@ class LogServer:
         self._application = kubelet_api(self._peers, settings)
         self._client_ca: str | None = None
         self.listeners: dict[NodeName, Listener] = {}
+        self._closed: dict[NodeName, str] = {}
+        """Why a node has no listener yet, while others have theirs."""
 
     def unready(self) -> str | None:
         """Say why this service cannot do its work now, None when it can."""
@@ -56,7 +63,13 @@ class LogServer:
             return "no node has been granted yet"
         if not all(listener.serving for listener in self.listeners.values()):
             return "a listener is starting"
-        return None if self._api is None else self._api.problem
+        if self._certificates.problem is not None:
+            return self._certificates.problem
+        shown = [each.tls.certificate for each in self.listeners.values()]
+        if any(each.expires_at <= time.time() for each in shown):
+            return "the certificate of the kubelet port has expired"
+        unopened = next(iter(self._closed.values()), None)
+        return unopened if self._api is None else unopened or self._api.problem
 
     async def run(self) -> None:
         """Serve every node that is to be served, until cancelled."""
@@ -69,18 +82,40 @@ class LogServer:
             healthz = serve_healthz(self._settings, self._peers, self.listeners.keys)
             tasks.create_task(healthz, name="healthz")
             nodes = nodes_to_serve(self._bus, self._peers, self._settings.node_names)
+            position = 0
             async for node in nodes:
-                listener = self._open(node)
-                tasks.create_task(listener.serve(), name=f"listener-{node}")
-                news = asyncio.Event()
-                keeping = self._certificates.keep_current(node, listener.tls, news.set)
-                tasks.create_task(keeping, name=f"certificate-{node}")
-                tasks.create_task(self._announce(node, listener, news), name=f"announce-{node}")
+                port = port_of(self._settings.kubelet_port, position)
+                tasks.create_task(self._serve(node, port), name=f"node-{node}")
+                position += 1
 
-    def _open(self, node: NodeName) -> Listener:
+    async def _serve(self, node: NodeName, port: int) -> None:
+        """Serve one node on its port, from when that is free."""
+        listener = await self._opened(node, port)
+        news = asyncio.Event()
+        keeping = self._certificates.keep_current(node, listener.tls, news.set)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(listener.serve(), name=f"listener-{node}")
+            tasks.create_task(keeping, name=f"certificate-{node}")
+            tasks.create_task(self._announce(node, listener, news), name=f"announce-{node}")
+
+    async def _opened(self, node: NodeName, port: int) -> Listener:
+        """Raises an error where no node is served yet: then a setting, or a file, is wrong."""
+        while True:
+            try:
+                listener = self._open(node, port)
+            except (ListenError, CertificateError) as error:
+                if not self.listeners:
+                    raise
+                self._closed[node] = str(error)
+                log.warning("listener.missed", node=node, reason=str(error), retry_in_s=RETRY_S)
+                await asyncio.sleep(RETRY_S)
+            else:
+                self._closed.pop(node, None)
+                return listener
+
+    def _open(self, node: NodeName, port: int) -> Listener:
         tls = ListenerTls(self._certificates.first(node))
         tls.trust(self._client_ca)
-        port = port_of(self._settings.kubelet_port, len(self.listeners))
         guard = Guard(self._application, self._access, node, self._settings.max_body_bytes)
         limits = limits_of(self._settings)
         listener = Listener(guard, tls, self._bind_address(), port, limits)
@@ -127,7 +162,6 @@ class LogServer:
 
 async def serve(settings: LogServerSettings) -> None:
     """Run the log-server until it is told to stop."""
-    _set_limits()
     with stop_absorbed():
         async with (
             connected(settings, Role.LOG_SERVER, only_node(settings)) as bus,
@@ -139,13 +173,3 @@ async def serve(settings: LogServerSettings) -> None:
             tasks.create_task(bus.wait_closed(), name="bus-closed")
             tasks.create_task(serve_admin(settings, server.unready), name="admin")
             tasks.create_task(server.run(), name="listeners")
-
-
-def _set_limits() -> None:
-    """Raise the soft limit of descriptors as Go does, for every reader is one; dump no core.
-
-    A core would hold the serving keys and the tokens of requests in flight.
-    """
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -22,10 +24,22 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from contract.ids import NodeName
 from log_server.errors import CertificateError
 
+log = structlog.get_logger()
+
 _BACKDATED: Final = dt.timedelta(minutes=5)
 """Clocks of a cluster differ a little."""
 RENEW_BETWEEN: Final = (0.7, 0.9)
 """The parts of its life between which a certificate is replaced: not all nodes at one time."""
+
+
+UNREADABLE: Final = (
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What a certificate's parts raise when they are looked at: each is parsed only then."""
 
 
 class ServingCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,9 +119,10 @@ def completed(
         certificate = x509.load_pem_x509_certificate(signed)
         names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         key = serialization.load_pem_private_key(mine.key, password=None)
-    except (ValueError, x509.ExtensionNotFound) as error:
+        is_ours = certificate.public_key() == key.public_key()
+    except (*UNREADABLE, x509.ExtensionNotFound) as error:
         raise CertificateError(f"what was signed cannot be used: {error}") from error
-    if certificate.public_key() != key.public_key() or set(names) != set(_names(node, address)):
+    if not is_ours or set(names) != set(_names(node, address)):
         raise CertificateError("what was signed is for another key or name")
     return _known(mine.key + signed, certificate, lifetime_s)
 
@@ -176,9 +191,13 @@ def kept(
 def keep(
     folder: Path | None, node: NodeName, new: ServingCertificate, *, signed: bool = False
 ) -> None:
-    """Leave a certificate where `kept` finds it."""
-    if folder is not None:
+    """Leave a certificate where `kept` finds it; it is as good where there is no room for it."""
+    if folder is None:
+        return
+    try:
         _keep(_file_in(folder, node, signed=signed), new.pem)
+    except OSError as error:
+        log.warning("certificate.unkept", node=node, reason=str(error))
 
 
 def _file_in(folder: Path, node: NodeName, *, signed: bool) -> Path:
@@ -199,7 +218,7 @@ def _kept(
         serialization.load_pem_private_key(pem, password=None)
         certificate = x509.load_pem_x509_certificate(pem)
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
-    except (OSError, ValueError, x509.ExtensionNotFound):
+    except (OSError, *UNREADABLE, x509.ExtensionNotFound):
         return None
     return _known(pem, certificate, lifetime_s) if set(extension.value) == set(names) else None
 

@@ -50,16 +50,16 @@ def serve_commands(api: FastAPI, peers: Peers) -> None:
     """Add the routes. Who is not authorized never gets here."""
 
     @api.api_route("/exec/{rest:path}", methods=METHODS, response_model=None)
-    async def exec_(request: Request, rest: str) -> Response:
-        return await _serve(request, rest, partial(_exec, peers))
+    async def exec_(request: Request) -> Response:
+        return await _serve(request, partial(_exec, peers))
 
     @api.api_route("/attach/{rest:path}", methods=METHODS, response_model=None)
-    async def attach(request: Request, rest: str) -> Response:
-        return await _serve(request, rest, partial(_attach, peers))
+    async def attach(request: Request) -> Response:
+        return await _serve(request, partial(_attach, peers))
 
 
-async def _serve(request: Request, rest: str, begin: _Begin) -> Response:
-    place = container_place(rest)
+async def _serve(request: Request, begin: _Begin) -> Response:
+    place = container_place(request.path_params["rest"])
     if place is None:
         return PlainTextResponse(_NOT_FOUND, 404)
     try:

@@ -50,9 +50,9 @@ def serve_debugging(api: FastAPI, peers: Peers, settings: LogServerSettings) -> 
         body = kubelet_config(settings, request.scope["server"][1])
         return Response(body, media_type="application/json", headers=_NO_SNIFFING)
 
-    @api.post("/checkpoint/{rest:path}", response_model=None)
-    async def checkpoint(rest: str) -> Response:
-        place = container_place(rest)
+    @api.api_route("/checkpoint/{rest:path}", methods=["POST"], response_model=None)
+    async def checkpoint(request: Request) -> Response:
+        place = container_place(request.path_params["rest"])
         if place is None or place.uid:
             return PlainTextResponse("404 page not found\n", 404)
         named = f"{place.namespace}/{place.pod}/{place.container}"

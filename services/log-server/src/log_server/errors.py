@@ -16,7 +16,7 @@ class ListenError(LogServerError):
 
 
 class CertificateError(LogServerError):
-    """A CA bundle cannot be read: what was trusted before stays in force."""
+    """A CA bundle or a certificate cannot be used: what was in force before stays so."""
 
 
 class PeerAwayError(LogServerError):

@@ -40,6 +40,7 @@ async def serve_healthz(settings: LogServerSettings, peers: Peers, nodes: Nodes)
         access_log=False,
         server_header=False,
         lifespan="off",
+        http="h11",
         ws="none",
         timeout_keep_alive=_IDLE_S,
         timeout_graceful_shutdown=1,
@@ -67,7 +68,8 @@ def _application(peers: Peers, nodes: Nodes) -> FastAPI:
         return PlainTextResponse(answer.text, 200 if answer.healthy else 500, headers=NO_SNIFFING)
 
     @api.api_route("/healthz/{check}", methods=ANY_METHOD, response_model=None)
-    async def single(check: str) -> Response:
+    async def single(request: Request) -> Response:
+        check = request.path_params["check"]
         if check not in CHECKS:
             return PlainTextResponse("404 page not found\n", 404)
         if await _good(check, peers, nodes):

@@ -1,4 +1,4 @@
-"""Keeps a listener's serving certificate current: made here, or signed by the cluster.
+"""Keeps a listener's serving certificate current: made here, signed by the cluster, or from files.
 
 A listener never waits for a signature. Until there is one it shows a certificate of its own, which
 the registrar pins as it was announced; and an old one is shown until a new one is there. What is
@@ -19,6 +19,7 @@ import structlog
 from contract.ids import NodeName
 from kubekit.backoff import Backoff
 from kubekit.signingrequests import KUBELET_SERVING, Wanted
+from log_server.certificatefiles import CertificateFiles
 from log_server.certificates import (
     Requested,
     ServingCertificate,
@@ -56,9 +57,17 @@ class Certificates:
         self._address = address
         self._asked: dict[NodeName, tuple[Requested, str]] = {}
         """The requests that nobody has decided yet, and their names."""
+        self._files = _files(settings, address)
+
+    @property
+    def problem(self) -> str | None:
+        """What is wrong with the files of a certificate, None where it comes from elsewhere."""
+        return None if self._files is None else self._files.problem
 
     def first(self, node: NodeName) -> ServingCertificate:
-        """Return what can be shown at once."""
+        """Return what can be shown at once; raises `CertificateError` where files are no good."""
+        if self._files is not None:
+            return self._files.read()
         if self._signer is None:
             return kept_or_made(self._folder, node, self._address, self._lifetime_s)
         found = kept(self._folder, node, self._address, self._lifetime_s, signed=True)
@@ -71,6 +80,9 @@ class Certificates:
         self, node: NodeName, tls: ListenerTls, changed: Callable[[], None]
     ) -> None:
         """Replace what the listener shows in time, until cancelled."""
+        if self._files is not None:
+            await self._files.follow(node, tls, changed)
+            return
         backoff = Backoff(
             random.random,
             initial_s=RETRY_S,
@@ -125,3 +137,10 @@ class Certificates:
             lifetime_s=self._lifetime_s,
         )
         return mine, await signer.ask_signature(wanted)
+
+
+def _files(settings: LogServerSettings, address: str) -> CertificateFiles | None:
+    certificate, key = settings.tls_cert_file, settings.tls_private_key_file
+    if certificate is None or key is None:
+        return None
+    return CertificateFiles(certificate, key, address, settings.tls_files_interval_s)

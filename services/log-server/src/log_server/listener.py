@@ -69,6 +69,7 @@ class Listener:
         config = uvicorn.Config(
             self._serve_request,
             interface="asgi3",
+            http="h11",
             ws="none",
             lifespan="off",
             ssl_context_factory=lambda _config, _default: tls.context,

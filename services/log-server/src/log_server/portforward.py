@@ -33,8 +33,8 @@ def serve_port_forward(api: FastAPI, peers: Peers) -> None:
     """Add the route. Who is not authorized never gets here."""
 
     @api.api_route("/portForward/{rest:path}", methods=["GET", "POST"], response_model=None)
-    async def port_forward(request: Request, rest: str) -> Response:
-        place = pod_place(rest)
+    async def port_forward(request: Request) -> Response:
+        place = pod_place(request.path_params["rest"])
         if place is None:
             return PlainTextResponse(_NOT_FOUND, 404)
         node: NodeName = request.state.node

@@ -1,7 +1,8 @@
 """HTTP on one connection of a kubelet port: its client, its limits, and its switch to another form.
 
-A connection costs memory and a descriptor from its handshake on, before anybody is known. So their
-number, the size and the time of a request's head, and the size of its body are bounded here.
+A connection costs memory and a descriptor before anybody is known. So the number of those whose
+handshake is over (it has a time of its own), the size and the time of a request's head, and the
+size of its body are bounded here.
 """
 
 import asyncio
@@ -89,7 +90,7 @@ class KubeletProtocol(H11Protocol):
     """HTTP over a connection whose client may have shown a certificate, until it switches.
 
     uvicorn has no way to switch to a protocol that it does not know, so the application is given
-    one: by `upgrade` of its scope it takes the connection over, and its answer is over with it.
+    one: by `upgrade` of its scope it takes the connection over, and closes it.
     """
 
     def __init__(
@@ -132,7 +133,8 @@ class KubeletProtocol(H11Protocol):
         head = self.conn.send(answer)
         assert head is not None
         self.transport.write(head)
-        self.cycle.response_started = True  # the application's return closes the connection
+        # Whoever takes the connection over closes it; uvicorn would miss the end of an answer.
+        self.cycle.response_started = self.cycle.disconnected = True
         early, _closed = self.conn.trailing_data
         self._duplex = Duplex(self.transport, self.flow.drain, early, self._limits.stream_idle_s)
         self.flow.resume_reading()

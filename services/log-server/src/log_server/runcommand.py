@@ -25,9 +25,9 @@ OUTPUT_BYTES: Final = 16 * 1024 * 1024
 def serve_run(api: FastAPI, peers: Peers) -> None:
     """Add the route. Who is not authorized never gets here."""
 
-    @api.post("/run/{rest:path}", response_model=None)
-    async def run(request: Request, rest: str) -> Response:
-        place = container_place(rest)
+    @api.api_route("/run/{rest:path}", methods=["POST"], response_model=None)
+    async def run(request: Request) -> Response:
+        place = container_place(request.path_params["rest"])
         if place is None:
             return PlainTextResponse("404 page not found\n", 404)
         node: NodeName = request.state.node

@@ -34,9 +34,15 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     enable_debugging_handlers: bool = True
     """The kubelet's `enableDebuggingHandlers`: off, nobody gets logs, exec, attach, port-forward or
     run, cluster administrators included."""
-    certificate_mode: Literal["selfSigned", "csr"] = "selfSigned"
+    certificate_mode: Literal["selfSigned", "csr", "files"] = "selfSigned"
     """Who signs the serving certificate. `csr`: the cluster's `kubernetes.io/kubelet-serving`, once
-    somebody has approved the request; until then it signs itself."""
+    somebody has approved the request; until then it signs itself. `files`: whoever keeps them."""
+    tls_cert_file: Path | None = None
+    """The kubelet's `tlsCertFile`, for `files`: the certificate and those between it and its CA."""
+    tls_private_key_file: Path | None = None
+    """The kubelet's `tlsPrivateKeyFile`: its key, without a password."""
+    tls_files_interval_s: Seconds = 5.0
+    """How often the two are looked at; new ones are shown at once, under open streams."""
     certificate_lifetime_s: Seconds = 365 * 24 * 3600.0
     """It is replaced at 70 to 90 % of it."""
     certificate_patience_s: Seconds = 300.0
@@ -94,6 +100,12 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.certificate_mode == "csr" and not self.kubeconfig:
             raise ValueError(f"{PREFIX}CERTIFICATE_MODE=csr needs {PREFIX}KUBECONFIG")
+        files = [self.tls_cert_file is not None, self.tls_private_key_file is not None]
+        if files != [self.certificate_mode == "files"] * 2:
+            raise ValueError(
+                f"{PREFIX}CERTIFICATE_MODE=files goes with {PREFIX}TLS_CERT_FILE and "
+                f"{PREFIX}TLS_PRIVATE_KEY_FILE, and they with it"
+            )
         if self.nats_token_file is not None and len(self.node_names) != 1:
             raise ValueError(
                 f"{PREFIX}NATS_TOKEN_FILE makes this the bus user of one node: "

@@ -40,7 +40,7 @@ class ListenerTls:
         return True
 
     def show(self, certificate: ServingCertificate) -> None:
-        """Show this certificate from now on."""
+        """Show this certificate from now on; raises `CertificateError` and keeps the old one."""
         self._current = _context(certificate, self._client_ca)
         self.certificate = certificate
 
@@ -56,8 +56,14 @@ def _context(certificate: ServingCertificate, client_ca: str | None) -> ssl.SSLC
     context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
     context.num_tickets = 0
     context.set_alpn_protocols(["http/1.1"])
-    with _in_memory(certificate.pem) as path:
-        context.load_cert_chain(path)
+    try:
+        with _in_memory(certificate.pem) as path:
+            context.load_cert_chain(path)
+    except ssl.SSLError as error:
+        # A key that the machine's policy takes for too short, say.
+        raise CertificateError(f"the certificate cannot be shown: {error.reason}") from error
+    except OSError as error:  # no descriptor is left
+        raise CertificateError(f"the certificate cannot be shown: {error.strerror}") from error
     context.verify_mode = ssl.CERT_OPTIONAL
     # Go trusts every certificate of the bundle as it is, an intermediate one too.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

@@ -37,7 +37,14 @@ async def follow_client_ca(
 def _client_ca(api: ApiServer, file: Path | None) -> Awaitable[str | None]:
     if file is None:
         return api.client_ca()
-    return asyncio.to_thread(file.read_text)
+    return asyncio.to_thread(_text_of, file)
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text()
+    except UnicodeDecodeError as error:
+        raise CertificateError(f"{file} is no PEM file") from error
 
 
 async def follow_api_health(api: ApiServer, interval_s: float) -> None:

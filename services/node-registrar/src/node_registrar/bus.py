@@ -6,7 +6,7 @@ from typing import Final, Protocol, Self
 import structlog
 from nats.aio.subscription import Subscription
 
-from contract.errors import CommandError, ContractError
+from contract.errors import ContractError
 from contract.ids import EVERY_NODE, NO_NODE, NodeName
 from contract.messages.form import Done, Incarnation
 from contract.messages.node import (
@@ -102,5 +102,5 @@ class Voice:
         try:
             await self._bus.request(node, command, timeout_s=REVOKE_TIMEOUT_S)
             log.info("revoke.confirmed", node=node, executor_id=executor_id)
-        except (BusUnavailableError, CommandError) as error:
+        except (BusUnavailableError, ContractError) as error:
             log.info("revoke.unheard", node=node, executor_id=executor_id, reason=str(error))

@@ -164,6 +164,11 @@ def is_ready(node: dict[str, Any]) -> bool:
     return bool(conditions(node).get("Ready", {}).get("status") == "True")
 
 
+def is_released(node: dict[str, Any]) -> bool:
+    """Whether the first life of the first executor has given the name back."""
+    return bool(node["metadata"]["annotations"].get("wasmlet.dev/released") == "e1/1")
+
+
 def is_settled(node: dict[str, Any]) -> bool:
     """Whether everybody has written what a new Node gets: the registrar and the controllers."""
     annotations = node["metadata"]["annotations"]

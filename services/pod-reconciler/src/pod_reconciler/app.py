@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
 
 from contract.subjects import Role
 from kubekit.client import Api, api_client
 from kubekit.election import Elector
+from kubekit.errors import KubekitError
 from kubekit.leadership import Leadership, StaticTerm
 from kubekit.leases import Timing
 from kubekit.reflector import Pace
 from pod_reconciler import lanes
 from pod_reconciler.bus import Executors
 from pod_reconciler.domain.cluster import Cluster
+from pod_reconciler.errors import ClusterAccessError
 from pod_reconciler.events import NodeEvents
 from pod_reconciler.kube import Contact, KubeCluster
 from pod_reconciler.links import Links
@@ -27,6 +29,7 @@ from pod_reconciler.supplies import Supplies
 from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.running import raise_on_signal, stop_absorbed
+from servicekit.tracing import traced
 
 log = structlog.get_logger()
 
@@ -39,9 +42,10 @@ class _LeadershipLostError(Exception):
 
 async def run(settings: Settings) -> None:
     """Run until SIGTERM."""
-    with stop_absorbed():
+    endpoint, ratio = settings.traces_endpoint, settings.traces_sampling_ratio
+    with stop_absorbed(), traced("pod-reconciler", endpoint, ratio) as tracer:
         async with (
-            connected(settings, Role.POD_RECONCILER) as bus,
+            connected(settings, Role.POD_RECONCILER, tracer=tracer) as bus,
             asyncio.TaskGroup() as tasks,
         ):
             tasks.create_task(raise_on_signal(), name="signals")
@@ -65,7 +69,7 @@ async def _serve_folder(settings: Settings, bus: Bus) -> None:
 
 async def _serve_cluster(settings: Settings, bus: Bus) -> None:
     async with (
-        api_client(settings.kubeconfig_file, user_agent=USER_AGENT) as api,
+        _api(settings) as api,
         asyncio.TaskGroup() as tasks,
     ):
         contact = Contact(api, settings.api_probe_interval_s)
@@ -92,6 +96,18 @@ async def _serve_cluster(settings: Settings, bus: Bus) -> None:
                 leadership,
                 lambda: Supplies(api, pace, freshness, settings.namespaces),
             )
+
+
+@asynccontextmanager
+async def _api(settings: Settings) -> AsyncIterator[Api]:
+    async with AsyncExitStack() as stack:
+        try:
+            api = await stack.enter_async_context(
+                api_client(settings.kubeconfig_file, user_agent=USER_AGENT)
+            )
+        except KubekitError as error:
+            raise ClusterAccessError(str(error)) from error
+        yield api
 
 
 def _why_not_ready(bus: Bus, contact: Contact | None = None) -> str | None:
@@ -141,6 +157,7 @@ async def lead_again_and_again(
             leadership=leadership,
             supplies=supplies,
             write_slots=asyncio.Semaphore(settings.write_concurrency),
+            tracer=bus.tracer,
         )
         try:
             async with asyncio.TaskGroup() as tasks:

@@ -11,7 +11,7 @@ from contract.errors import CommandError, PayloadTooLargeError
 from contract.ids import NO_NODE, NodeName
 from contract.messages.form import Term
 from contract.messages.node import GrantsList, NodeGranted
-from contract.messages.pod import PodApply, PodForget
+from contract.messages.pod import OLDER_PLAN, PodApply, PodForget
 from contract.messages.report import Inventory, ReportAll
 from kubekit.leases import Term as LeaseTerm
 from pod_reconciler.errors import ActFailedError
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 FINAL_RETRY_S: Final = 30.0
 _OUT_OF_DATE: Final = 409
 _SERVER_SIDE: Final = 500
+_FIRST_PUSH_MS: Final = 1000
 
 
 def wire_term(term: LeaseTerm) -> Term:
@@ -41,7 +42,7 @@ class Revisions:
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._last = 0
-        self._push_ms = 1000
+        self._push_ms = _FIRST_PUSH_MS
 
     def next(self) -> int:
         """A number greater than all before."""
@@ -52,6 +53,10 @@ class Revisions:
         """An executor has seen higher ones: go ahead of the clock, further each time."""
         self._last += self._push_ms
         self._push_ms *= 2
+
+    def accepted(self) -> None:
+        """They are high enough again."""
+        self._push_ms = _FIRST_PUSH_MS
 
 
 class Executors:
@@ -77,6 +82,7 @@ class Executors:
         except (BusUnavailableError, CommandError, PayloadTooLargeError) as error:
             raise self._failure("apply", error) from error
         COMMANDS.labels("apply", "acked").inc()
+        self.revisions.accepted()
         return ack.plan_digest
 
     async def forget(self, node: NodeName, command: PodForget) -> None:
@@ -110,11 +116,13 @@ class Executors:
             return ActFailedError(str(error))
         COMMANDS.labels(kind, "refused").inc()
         if error.code == _OUT_OF_DATE:
-            self.revisions.push()
+            if error.message == OLDER_PLAN:
+                self.revisions.push()
             return ActFailedError(f"{kind} refused: {error}")
-        # A busy executor comes round by itself; what is wrong with a message does not: ask rarely.
-        passes = error.code >= _SERVER_SIDE
-        return ActFailedError(f"{kind} refused: {error}", None if passes else FINAL_RETRY_S)
+        if error.code >= _SERVER_SIDE:  # a busy executor comes round by itself
+            return ActFailedError(f"{kind} refused: {error}")
+        # What is wrong with a message does not: ask rarely, unless it is another one.
+        return ActFailedError(f"{kind} refused: {error}", FINAL_RETRY_S, is_of_content=True)
 
 
 def _without_plan(command: PodApply) -> PodApply:

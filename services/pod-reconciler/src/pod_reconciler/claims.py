@@ -8,6 +8,7 @@ import msgspec
 
 from kubekit.client import Api
 from kubekit.errors import ApiError
+from kubekit.objects import object_path
 from pod_reconciler.domain.claim import Claim, claim_decoder, volume_of
 from pod_reconciler.domain.material import HostVolume, Lack
 
@@ -50,7 +51,7 @@ class Claims:
         self._bound.pop(user, None)
 
     async def _follow(self, namespace: str, name: str) -> HostVolume | Lack:
-        path = f"/api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}"
+        path = object_path("/api/v1/persistentvolumeclaims", namespace, name)
         try:
             claim = claim_decoder.decode(await self._get(path))
         except (ApiError, msgspec.DecodeError) as error:
@@ -62,7 +63,7 @@ class Claims:
     async def _volume_of(self, claim: Claim) -> HostVolume | Lack:
         name = claim.spec.volume_name
         try:
-            spec = _VOLUME.decode(await self._get(f"{_VOLUMES}/{name}")).spec
+            spec = _VOLUME.decode(await self._get(object_path(_VOLUMES, "", name))).spec
             return volume_of(claim, name, spec)
         except (ApiError, msgspec.DecodeError) as error:
             return Lack(problem=f"failed to fetch PV {name} from API server: {_told(error)}")

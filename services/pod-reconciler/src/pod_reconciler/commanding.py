@@ -15,6 +15,7 @@ from pod_reconciler.domain.times import time_of
 from pod_reconciler.domain.tracking import NodeView
 from pod_reconciler.links import Links
 from pod_reconciler.metrics import REPAIRS
+from servicekit.tracing import step
 
 log = structlog.get_logger()
 
@@ -42,9 +43,20 @@ class Commander:
                 await self._forget(record)
         return 0.0
 
+    def about(self, uid: PodUid) -> object:
+        """What a command for this pod would be about now."""
+        record = self._view.records.get(uid)
+        if record is None:
+            return None
+        return command_due(self._view, record), record.plan_digest, self.holder()
+
+    def holder(self) -> Incarnation | None:
+        """Whom commands are for, if somebody has the node."""
+        return None if self._view.grant is None else self._view.grant.holder
+
     async def take_stock(self) -> bool:
         """Ask for the inventory and for every report; False if nobody holds the node."""
-        holder = self._holder()
+        holder = self.holder()
         if holder is None:
             return False
         command = ReportAll(incarnation=holder, term=self._links.term())
@@ -55,7 +67,7 @@ class Commander:
         return True
 
     async def _apply(self, record: PodRecord) -> None:
-        holder = self._holder()
+        holder = self.holder()
         assert holder is not None, "nothing is due before somebody holds the node"
         assert record.plan is not None
         assert record.pod is not None
@@ -72,12 +84,13 @@ class Commander:
             contents=_carried(record),
         )
         record.was_sent = True  # from here on it may have arrived, whatever is answered
-        digest = await executors.apply(self._view.node, command)
-        if self._holder() == holder:
+        with step("bus.apply", kind="producer"):
+            digest = await executors.apply(self._view.node, command)
+        if self.holder() == holder:
             self._view.on_acked(record.uid, digest)
 
     async def _forget(self, record: PodRecord) -> None:
-        holder = self._holder()
+        holder = self.holder()
         assert holder is not None, "nothing is due before somebody holds the node"
         command = PodForget(uid=record.uid, incarnation=holder, term=self._links.term())
         await self._links.executors.forget(self._view.node, command)
@@ -88,11 +101,8 @@ class Commander:
             pod=record.name,
             pod_uid=record.uid,
         )
-        if self._holder() == holder:
+        if self.holder() == holder:
             self._view.on_forgotten(record.uid)
-
-    def _holder(self) -> Incarnation | None:
-        return None if self._view.grant is None else self._view.grant.holder
 
 
 def _carried(record: PodRecord) -> tuple[bytes, ...]:

@@ -21,10 +21,12 @@ from pod_reconciler.domain.lifecycle import PodState
 from pod_reconciler.domain.pullsecrets import LACK_REASON, lack_message
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView, ReportFate
-from pod_reconciler.lanes import Lane, Pace, Step, guarded
+from pod_reconciler.dropping import DroppedReports
+from pod_reconciler.lanes import About, Lane, Pace, Step, guarded
 from pod_reconciler.links import Links, utc_now
 from pod_reconciler.metrics import REFUSALS, REPORTS
 from pod_reconciler.provisioning import Provisioner
+from pod_reconciler.starts import Starts
 from pod_reconciler.writing import Writer
 
 log = structlog.get_logger()
@@ -42,33 +44,39 @@ class NodeDesk:
         self.view = NodeView(node, utc_now)
         self.view.names = links.names
         self._links = links
+        self._starts = Starts(self.view, links.tracer)
+        self._dropped = DroppedReports(self.view, links.clock)
         self._commander = Commander(self.view, links)
         self._writer = Writer(self.view, links)
         settings = links.settings
         commands = Pace(settings.command_backoff_s, settings.command_backoff_max_s)
         writes = Pace(settings.write_backoff_s, settings.write_backoff_max_s)
 
-        def lane(name: str, step: Step, pace: Pace) -> Lane:
-            return Lane(tasks, f"{name}-{node}", guarded(self._acting_after(step)), pace)
+        def lane(name: str, step: Step, pace: Pace, *about: About) -> Lane:
+            return Lane(tasks, f"{name}-{node}", guarded(self._acting_after(step)), pace, *about)
 
-        self._commands = lane("command", self._commander.step, commands)
+        self._commands = lane("command", self._commander.step, commands, self._commander.about)
         self._writes = lane("write", self._writer.step, writes)
         self._questions = lane("question", Inquirer(self.view, links).step, writes)
         self._provisioner: Provisioner | None = None
         if links.supplies is not None:
             self._provisioner = Provisioner(self.view, links.supplies, self._act)
             self._provisions = lane("provision", self._provisioner.step, writes)
-        self._stock = Lane(tasks, f"stock-{node}", guarded(self._take_stock), commands)
+        holder = self._commander.holder
+        take_stock = guarded(self._take_stock)
+        self._stock = Lane(tasks, f"stock-{node}", take_stock, commands, lambda _: holder())
         self._stock_wanted = False
         tasks.create_task(links.cluster.follow(node, self), name=f"follow-{node}")
 
     # What the watch shows.
 
     def pod_seen(self, version: PodVersion) -> None:
-        self.view.on_pod(version, self._links.clock())
+        with self._starts.seen(version):
+            self.view.on_pod(version, self._links.clock())
         self._act(PodUid(version.pod.metadata.uid))
 
     def pod_gone(self, uid: PodUid) -> None:
+        self._starts.gone(uid)
         self.view.on_object_gone(uid, by_watch=True)
         self._act(uid)
 
@@ -100,18 +108,13 @@ class NodeDesk:
 
     def reported(self, report: PodReported) -> None:
         """A pod's whole state."""
-        is_new = report.uid not in self.view.strangers
+        was_strange = report.uid in self.view.strangers
         fate = self.view.on_report(report, self._links.clock())
         REPORTS.labels(fate.value).inc()
-        if fate is ReportFate.UNPLACED and is_new:
-            log.warning(
-                "report.dropped",
-                node=self.node,
-                namespace=report.namespace,
-                pod=report.name,
-                pod_uid=report.uid,
-                reason="the watch does not place this pod on this node",
-            )
+        if fate is not ReportFate.FOREIGN:
+            self._starts.reported(report.uid)
+        if not was_strange:
+            self._dropped.tell(report, fate)
         if report.uid in self.view.strangers:
             self._questions.poke(report.uid)
         self._act(report.uid)
@@ -129,7 +132,12 @@ class NodeDesk:
         if self.view.on_beat(beat):
             log.info("inventory.differed", node=self.node, pods=beat.pods)
             self.take_stock()
+        self._starts.give_up()
         self._act_on_all()
+
+    def leave(self) -> None:
+        """The term of leadership is over."""
+        self._starts.leave()
 
     def take_stock(self) -> None:
         """Ask the executor for everything that it has."""
@@ -183,7 +191,9 @@ class NodeDesk:
         """A step may make something due in another lane."""
 
         async def acting_step(uid: PodUid) -> float | None:
-            pause_s = await step(uid)
+            with self._starts.of(uid).here():
+                pause_s = await step(uid)
+            self._starts.look_at(uid)
             self._act(uid)
             return pause_s
 
@@ -225,11 +235,18 @@ class NodeDesk:
             self._tell(record, IGNORED_REASON, "; ".join(record.ignored), is_warning=False)
 
     def _tell_withheld(self, uid: PodUid) -> None:
-        """Say what a kubelet says of an ephemeral container, or a Secret, that cannot be had."""
+        """Say what a kubelet says of an ephemeral container, or a Secret, that cannot be had.
+
+        And of which annotations a pod's plan could not be made.
+        """
         record = self.view.records.get(uid)
         if record is not None and record.has_untold_lack:
             record.has_untold_lack = False
             self._tell(record, LACK_REASON, lack_message(record.lacking_secrets), is_warning=True)
+        if record is not None and record.untold_faults:
+            faults, record.untold_faults = "; ".join(record.untold_faults), ()
+            log.warning("annotation.ignored", node=self.node, pod_uid=uid, reason=faults)
+            self._tell(record, IGNORED_REASON, faults, is_warning=True)
         if record is not None and record.untold:
             news, record.untold = record.untold, {}
             for name, fault in news.items():

@@ -1,8 +1,14 @@
 """What can go wrong here, by what the caller should do next."""
 
+from servicekit.errors import ServiceError
+
 
 class ReconcilerError(Exception):
     """Base of this service's errors."""
+
+
+class ClusterAccessError(ReconcilerError, ServiceError):
+    """The kubeconfig or service account cannot be used: a matter for the operator."""
 
 
 class PlanError(ReconcilerError):
@@ -12,6 +18,12 @@ class PlanError(ReconcilerError):
         self.field = field
         self.problem = problem
         super().__init__(f"{field}: {problem}")
+
+    @property
+    def annotation(self) -> str:
+        """The annotation that is wrong; empty where it is something else."""
+        _, prefix, name = self.field.rpartition("metadata.annotations[")
+        return name.removesuffix("]") if prefix else ""
 
 
 class ContainerConfigError(ReconcilerError):
@@ -39,11 +51,15 @@ class ManifestError(ReconcilerError):
 class ActFailedError(ReconcilerError):
     """A write or command did not succeed, or nobody knows whether it did: try again.
 
-    After `retry_in_s` where the other side said so, else after a growing back-off.
+    After `retry_in_s` where the other side said so, else after a growing back-off. `is_of_content`:
+    what was sent was wrong, so another thing need not wait as long.
     """
 
-    def __init__(self, problem: str, retry_in_s: float | None = None) -> None:
+    def __init__(
+        self, problem: str, retry_in_s: float | None = None, *, is_of_content: bool = False
+    ) -> None:
         self.retry_in_s = retry_in_s
+        self.is_of_content = is_of_content
         super().__init__(problem)
 
 

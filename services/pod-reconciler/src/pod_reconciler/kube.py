@@ -14,6 +14,7 @@ from kubekit.client import Api
 from kubekit.errors import ApiError, ConflictError, NotFoundError
 from kubekit.events import ObjectRef
 from kubekit.listing import Source
+from kubekit.objects import object_path
 from kubekit.patches import STRATEGIC_MERGE, delete_options
 from kubekit.reflector import Pace, Reflector
 from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
@@ -175,4 +176,4 @@ def _with_handler(version: PodVersion, handler: str) -> PodVersion:
 
 
 def _path(namespace: str, name: str) -> str:
-    return f"/api/v1/namespaces/{namespace}/pods/{name}"
+    return object_path(PODS, namespace, name)

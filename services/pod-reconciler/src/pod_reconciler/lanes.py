@@ -6,7 +6,8 @@ seen when the step is asked again: so the newest wins, and nothing is sent twice
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 
 import msgspec
 import structlog
@@ -25,8 +26,11 @@ _WORTH_A_WARNING = 4
 type Step = Callable[[PodUid], Awaitable[float | None]]
 """Does what is due for a pod and returns how long to wait before it is asked again.
 
-None: nothing is due, and the lane ends until it is poked. A poke cuts a wait short.
+None: nothing is due, and the lane ends until it is poked. A poke cuts a wait short; not that after
+a failure, but for a refusal of what has become another thing meanwhile.
 """
+type About = Callable[[PodUid], object]
+"""What a step would now be about: the same again is refused again."""
 
 
 class Pace(msgspec.Struct, frozen=True):
@@ -44,11 +48,19 @@ class Pace(msgspec.Struct, frozen=True):
 class Lane:
     """One kind of work for the pods of one node."""
 
-    def __init__(self, tasks: asyncio.TaskGroup, name: str, step: Step, pace: Pace) -> None:
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        name: str,
+        step: Step,
+        pace: Pace,
+        about: About = lambda _: None,
+    ) -> None:
         self._tasks = tasks
         self._name = name
         self._step = step
         self._pace = pace
+        self._about = about
         self._running: set[PodUid] = set()
         self._waits: dict[PodUid, asyncio.Event] = {}
 
@@ -71,11 +83,12 @@ class Lane:
         failures = 0
         try:
             while True:
+                about = self._about(uid)
                 try:
                     pause_s = await self._step(uid)
                 except ActFailedError as error:
                     failures += 1
-                    await self._wait_out(uid, error, failures)
+                    await self._wait_out(uid, error, failures, about)
                     continue
                 failures = 0
                 if pause_s is None:
@@ -86,8 +99,11 @@ class Lane:
         finally:
             self._running.discard(uid)
 
-    async def _wait_out(self, uid: PodUid, error: ActFailedError, failures: int) -> None:
-        delay_s = error.retry_in_s or self._pace.delay_s(failures)
+    async def _wait_out(
+        self, uid: PodUid, error: ActFailedError, failures: int, about: object
+    ) -> None:
+        paced_s = self._pace.delay_s(failures)
+        delay_s = error.retry_in_s or paced_s
         if failures % _TOLD_EVERY == 1 or failures == _WORTH_A_WARNING:
             # One failure is everyday: an executor that is granted subscribes a moment later.
             tell = log.warning if failures >= _WORTH_A_WARNING else log.info
@@ -99,15 +115,28 @@ class Lane:
                 failures=failures,
                 retry_in_s=round(delay_s, 2),
             )
-        await asyncio.sleep(delay_s)
+        if not error.is_of_content:
+            await asyncio.sleep(delay_s)
+            return
+        async with self._poked(uid, delay_s) as wait:
+            await asyncio.sleep(paced_s)
+            # Each beat and report of a node pokes what is due, and what was refused is.
+            while self._about(uid) == about:
+                await wait.wait()
+                wait.clear()
 
     async def _wait(self, uid: PodUid, pause_s: float) -> None:
-        if pause_s <= 0:
-            return
+        if pause_s > 0:
+            async with self._poked(uid, pause_s) as wait:
+                await wait.wait()
+
+    @asynccontextmanager
+    async def _poked(self, uid: PodUid, at_most_s: float) -> AsyncIterator[asyncio.Event]:
+        """Let pokes be told of while the body waits, until its time is over."""
         wait = self._waits[uid] = asyncio.Event()
         try:
-            async with asyncio.timeout(pause_s):
-                await wait.wait()
+            async with asyncio.timeout(at_most_s):
+                yield wait
         except TimeoutError:
             pass
         finally:

@@ -14,6 +14,7 @@ from pod_reconciler.domain.cluster import Cluster
 from pod_reconciler.domain.surroundings import ClusterNames
 from pod_reconciler.settings import Settings
 from pod_reconciler.supplies import Supplies
+from servicekit.tracing import NO_TRACER, Tracer
 
 
 class Links(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +27,7 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     supplies: Supplies | None = None
     """What the API holds for pods; None where there is no API server."""
     write_slots: asyncio.Semaphore
+    tracer: Tracer = NO_TRACER
     clock: Callable[[], float] = time.monotonic
 
     @property

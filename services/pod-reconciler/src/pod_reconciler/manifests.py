@@ -18,12 +18,23 @@ log = structlog.get_logger()
 
 SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 
-type Stamp = tuple[int, int]
-"""What changes when a file is written anew."""
+
+class _Loader(yaml.SafeLoader):
+    """What looks like a time stays the text that it is, as it does for `kubectl apply`."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+type Stamp = tuple[int, int, int, int]
+"""What changes when a file is written anew, or may be read by others."""
 
 
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    stamp: Stamp
+    stamp: Stamp | None
+    """None where it could not be read: what is in the way may go, and leave the file as it is."""
     manifests: tuple[Manifest, ...]
     errors: tuple[str, ...]
 
@@ -39,25 +50,22 @@ class ManifestFolder:
     def read(self) -> None:
         """Look again at what has changed. One that is missing keeps everything as it was."""
         try:
-            stamps = {path: _stamp(path) for path in sorted(self._folder.iterdir())}
+            paths = [path for path in sorted(self._folder.iterdir()) if _is_manifest(path)]
         except OSError as error:
             self._fail(f"{self._folder}: {error.strerror}")
             return
         self._folder_error = ""
-        files = {}
-        for path, stamp in stamps.items():
-            if path.suffix in SUFFIXES and stamp is not None:
-                files[path] = self._file(path, stamp)
-        self._files = files
+        self._files = {path: self._file(path) for path in paths}
 
     @property
     def errors(self) -> list[str]:
         """A line for each thing that cannot be used."""
         lines = [line for file in self._files.values() for line in file.errors]
+        named = self._by_name()
         duplicates = [
             f"{each.source}: another manifest is named {'/'.join(each.name)} already"
             for each in self._all()
-            if each is not self._by_name()[each.name]
+            if each is not named[each.name]
         ]
         return [*([self._folder_error] if self._folder_error else []), *lines, *duplicates]
 
@@ -76,13 +84,19 @@ class ManifestFolder:
         for file in self._files.values():
             yield from file.manifests
 
-    def _file(self, path: Path, stamp: Stamp) -> _File:
+    def _file(self, path: Path) -> _File:
         known = self._files.get(path)
-        if known is not None and known.stamp == stamp:
-            return known
-        manifests, errors = _read(path)
+        stamp: Stamp | None
+        try:
+            stamp = _stamp(path)
+            if known is not None and known.stamp == stamp:
+                return known
+            manifests, errors = _read(path)
+        except OSError as error:
+            stamp, manifests, errors = None, [], [f"{path}: {error.strerror}"]
         for line in errors:
-            log.error("manifest.refused", problem=line)
+            if known is None or line not in known.errors:
+                log.error("manifest.refused", problem=line)
         kept = known.manifests if known is not None and errors else ()
         return _File(stamp=stamp, manifests=_merged(manifests, kept), errors=tuple(errors))
 
@@ -98,13 +112,16 @@ def _merged(new: list[Manifest], kept: tuple[Manifest, ...]) -> tuple[Manifest, 
 
 
 def _read(path: Path) -> tuple[list[Manifest], list[str]]:
-    """The good documents of a file, and what is wrong with the others."""
+    """The good documents of a file, and what is wrong with the others; raises `OSError`."""
     manifests: list[Manifest] = []
     errors: list[str] = []
+    if not path.is_file():  # to open a named pipe would wait for its writer
+        return [], [f"{path}: this is no regular file"]
+    content = path.read_bytes()
     try:
-        documents = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        return [], [f"{path}: {' '.join(str(error).split())}"]
+        documents = list(yaml.load_all(content.decode("utf-8"), _Loader))
+    except Exception as error:  # noqa: BLE001 - PyYAML raises anything for a value it cannot make
+        return [], [f"{path}: {_in_one_line(error)}"]
     for index, document in enumerate(documents):
         source = str(path) if len(documents) == 1 else f"{path} (document {index + 1})"
         if document is None:
@@ -113,12 +130,20 @@ def _read(path: Path) -> tuple[list[Manifest], list[str]]:
             manifests.append(manifest_of(document, source, path.parent.resolve()))
         except ManifestError as error:
             errors.append(str(error))
+        except Exception as error:  # noqa: BLE001 - YAML makes what no JSON holds: loops, integers without end
+            errors.append(f"{source}: {_in_one_line(error)}")
     return manifests, errors
 
 
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_mtime_ns, stat.st_size
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _is_manifest(path: Path) -> bool:
+    """By its name, as a kubelet has it: hidden files are what editors and mounts leave there."""
+    return path.suffix in SUFFIXES and not path.name.startswith(".")
+
+
+def _stamp(path: Path) -> Stamp:
+    stat = path.stat()
+    return stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_size

@@ -17,6 +17,7 @@ import structlog
 
 from kubekit.client import Api
 from kubekit.errors import ApiError, NotFoundError
+from kubekit.objects import object_path
 from pod_reconciler.domain.material import UNREAD, Content, Kind, Lack, ObjectKey
 from pod_reconciler.metrics import OBJECT_READS
 
@@ -162,7 +163,7 @@ class ObjectCache:
         """The object, or why there is none; what was known stays while the server is away."""
         namespace, (kind, name) = key
         unread = entry.value or Lack(problem=UNREAD.format(kind=kind.value))
-        path = f"/api/v1/namespaces/{namespace}/{PLURALS[kind]}/{name}"
+        path = object_path(f"/api/v1/{PLURALS[kind]}", namespace, name)
         try:
             answer = await self._api.request("GET", path, timeout_s=_READ_TIMEOUT_S)
             value: Content | Lack = content_of(kind, answer.body)

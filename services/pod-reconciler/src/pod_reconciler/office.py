@@ -59,6 +59,8 @@ class Office:
         try:
             yield
         finally:
+            for desk in self.desks.values():
+                desk.leave()
             await end(*subscriptions)
 
     async def _learn_grants(self) -> None:

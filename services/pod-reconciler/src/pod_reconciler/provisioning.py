@@ -7,6 +7,7 @@ from contract.ids import NodeName, PodUid
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
 from pod_reconciler.supplies import Order, Supplies
+from servicekit.tracing import step
 
 
 class _User(NamedTuple):
@@ -26,12 +27,14 @@ class Provisioner:
         self._served: dict[PodUid, int] = {}
         """The generation of each pod's spec for which it was gathered last."""
         self._outdated: set[PodUid] = set()
+        self._held: set[PodUid] = set()
+        """The pods that something may be held for, if only because reading for them failed."""
 
     def is_due(self, uid: PodUid) -> bool:
         """Whether the step has something to do for a pod."""
         record = self._wanting(uid)
         if record is None:
-            return uid in self._served
+            return uid in self._held
         return uid in self._outdated or self._served.get(uid) != _generation(record)
 
     async def step(self, uid: PodUid) -> float | None:
@@ -43,6 +46,7 @@ class Provisioner:
             self._supplies.release(user)
             self._served.pop(uid, None)
             self._outdated.discard(uid)
+            self._held.discard(uid)
             return 0.0
         order = Order(
             user=user,
@@ -53,13 +57,16 @@ class Provisioner:
         )
         generation = _generation(record)
         self._outdated.discard(uid)
+        self._held.add(uid)
         try:
-            material = await self._supplies.gather(order)
+            with step("sources.read"):
+                material = await self._supplies.gather(order)
         except BaseException:
             self._outdated.add(uid)
             raise
         self._served[uid] = generation
-        self._view.on_material(uid, material)
+        with step("pod.plan"):
+            self._view.on_material(uid, material)
         return 0.0
 
     def _outdate(self, uid: PodUid) -> None:

@@ -1,13 +1,16 @@
 """Which runtime a pod's RuntimeClass stands for: its handler, asked once and remembered.
 
 A handler never changes, so an answer holds for a class's life; only its name may come back with
-another one, which an hour's memory takes care of. Plans must not depend on the moment, so while
-the API server gives no answer the question waits instead of being guessed.
+another one, which an hour's memory takes care of. That there is no class, or none that we may see,
+may change at any moment: it is remembered just long enough that many pods of one name cost one
+question. Plans must not depend on the moment, so while the API server gives no answer the question
+waits instead of being guessed.
 """
 
 import asyncio
 import random
 import time
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -20,6 +23,7 @@ from kubekit.errors import ApiError
 log = structlog.get_logger()
 
 REMEMBERED_S: Final = 3600.0
+NOTHING_REMEMBERED_S: Final = 5.0
 _PATH: Final = "/apis/node.k8s.io/v1/runtimeclasses"
 
 
@@ -33,18 +37,21 @@ _DECODER: Final = msgspec.json.Decoder(_RuntimeClass)
 class RuntimeClasses:
     """The handlers of RuntimeClasses by name."""
 
-    def __init__(self, api: Api) -> None:
+    def __init__(self, api: Api, clock: Callable[[], float] = time.monotonic) -> None:
         self._api = api
+        self._clock = clock
         self._known: dict[str, tuple[str, float]] = {}
+        """By name: its handler, and until when that counts."""
 
     async def handler_of(self, name: str) -> str:
         """The handler; empty, and the image decides, for no class and for one nobody may see."""
         if not name:
             return ""
-        handler, asked_at = self._known.get(name, ("", float("-inf")))
-        if time.monotonic() - asked_at > REMEMBERED_S:
+        handler, until = self._known.get(name, ("", float("-inf")))
+        if self._clock() >= until:
             handler = await self._ask(name)
-            self._known[name] = handler, time.monotonic()
+            memory_s = REMEMBERED_S if handler else NOTHING_REMEMBERED_S
+            self._known[name] = handler, self._clock() + memory_s
         return handler
 
     async def _ask(self, name: str) -> str:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final, Literal
 
-from servicekit.settings import PREFIX, Seconds, ServiceSettings
+from servicekit.settings import PREFIX, CollectorUrl, Ratio, Seconds, ServiceSettings
 
 IN_CLUSTER: Final = "in-cluster"
 LEASE_NAME: Final = "pod-reconciler"
@@ -61,6 +61,12 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     watch_backoff_max_s: Seconds = 30.0
     api_probe_interval_s: Seconds = 5.0
     """How often `/readyz` of this service looks whether the API server answers."""
+
+    traces_endpoint: CollectorUrl = ""
+    """Where the traces of pods' starts go: a collector of OpenTelemetry that takes OTLP over HTTP,
+    such as `http://collector:4318`. Empty: there are no traces."""
+    traces_sampling_ratio: Ratio = 1.0
+    """Which part of the starts is traced, by chance."""
 
     def __post_init__(self) -> None:
         if not self.kubeconfig and self.manifests is None:

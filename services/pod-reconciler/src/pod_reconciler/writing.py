@@ -17,6 +17,7 @@ from pod_reconciler.domain.tracking import NodeView
 from pod_reconciler.errors import ActFailedError, PodAbsentError, WriteRefusedError
 from pod_reconciler.links import Links, utc_now
 from pod_reconciler.metrics import STATUS_WRITE_S, STATUS_WRITES
+from servicekit.tracing import step
 
 log = structlog.get_logger()
 
@@ -59,7 +60,7 @@ class Writer:
         record.attempted = status
         try:
             async with self._links.write_slots:
-                with STATUS_WRITE_S.time():
+                with STATUS_WRITE_S.time(), step("status.write"):
                     version = await self._links.cluster.write_status(
                         write, self._links.write_timeout_s()
                     )

@@ -26,6 +26,7 @@ class PodApi:
         self.events: list[Json] = []
         self.objects = StoredObjects()
         self.lease: Json | None = None
+        self.renewals: list[Json] = []
         self.runtime_classes: dict[str, str] = {}
         self.class_reads = 0
         self.url = ""
@@ -251,6 +252,7 @@ class PodApi:
             return failure(409, "Conflict", "the object has been modified")
         else:
             self.lease["spec"] |= body["spec"]
+            self.renewals.append(body["spec"])
         self.lease["metadata"]["resourceVersion"] = str(self._version)
         return web.json_response(self.lease)
 

@@ -47,7 +47,7 @@ class StoredObjects:
         self.reads: list[str] = []
         """The paths of all reads by name."""
         self.stalled: set[str] = set()
-        """The names whose reads are never answered."""
+        """The names whose reads are never answered; `services` is the list of them."""
         self.services: list[Json] = []
         self.token_requests: list[Json] = []
         self.token_life_s = 3607.0
@@ -115,6 +115,8 @@ class StoredObjects:
         namespace = request.match_info.get("namespace")
         if not request.query.get("watch"):
             self.listed.append(f"{request.path} {request.query.get('fieldSelector', '')}".strip())
+            if "services" in self.stalled:
+                await asyncio.Event().wait()
             items = [
                 each for each in self.services if namespace in (None, each["metadata"]["namespace"])
             ]

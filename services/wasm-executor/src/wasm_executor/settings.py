@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from servicekit.settings import Seconds, ServiceSettings
+from servicekit.settings import CollectorUrl, Seconds, ServiceSettings
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
@@ -141,6 +141,10 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     release_timeout_s: Seconds = 2.0
     shutdown_grace_s: Seconds = 30.0
     """How long pods may take to end when the host shuts down and says so by SIGPWR."""
+
+    traces_endpoint: CollectorUrl = ""
+    """Where this executor's part of traces goes, as the reconciler's setting of this name says.
+    Which starts are traced, the reconciler decides."""
 
     max_pods: Count = 110
     executors_on_machine: Count = 1

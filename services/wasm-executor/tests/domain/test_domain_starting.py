@@ -6,7 +6,7 @@ from podclock import C, Clock, Driver, plan_of
 
 from contract.messages.pod import Deletion, RestartPolicy
 from contract.messages.report import Running, Terminated
-from wasm_executor.domain.effects import AbandonStart, PrepareImage, SignalRun
+from wasm_executor.domain.effects import AbandonStart, ForgetRun, PrepareImage, SignalRun
 from wasm_executor.domain.inputs import Forgotten, Halted, Input, MemoryExceeded, PlanArrived
 
 KILL = SignalRun(container=C, run=0, signum=9)
@@ -60,6 +60,16 @@ def test_a_guest_over_its_limit_before_its_start_is_told_is_oom_killed(clock: Cl
     state = driver.shown().state
     assert isinstance(state, Terminated)
     assert (state.exit_code, state.reason) == (137, "OOMKilled")
+
+
+def test_a_run_that_ended_before_its_start_failed_is_none_of_the_next_one(clock: Clock) -> None:
+    driver = starting(clock)
+    driver.ended(1)
+    assert ForgetRun(container=C, run=0) in driver.unprepared("CreateContainerError", "defect")
+    driver.wait(10)
+    driver.prepared()
+    driver.started()
+    assert isinstance(driver.shown().state, Running)
 
 
 @pytest.mark.parametrize("news", ["refused", "unprepared"])

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from scripted_registry import LIMITS, Peer
+from small_disks import disk_of
 from wasmtime import wat2wasm
 
 from wasm_executor.images.jobrunner import PULL, JobRunner
@@ -70,17 +70,10 @@ def store(tmp_path: Path) -> ContentStore:
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[ContentStore]:
     """A store on a disk of 256 KiB."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "none", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    try:
+    with disk_of(tmp_path / "disk", "256k") as folder:
         made = ContentStore(folder / "images")
         made.prepare()
         yield made
-    finally:
-        subprocess.run(["umount", str(folder)], check=True)
 
 
 type Pull = Callable[..., Any]

@@ -25,8 +25,8 @@ from scripted_registry import (
 )
 
 from wasm_executor.images.jobs import Credentials, JobFailed, Pulled, PullLimits
-from wasm_executor.images.manifest import digest_of
-from wasm_executor.images.transport import retry_after_s
+from wasm_executor.images.layers.manifest import digest_of
+from wasm_executor.images.registries.transport import retry_after_s
 
 type Pull = Callable[..., Any]
 

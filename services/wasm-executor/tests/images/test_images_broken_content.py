@@ -25,7 +25,7 @@ from scripted_registry import (
 
 from wasm_executor.images.jobrunner import PULL, JobRunner
 from wasm_executor.images.jobs import Pulled, PullJob, PullLimits
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.store import ContentStore
 
 type Pull = Callable[..., Any]

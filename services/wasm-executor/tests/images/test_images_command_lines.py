@@ -14,10 +14,15 @@ from wasm_executor.images.records import (
     PreparedImage,
     World,
 )
-from wasm_executor.supervisor.work import process_plan
+from wasm_executor.supervisor.pods.work import process_plan
 
 FACTS = ArtifactFacts(
-    kind=ArtifactKind.MODULE, world=World.COMMAND, wasm_bytes=0, object_bytes=0, compile_s=0
+    kind=ArtifactKind.MODULE,
+    world=World.COMMAND,
+    host_types="compared",
+    wasm_bytes=0,
+    object_bytes=0,
+    compile_s=0,
 )
 
 
@@ -68,6 +73,10 @@ def test_a_command_replaces_the_entrypoint_and_drops_the_images_arguments(
 ) -> None:
     plan = told(config, rootfs, args, command=tuple(command.split()))
     assert plan.args == tuple(argv.split())
+
+
+def test_what_the_compiler_has_compared_is_told_to_the_container() -> None:
+    assert told(BOTH).artifact.host_types == FACTS.host_types
 
 
 def test_variables_of_the_pod_win_and_the_working_directory_is_one() -> None:

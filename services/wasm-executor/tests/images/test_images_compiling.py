@@ -1,12 +1,15 @@
 """Compilations: what is refused and how, what a bomb may cost, and what is told of a good one."""
 
+import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 import pytest
+from typed_handlers import OTHERS, WASIS, handler
 from wasmtime import Module, wat2wasm
 from wasmtime.component import Component
 
@@ -17,6 +20,7 @@ from wasm_executor.images.policy import ImageEvent
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.records import ArtifactKind, World
 from wasm_executor.runtimes.engine import engine_fingerprint, new_engine
+from wasm_executor.runtimes.wasihttp.guests import HOST_TYPES
 
 POLICY = PullPolicy.IF_NOT_PRESENT
 RUN = """(component
@@ -118,6 +122,31 @@ async def test_what_could_not_start_compiles_and_says_why_beforehand(
     assert prepared.facts.problems == problems
 
 
+async def test_a_handler_s_types_are_compared_once_and_what_differs_is_never_vouched_for(
+    open_local: OpenImages, module: WriteModule
+) -> None:
+    images = {"wasis": WASIS, **{f"other-{n}": case[:2] for n, case in enumerate(OTHERS.values())}}
+    async with open_local() as service:
+        found = {
+            name: (await service.ensure(module(handler(*case), name), POLICY)).facts.host_types
+            for name, case in images.items()
+        }
+        assert (await service.ensure(module(RUN, "run"), POLICY)).facts.host_types == ""
+    assert found == dict.fromkeys(images, "") | {"wasis": HOST_TYPES}
+
+
+async def test_a_component_of_a_later_wasi_is_told_from_a_broken_one(
+    open_local: OpenImages, module: WriteModule
+) -> None:
+    later = '(component (import "wasi:clocks/system@0.3.0" (instance (export "f" (func async)))))'
+    own = later.replace("wasi:clocks/system@0.3.0", "team:app/thing@0.3.0")
+    async with open_local() as images:
+        told = await problem(images, module(later, "later"))
+        assert (await problem(images, module(own, "own"))).startswith("invalid WebAssembly")
+    said = "the component is made for wasi:clocks/system@0.3.0: this engine runs WASI 0.2.x (failed"
+    assert told.startswith(said)
+
+
 def bomb(functions: int) -> bytes:
     """Small to write, long to compile: many functions with many branches."""
     body = "(block " * 100 + "(br_if 0 (local.get 0)) " * 300 + ")" * 100
@@ -137,6 +166,21 @@ async def test_a_compilation_that_needs_too_much_cpu_ends_and_is_not_begun_again
         assert await problem(images, image) == "more than 1s of CPU time needed"
         assert time.monotonic() - started_at < 1.5 * first_s
         assert (await images.ensure(module(name="good"), POLICY)).facts.problems == ()
+
+
+async def test_a_compiler_that_is_killed_says_nothing_of_the_content(
+    open_local: OpenImages, module: WriteModule
+) -> None:
+    """As a machine does that lacks memory; once it has some, the same content is compiled."""
+    image = module(bomb(1000))
+    async with open_local() as images, asyncio.timeout(50), asyncio.TaskGroup() as tasks:
+        failing = tasks.create_task(problem(images, image), name="failing")
+        while not (jobs := processes(b"compile_job")):
+            await asyncio.sleep(0.01)
+        os.kill(jobs[0], signal.SIGKILL)
+        told = "the compiler was killed, as where memory is short (it may take 2048 MiB)"
+        assert await failing == told
+        assert (await images.ensure(image, POLICY)).facts.kind is ArtifactKind.MODULE
 
 
 @pytest.mark.parametrize("mebibytes", [48, 64, 96])

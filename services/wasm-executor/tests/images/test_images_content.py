@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wasm_executor.images.errors import CompileError
-from wasm_executor.images.manifest import (
+from wasm_executor.images.layers.manifest import (
     FILE_LAYERS,
     WASM_LAYERS,
     Index,
@@ -19,7 +19,7 @@ from wasm_executor.images.manifest import (
     parse_manifest,
     parts_of,
 )
-from wasm_executor.images.platforms import chosen
+from wasm_executor.images.layers.platforms import chosen
 from wasm_executor.images.records import ArtifactKind
 from wasm_executor.images.wasmfile import check_wasm
 

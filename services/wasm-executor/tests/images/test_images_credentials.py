@@ -11,9 +11,9 @@ import pytest
 from scripted_registry import WASM, Peer, guarded, reply, unresolved
 
 from controlplane.certificates import Authority
-from wasm_executor.images.challenge import Challenge, parse_challenges
 from wasm_executor.images.jobs import Credentials, JobFailed, Pulled
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
+from wasm_executor.images.registries.challenge import Challenge, parse_challenges
 
 type Pull = Callable[..., Any]
 

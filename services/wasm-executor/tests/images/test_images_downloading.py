@@ -16,7 +16,7 @@ import pytest
 from scripted_registry import OCI, WASM, Peer, cut, failure, in_turn, manifest, reply
 
 from wasm_executor.images.jobs import Pulled, PullLimits
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.store import ContentStore
 
 type Pull = Callable[..., Any]

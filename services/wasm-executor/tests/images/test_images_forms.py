@@ -6,13 +6,11 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from layers import (
     OCI,
     OCI_INDEX,
     Entry,
-    Image,
     described,
     digest,
     image,
@@ -21,6 +19,7 @@ from layers import (
     symlink,
     zstandard,
 )
+from registry_shelf import Shelf
 from wasmtime import wat2wasm
 
 from contract.messages.pull import PullPolicy
@@ -48,30 +47,6 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
 async def images(registry: Registry, open_images: OpenImages) -> Any:
     async with open_images(insecure_registries=(registry.host,)) as opened:
         yield opened
-
-
-class Shelf:
-    """Puts images into the registry, each under a name of its own."""
-
-    def __init__(self, host: str, name: str) -> None:
-        self.name = f"{host}/{name}"
-        self._base = f"http://{host}/v2/{name}"
-
-    def put(self, made: Image, tag: str = "v1") -> str:
-        for content in made.blobs.values():
-            self.blob(content)
-        return self.manifest(made.manifest, made.media_type, tag)
-
-    def blob(self, content: bytes) -> None:
-        begun = httpx.post(f"{self._base}/blobs/uploads/").raise_for_status()
-        place = httpx.URL(begun.headers["Location"])
-        place = place.copy_merge_params({"digest": digest(content)})
-        httpx.put(place, content=content).raise_for_status()
-
-    def manifest(self, content: bytes, media_type: str, tag: str) -> str:
-        url, headers = f"{self._base}/manifests/{tag}", {"Content-Type": media_type}
-        httpx.put(url, content=content, headers=headers).raise_for_status()
-        return f"{self.name}:{tag}"
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Room is made by the kubelet's thresholds, and never at the cost of a pod."""
 
+import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,7 @@ from wasm_executor.images.records import (
 from wasm_executor.images.reference import parse_reference
 from wasm_executor.images.settings import ImageSettings
 from wasm_executor.images.store import ContentStore
+from wasm_executor.images.sweeping import Sweeper
 
 ENGINE = "engine"
 SIZE = 10
@@ -126,6 +128,45 @@ async def test_a_young_image_stays(store: ContentStore) -> None:
     shop.elsewhere[0] = 99
     assert await shop.collector.collect() == 0
     assert shop.here() == ["young:1"]
+
+
+async def test_an_image_that_comes_while_the_disk_is_looked_through_stays(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk is full, and the collector goes on: the next look takes the image."""
+    sweep, looks = Sweeper.sweep, 0
+
+    def pulled_meanwhile(self: Sweeper, older_than_s: float) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            shop.put("late:1")
+        sweep(self, older_than_s)
+
+    monkeypatch.setattr(Sweeper, "sweep", pulled_meanwhile)
+    shop.elsewhere[0] = 99
+    assert await shop.collector.collect() == 0
+    assert shop.here() == ["late:1"]
+    assert await shop.collector.collect() == 1
+
+
+async def test_a_look_that_fails_costs_that_look_alone(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = [KeyError("x"), OSError("no disk"), RuntimeError("changed")]
+    looked_again = asyncio.Event()
+
+    async def collect(_self: Collector) -> int:
+        if failures:
+            raise failures.pop()
+        looked_again.set()
+        return 0
+
+    monkeypatch.setattr(Collector, "collect", collect)
+    async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
+        looking = tasks.create_task(shop.collector.collect_regularly(0.0), name="look")
+        await looked_again.wait()
+        looking.cancel()
 
 
 async def test_files_go_with_the_last_image_that_has_them(shop: Shop) -> None:

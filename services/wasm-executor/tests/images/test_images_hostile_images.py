@@ -3,7 +3,11 @@
 The peer is a real HTTP server that has one blob for each digest, and says what a test wants.
 """
 
+import asyncio
+import errno
 import json
+import os
+import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -28,7 +32,9 @@ from layers import (
 )
 from scripted_registry import LIMITS, Peer, failure, reply
 
-from wasm_executor.images.jobs import Pulled
+from wasm_executor.images import store as storing
+from wasm_executor.images.jobrunner import JobCrashedError, JobRunner
+from wasm_executor.images.jobs import EngineJob, Pulled
 from wasm_executor.images.store import ContentStore
 
 type Pull = Callable[..., Any]
@@ -156,10 +162,52 @@ def test_what_a_killed_job_had_half_unpacked_is_removed(store: ContentStore) -> 
     half.mkdir(parents=True)
     (half / "f").write_text("x")
     (store.root / "partial" / "4712-other").write_text("y")
-    store.remove_partials_of(4711)
+    store.remove_taken(store.take_partials_of(4711))
     assert [each.name for each in (store.root / "partial").iterdir()] == ["4712-other"]
     store.prepare()
     assert list((store.root / "partial").iterdir()) == []
+
+
+async def test_no_job_waits_for_the_removal_of_what_it_left(
+    store: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been about to unpack an image of many thousand files; others have theirs."""
+    half = store.root / "partial" / "half"
+    half.touch()
+    remove, went_on, removed = storing._remove, threading.Event(), threading.Event()
+
+    def remove_slowly(path: Path) -> None:
+        went_on.wait(20)
+        remove(path)
+        removed.set()
+
+    monkeypatch.setattr(storing, "_remove", remove_slowly)
+    monkeypatch.setattr(store, "take_partials_of", lambda _pid: [half])
+    job = EngineJob(parent_pid=os.getpid())
+    with pytest.raises(JobCrashedError):
+        await JobRunner(store).run("no_such_module", job, timeout_s=60)
+    assert half.exists()
+    went_on.set()
+    assert await asyncio.to_thread(removed.wait, 20)
+    assert not half.exists()
+
+
+async def test_a_disk_that_lets_nothing_be_moved_hides_no_error_of_a_job(
+    store: ContentStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_path: Path, _target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "no space left on device")
+
+    left = store.root / "partial" / "4711-half"
+    left.touch()
+    monkeypatch.setattr(Path, "rename", refused)
+    take = store.take_partials_of
+    monkeypatch.setattr(store, "take_partials_of", lambda _pid: take(4711))
+    with pytest.raises(JobCrashedError, match="no_such_module"):
+        await JobRunner(store).run(
+            "no_such_module", EngineJob(parent_pid=os.getpid()), timeout_s=60
+        )
+    assert left.exists()
 
 
 def folders_of(store: ContentStore) -> list[Path]:

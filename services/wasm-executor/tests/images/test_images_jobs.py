@@ -215,7 +215,7 @@ async def test_a_killed_job_is_an_error_and_leaves_no_partial_file(
         (job,) = pull_jobs(os.getpid())
         (tmp_path / "images" / "partial" / f"{job}-half").touch()
         os.kill(job, signal.SIGKILL)
-    assert list((tmp_path / "images" / "partial").iterdir()) == []
+    await until(lambda: not list((tmp_path / "images" / "partial").iterdir()))
 
 
 async def test_the_environment_of_the_owner_does_not_reach_a_job(

@@ -17,10 +17,13 @@ from wasm_executor.images.puller import ImageService
 
 type OpenImages = Callable[..., AbstractAsyncContextManager[ImageService]]
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("buildah") is None or os.geteuid() != 0,
-    reason="needs buildah (a Debian package), and root to run it without user namespaces",
-)
+pytestmark = [
+    pytest.mark.debian,
+    pytest.mark.skipif(
+        shutil.which("buildah") is None or os.geteuid() != 0,
+        reason="needs buildah (a Debian package), and root to run it without user namespaces",
+    ),
+]
 ACCEPT = "application/vnd.oci.image.manifest.v1+json"
 
 

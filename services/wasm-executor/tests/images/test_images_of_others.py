@@ -95,6 +95,7 @@ async def test_what_oras_pushes_is_run(
     assert len(digests) == 1
 
 
+@pytest.mark.debian
 @pytest.mark.skipif(
     shutil.which("skopeo") is None, reason="needs skopeo, a package of Debian's and others'"
 )

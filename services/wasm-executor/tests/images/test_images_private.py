@@ -15,7 +15,7 @@ from contract.messages.pull import PullKey, PullPolicy
 from controlplane.registry import Registry
 from wasm_executor.images.errors import ImageError
 from wasm_executor.images.keyring import NO_KEYS, Keyring
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.policy import ImageEvent
 from wasm_executor.images.puller import ImageService
 

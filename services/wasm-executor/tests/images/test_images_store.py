@@ -1,12 +1,13 @@
 """The content store: what a crash leaves, and what counts as present afterwards."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from wasm_executor.images.index import ImageIndex
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.records import (
     ArtifactFacts,
     ArtifactKind,
@@ -72,6 +73,20 @@ def test_an_image_without_its_content_is_absent(store: ContentStore) -> None:
     assert loaded(store).find(parse_reference("h.io/a:1")) is None
 
 
+def test_what_an_earlier_version_compiled_is_found_and_vouched_for_by_nobody(
+    store: ContentStore,
+) -> None:
+    made = compiled(b"code")
+    store.write_object(made, b"code")
+    path = store.object_path(LAYER, ENGINE).with_suffix(".json")
+    record = json.loads(path.read_bytes())
+    del record["facts"]["host_types"]
+    path.write_text(json.dumps(record))
+    found = loaded(store).find_object(LAYER)
+    assert found == made
+    assert found.facts.host_types == ""
+
+
 def test_compiled_code_is_enough_for_an_image_to_be_present(store: ContentStore) -> None:
     fill(store)
     store.write_object(compiled(b"code"), b"code")
@@ -105,7 +120,7 @@ def test_only_the_partial_files_of_that_job_are_removed(store: ContentStore) -> 
     running = store.root / "partial" / "47110-abc"
     ended.touch()
     running.touch()
-    store.remove_partials_of(4711)
+    store.remove_taken(store.take_partials_of(4711))
     assert not ended.exists()
     assert running.exists()
 

@@ -10,8 +10,8 @@ import pytest
 from layers import Entry, digest, folder, gzipped, hard_link, layer, symlink, zstandard
 
 from wasm_executor.images.jobs import PullLimits
-from wasm_executor.images.layerstream import Budget, UnpackError
-from wasm_executor.images.unpacking import Layer, unpack
+from wasm_executor.images.layers.layerstream import Budget, UnpackError
+from wasm_executor.images.layers.unpacking import Layer, unpack
 
 type Unpack = Callable[..., Path]
 

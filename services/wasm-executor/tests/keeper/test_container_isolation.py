@@ -4,6 +4,7 @@ import asyncio
 import os
 import resource
 import secrets
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -137,14 +138,22 @@ async def test_zygote_has_one_thread_one_socket_and_a_pipe_per_spare_after_many_
                 spawns.create_task(supervisor.start("sleep", name=f"s{number}"))
         zygote = keeper.zygote_pid()
         assert status_field(zygote, "Threads") == "1"
-        wait_until(lambda: len(descriptors(zygote)) <= SPARES + 1)
-        kinds = [held.split(":")[0] for held in descriptors(zygote)]
+        held = list[str]()
+
+        def is_at_rest() -> bool:
+            with suppress(FileNotFoundError):  # one was closed as we looked
+                held[:] = descriptors(zygote)
+                return len(held) <= SPARES + 1
+            return False
+
+        wait_until(is_at_rest)
+        kinds = [each.split(":")[0] for each in held]
         assert set(kinds) == {"pipe", "socket"}
         assert kinds.count("socket") == 1
 
 
 @tracer
-async def test_idle_container_keeps_less_than_1700_kilobytes_to_itself(
+async def test_idle_container_keeps_less_than_900_kilobytes_to_itself(
     keeper: KeeperProcess,
 ) -> None:
     async with keeper.supervise() as supervisor:
@@ -156,4 +165,4 @@ async def test_idle_container_keeps_less_than_1700_kilobytes_to_itself(
             for line in rollup.splitlines()
             if line.startswith("Private_")
         }
-        assert sum(private.values()) < 1_700
+        assert sum(private.values()) < 900

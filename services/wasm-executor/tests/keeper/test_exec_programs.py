@@ -17,9 +17,9 @@ from wasm_executor.container.plan import Preopen
 from wasm_executor.images.puller import ImageService
 from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedImage, World
 from wasm_executor.images.settings import ImageSettings
-from wasm_executor.supervisor.modulefiles import ModuleFiles, open_within
-from wasm_executor.supervisor.programs import Program, ProgramNotFoundError, find_program
-from wasm_executor.supervisor.toolbox import Toolbox
+from wasm_executor.supervisor.execs.modulefiles import ModuleFiles, open_within
+from wasm_executor.supervisor.execs.programs import Program, ProgramNotFoundError, find_program
+from wasm_executor.supervisor.execs.toolbox import Toolbox
 
 GUESTS = Path(__file__).parents[1] / "support" / "guests"
 TOOLS = '(export "tool:env" (func $start)) (export "tool:[" (func $start))'

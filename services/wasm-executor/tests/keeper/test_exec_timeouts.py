@@ -9,8 +9,8 @@ import pytest
 from exec_rig import Clock, ExecRig, exec_rig
 from keeper_rig import DEADLINE_S, KeeperProcess, guests, is_alive, wait_until
 
-from wasm_executor.supervisor import execing, execprocess
-from wasm_executor.supervisor.execing import STARTS_AT_ONCE, ExecResult
+from wasm_executor.supervisor.execs import execing, execprocess
+from wasm_executor.supervisor.execs.execing import STARTS_AT_ONCE, ExecResult
 
 TIMEOUT_S = 10.0
 LONGER_S = 15.0

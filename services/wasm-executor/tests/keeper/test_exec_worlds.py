@@ -18,8 +18,8 @@ from keeper_rig import (
     wait_until,
 )
 
-from wasm_executor.supervisor.execing import MAX_OUTPUT_BYTES
-from wasm_executor.supervisor.execprocess import Stdio
+from wasm_executor.supervisor.execs.execing import MAX_OUTPUT_BYTES
+from wasm_executor.supervisor.execs.execprocess import Stdio
 
 WASM_PAGE = 64 * 1024
 TIMEOUT_S = 60.0

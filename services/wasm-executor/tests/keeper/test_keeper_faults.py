@@ -24,7 +24,7 @@ from keeper_rig import (
 
 from wasm_executor.keeper.errors import KeeperGoneError
 from wasm_executor.keeper.records import start_ticks
-from wasm_executor.zygote.forking import FEW
+from wasm_executor.zygote.forking import FEW, SPARES
 
 SMALL_PIPES = {"WASMLET_KEEPER_PIPE_BYTES": "8192"}
 
@@ -108,6 +108,7 @@ async def test_nothing_begins_behind_the_back_of_the_next_supervisor(
     """It was told of all that there was, and goes by that."""
     async with keeper.supervise() as first, asyncio.TaskGroup() as tasks:
         await first.start("sleep", name="before")
+        wait_until(lambda: len(spares(keeper.pid)) == SPARES - 1)  # each has its name by then
         frozen = [keeper.zygote_pid(), *spares(keeper.pid)]
         for pid in frozen:
             os.kill(pid, signal.SIGSTOP)

@@ -51,3 +51,12 @@ async def test_a_handler_under_the_runtime_for_commands_says_which_class_it_want
         plan = msgspec.structs.replace(own, runtime="wasi", artifact=artifact)
         with pytest.raises(StartFailedError, match="wasmtime-wasi-http"):
             await supervisor.spawn(supervisor.spec("http"), plan)
+
+
+async def test_a_module_in_a_pod_of_handlers_is_told_which_runtimes_are_for_it(
+    keeper: KeeperProcess,
+) -> None:
+    async with keeper.supervise() as supervisor:
+        plan = msgspec.structs.replace(supervisor.plan("hello"), runtime="wasi-http")
+        with pytest.raises(StartFailedError, match=r"this is a module: .*wasmtime-wagi"):
+            await supervisor.spawn(supervisor.spec("hello"), plan)

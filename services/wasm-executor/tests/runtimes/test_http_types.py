@@ -3,78 +3,21 @@
 import pytest
 from http_rig import serving
 from keeper_rig import KeeperProcess
+from typed_handlers import OTHERS, WASIS, handler
 
 from wasm_executor.keeper.errors import StartFailedError
+from wasm_executor.runtimes.wasihttp.guests import HOST_TYPES, KNOWN
+from wasm_executor.runtimes.wasihttp.shapes import name_of
 
-HANDLER = """
+LATER = """
 (component
-  (import "wasi:io/error@0.2.0" (instance $error (export "error" (type (sub resource)))))
-  (alias export $error "error" (type $io-error))
-  (import "wasi:io/poll@0.2.0" (instance $poll
-    (export "pollable" (type $pollable (sub resource)))
-    POLL))
-  (import "wasi:io/streams@0.2.0" (instance $streams
-    (alias outer 1 $io-error (type $io-error))
-    (export "input-stream" (type $input (sub resource)))
-    (export "output-stream" (type $output (sub resource)))
-    (type $failure (variant (case "last-operation-failed" (own $io-error)) (case "closed")))
-    (export "stream-error" (type $stream-error (eq $failure)))
-    STREAMS))
-  (import "wasi:http/types@0.2.3" (instance $http
-    (export "incoming-request" (type $request (sub resource)))
-    (export "response-outparam" (type $outparam (sub resource)))
-    HTTP))
-  (alias export $http "incoming-request" (type $request))
-  (alias export $http "response-outparam" (type $outparam))
-  (core module $code (func (export "handle") (param i32 i32)))
+  (import "{}" (instance (export "f" (func))))
+  (core module $code (func (export "f") (result i32) i32.const 0))
   (core instance $instance (instantiate $code))
-  (func $handle (param "request" (own $request)) (param "response-out" (own $outparam))
-    (canon lift (core func $instance "handle")))
-  (component $names
-    (import "request-t" (type $request (sub resource)))
-    (import "outparam-t" (type $outparam (sub resource)))
-    (import "handle" (func $handle
-      (param "request" (own $request)) (param "response-out" (own $outparam))))
-    (export $own-request "incoming-request" (type $request))
-    (export $own-outparam "response-outparam" (type $outparam))
-    (export "handle" (func $handle)
-      (func (param "request" (own $own-request)) (param "response-out" (own $own-outparam)))))
-  (instance $handler (instantiate $names
-    (with "request-t" (type $request)) (with "outparam-t" (type $outparam))
-    (with "handle" (func $handle))))
-  (export "wasi:http/incoming-handler@0.2.0" (instance $handler)))
+  (func $f (result (result)) (canon lift (core func $instance "f")))
+  (instance $exports (export "{}" (func $f)))
+  (export "{}" (instance $exports)))
 """
-SELF = '(param "self" (borrow $output))'
-WRITE = (
-    '(export "[method]output-stream.write" (func {} {} (result (result (error $stream-error)))))'
-)
-OTHERS = {
-    "a number for a handle": (
-        "HTTP",
-        '(export "[static]response-outparam.set" (func (param "a" u64) (param "b" u64)))',
-        "wasi:http/types@0.2.3#[static]response-outparam.set",
-    ),
-    "numbers for handles in a list": (
-        "POLL",
-        '(export "poll" (func (param "in" (list u64)) (result (list u32))))',
-        "wasi:io/poll@0.2.0#poll",
-    ),
-    "a text for bytes": ("STREAMS", WRITE.format(SELF, '(param "contents" string)'), "write"),
-    "one parameter less": ("STREAMS", WRITE.format(SELF, ""), "write"),
-    "no room for a result": (
-        "POLL",
-        '(export "poll" (func (param "in" (list (borrow $pollable)))))',
-        "wasi:io/poll@0.2.0#poll",
-    ),
-}
-WASIS = ("STREAMS", WRITE.format(SELF, '(param "contents" (list u8))'))
-
-
-def handler(place: str, text: str) -> str:
-    own = HANDLER.replace(place, text)
-    for other in ("POLL", "STREAMS", "HTTP"):
-        own = own.replace(other, "")
-    return own
 
 
 async def test_a_component_with_types_that_are_not_wasis_does_not_start(
@@ -90,3 +33,37 @@ async def test_a_component_with_types_that_are_not_wasis_does_not_start(
         keeper.compiler.add("wasis", handler(*WASIS))
         async with serving(supervisor, "wasis") as served:
             assert served.get("/").status == 500  # it starts, and gives no response
+
+
+async def test_only_what_was_compared_with_these_very_types_is_not_compared_again(
+    keeper: KeeperProcess,
+) -> None:
+    place, text, _ = OTHERS["a number for a handle"]
+    fewer = {name: items for name, items in KNOWN.items() if name != "wasi:http/types"}
+    async with keeper.supervise() as supervisor:
+        for number, believed in enumerate(("", "1", name_of(fewer))):
+            keeper.compiler.add(f"told-{number}", handler(place, text), host_types=believed)
+            with pytest.raises(StartFailedError, match="types that are not WASI's"):
+                async with serving(supervisor, f"told-{number}"):
+                    pass
+        keeper.compiler.add("compared", handler(place, text), host_types=HOST_TYPES)
+        async with serving(supervisor, "compared") as served:
+            assert served.get("/").status == 500  # whoever says so answers for it
+
+
+async def test_a_component_of_a_later_wasi_is_told_by_its_name(keeper: KeeperProcess) -> None:
+    handled, run = ("handle", "wasi:http/incoming-handler@0.2.0"), ("run", "wasi:cli/run@0.2.0")
+    later = ("handle", "wasi:http/handler@0.3.0"), ("run", "wasi:cli/run@0.3.0")
+    cases = {
+        "imports `wasi:http/types@0.3.0`": ("", "wasi:http/types@0.3.0", handled),
+        "exports `wasi:http/handler@0.3.0`": ("", "wasi:io/poll@0.2.0", later[0]),
+        "imports `wasi:cli/stdout@0.3.0`": ("wasi", "wasi:cli/stdout@0.3.0", run),
+        "exports `wasi:cli/run@0.3.0`": ("wasi", "wasi:io/poll@0.2.0", later[1]),
+    }
+    async with keeper.supervise() as supervisor:
+        for number, (said, (runtime, imported, exported)) in enumerate(cases.items()):
+            keeper.compiler.add(f"later-{number}", LATER.format(imported, *exported))
+            with pytest.raises(StartFailedError) as caught:
+                async with serving(supervisor, f"later-{number}", runtime=runtime):
+                    pass
+            assert f"the component {said}: this runtime speaks WASI 0.2.x" in str(caught.value)

@@ -16,7 +16,7 @@ from contract.messages.usage import UsageRead
 from contract.messages.volume import HostPath, VolumePlan
 from wasm_executor.domain.states import Phase
 from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor import claimrooms, usage
+from wasm_executor.supervisor.usage import answering, claimrooms
 
 
 def with_claims(uid: str, *paths: str) -> PodPlan:
@@ -91,13 +91,13 @@ async def test_a_page_asks_the_claims_of_its_own_pods(
         return real(path)
 
     monkeypatch.setattr(os, "statvfs", statvfs)
-    monkeypatch.setattr(usage, "PAGE_PODS", 1)
-    monkeypatch.setattr(usage, "count_volumes", lambda _: None)
+    monkeypatch.setattr(answering, "PAGE_PODS", 1)
+    monkeypatch.setattr(answering, "count_volumes", lambda _: None)
     roster = [running(with_claims(folder.name, str(folder))) for folder in folders]
     settings = ExecutorSettings(node_name=NODE, data_dir=tmp_path, run_dir=tmp_path)
     facts = SimpleNamespace(cpu_millis=1000, memory_bytes=1 << 30)
     node = cast("Any", SimpleNamespace(settings=settings))
-    desk = usage.UsageDesk(node, cast("Any", roster), cast("Any", facts))
+    desk = answering.UsageDesk(node, cast("Any", roster), cast("Any", facts))
     after, seen = "", []
     while True:
         command = UsageRead(node=NODE, files=False, counted=True, after=after)

@@ -85,6 +85,56 @@ async def test_a_large_plan_is_read_as_a_blob(tmp_path: Path) -> None:
         assert (await rig.peer.stopped(plan)).exit_code == 0
 
 
+@pytest.mark.parametrize("had_again", [False, True])
+async def test_a_large_plan_that_arrives_after_the_node_was_lost_is_not_begun(
+    tmp_path: Path, *, had_again: bool
+) -> None:
+    async with executor_rig(tmp_path, REGISTER_INTERVAL_S="0.2") as rig:
+        ran, plan = rig.plan("sleep", name="ran"), rig.plan("sleep")
+        await rig.peer.apply(ran)
+        await rig.peer.running(ran)
+        mine, other = rig.peer.holder, Incarnation(executor_id="other", start_count=1)
+        assert mine is not None
+        content = encode(plan)
+
+        async def lose_and_serve(_node: NodeName, _command: BlobRead) -> BlobChunk:
+            rig.peer.grants_to = lambda _asking: False
+            rig.peer.holder = other
+            revoke = NodeRevoke(node=NODE, executor_id=mine.executor_id, holder=other)
+            await rig.peer.revoke(revoke)
+            await rig.peer.until(lambda: not rig.executor.container_pids())
+            if had_again:
+                rig.peer.grants_to = lambda _asking: True
+                beats = len(rig.peer.beats)
+                await rig.peer.until(lambda: len(rig.peer.beats) > beats)
+            return BlobChunk(data=content, total_bytes=len(content))
+
+        await rig.peer.serve_blobs(lose_and_serve)
+        command = rig.peer.command(plan)
+        with pytest.raises(CommandError, match="503"):
+            await rig.peer.send_once(msgspec.structs.replace(command, plan=None))
+        assert not rig.executor.traces_of(plan.uid)
+
+
+async def test_a_large_plan_of_a_term_that_is_over_when_it_arrives_is_refused(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plan, sooner = rig.plan("sleep"), rig.plan("sleep", name="sooner")
+        content, older = encode(plan), rig.peer.term
+        newer = msgspec.structs.replace(older, created_at=older.created_at + timedelta(days=1))
+
+        async def serve_after_another(_node: NodeName, _command: BlobRead) -> BlobChunk:
+            await rig.peer.apply(sooner, term=newer)
+            return BlobChunk(data=content, total_bytes=len(content))
+
+        await rig.peer.serve_blobs(serve_after_another)
+        command = rig.peer.command(plan)
+        with pytest.raises(CommandError, match="stale term"):
+            await rig.peer.send_once(msgspec.structs.replace(command, plan=None))
+        assert not rig.executor.traces_of(plan.uid)
+
+
 async def test_nothing_is_served_before_the_grant(tmp_path: Path) -> None:
     async with executor_rig(tmp_path, grant=False) as rig:
         await rig.peer.until(lambda: rig.peer.asked >= 2)

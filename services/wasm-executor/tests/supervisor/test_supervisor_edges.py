@@ -8,22 +8,24 @@ import pytest
 from executor_rig import SHARED_MEMORY
 from podclock import plan_of
 
+from contract.errors import CommandError
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import STATIC_TERM
 from wasm_executor.domain.checkpoint import ContainerRecord, PodRecord
 from wasm_executor.domain.ordering import Rank
 from wasm_executor.errors import RunDirectoryOnDiskError
 from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor.checkpoints import SPARE_LINES, Checkpoint
 from wasm_executor.supervisor.facts import node_facts
-from wasm_executor.supervisor.logfiles import START, Place, place_of_tail, read_on
-from wasm_executor.supervisor.plans import PlanStore, Standing, StoredPlan, require_memory
+from wasm_executor.supervisor.logs.logfiles import START, Place, place_of_tail, read_on
+from wasm_executor.supervisor.logs.serving import Cursor
+from wasm_executor.supervisor.pods.checkpoints import SPARE_LINES, Checkpoint
+from wasm_executor.supervisor.pods.plans import PlanStore, Standing, StoredPlan, require_memory
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def line(number: int) -> bytes:
-    return b"2026-01-01T00:00:00.000000000Z stdout F %06d\n" % number
+    return b"2026-01-01T00:00:00.%09dZ stdout F %06d\n" % (number, number)
 
 
 def write(path: Path, numbers: range, mode: str = "ab") -> None:
@@ -73,6 +75,58 @@ def test_a_reader_whose_file_was_pruned_goes_on_with_the_oldest_that_is_left(
     write(log, range(10, 20))
     log.with_name("0.log.20260101-000001").unlink()
     assert read_all(log, place)[0] == list(range(10, 20))
+
+
+def test_a_reader_whose_file_was_pruned_is_not_misled_by_a_new_one_of_the_same_inode(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "0.log"
+    write(log, range(10))
+    _, place = read_on(log, START, 200)
+    log.unlink()
+    write(log, range(10, 20))
+    rotate(log, "20260101-000001")
+    write(log, range(20, 30))
+    for file in (log, log.with_name("0.log.20260101-000001")):
+        reused = place._replace(inode=file.stat().st_ino)
+        assert read_all(log, reused)[0] == list(range(10, 30))
+
+
+def test_a_cursor_of_a_release_without_marks_goes_on_in_its_file(tmp_path: Path) -> None:
+    log = tmp_path / "0.log"
+    write(log, range(20))
+    _, place = read_on(log, START, 200)
+    marked = Cursor(PodUid("u"), ContainerName("c"), 0, place)
+    unmarked = Cursor.parse(str(marked).rpartition("/")[0])
+    assert unmarked.place._replace(mark=place.mark) == place
+    assert read_all(log, unmarked.place)[0] == read_all(log, place)[0]
+    rotate(log, "20260101-000001")
+    write(log, range(20, 30))
+    assert read_all(log, unmarked.place)[0] == read_all(log, place)[0]
+
+
+@pytest.mark.parametrize("text", ["", "u/c/0/1", "u/c/0/1/2/3/4", "u/c/0/1/2/x"])
+def test_what_is_no_cursor_is_refused(text: str) -> None:
+    with pytest.raises(CommandError, match="not a cursor"):
+        Cursor.parse(text)
+
+
+def test_a_reader_at_the_end_of_a_file_goes_on_behind_it_whatever_was_pruned_meanwhile(
+    tmp_path: Path,
+) -> None:
+    log = tmp_path / "0.log"
+    write(log, range(10))
+    rotate(log, "20260101-000001")
+    log.touch()
+    ends = (read_all(log)[1], place_of_tail(log, 0))
+    write(log, range(10, 20))
+    rotate(log, "20260101-000002")
+    write(log, range(20, 30))
+    for end in ends:
+        assert read_all(log, end)[0] == list(range(10, 30))
+        reused = end._replace(inode=log.stat().st_ino)
+        log.with_name("0.log.20260101-000001").unlink(missing_ok=True)
+        assert read_all(log, reused)[0] == list(range(10, 30))
 
 
 def test_a_line_that_is_being_written_is_not_torn(tmp_path: Path) -> None:
@@ -144,10 +198,12 @@ def test_a_torn_line_costs_that_line_only(tmp_path: Path) -> None:
     assert Checkpoint(tmp_path).records[PodUid("u-2")] == record("u-2", 5)
 
 
-def test_the_checkpoint_does_not_grow_with_its_history(tmp_path: Path) -> None:
+async def test_the_checkpoint_does_not_grow_with_its_history(tmp_path: Path) -> None:
     checkpoint = Checkpoint(tmp_path)
     for run in range(3 * SPARE_LINES):
         checkpoint.keep(record("u-1", run))
+        if run % 100 == 0:
+            await checkpoint.sync()
     lines = (tmp_path / "checkpoint.jsonl").read_bytes().count(b"\n")
     assert lines <= SPARE_LINES + 5
     assert Checkpoint(tmp_path).records == {"u-1": record("u-1", 3 * SPARE_LINES - 1)}

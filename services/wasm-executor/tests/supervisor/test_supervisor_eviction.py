@@ -10,7 +10,7 @@ from contract.ids import PodUid
 from contract.messages.pod import PodPlan
 from contract.messages.usage import UsageRead
 from contract.messages.volume import EmptyDir, Mount, VolumePlan
-from wasm_executor.supervisor.evicting import excess, quantity
+from wasm_executor.supervisor.usage.evicting import excess, quantity
 from wasm_executor.volumes.measuring import Usage
 
 LIMIT = 64 * 1024

@@ -8,7 +8,7 @@ import pytest
 from last_words_desk import FALLBACK, RUN, UID, C, Desk
 
 from contract.messages.pod import ContainerPlan
-from wasm_executor.supervisor.lastwords import FOLDER, MessagePlace, message_place
+from wasm_executor.supervisor.pods.lastwords import FOLDER, MessagePlace, message_place
 
 
 @pytest.fixture

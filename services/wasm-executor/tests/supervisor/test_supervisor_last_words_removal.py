@@ -11,7 +11,7 @@ from last_words_desk import RUN, UID, C, Desk
 
 from contract.ids import PodUid
 from contract.messages.pod import ContainerPlan
-from wasm_executor.supervisor.lastwords import FOLDER
+from wasm_executor.supervisor.pods.lastwords import FOLDER
 
 
 @pytest.fixture

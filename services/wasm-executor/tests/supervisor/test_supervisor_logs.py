@@ -190,7 +190,7 @@ async def test_of_two_ended_pods_of_one_name_the_younger_is_read_after_a_reboot(
             await rig.peer.stopped(plan)
         await reboot(rig)
         assert numbers_of(await rig.peer.log(plan)) == [0, 1, 2]
-        outside = await rig.peer.ask(LogRead(cursor=f"{plan.uid}/../0/0/0"))
+        outside = await rig.peer.ask(LogRead(cursor=f"{plan.uid}/../0/0/0/0"))
         assert (outside.data, outside.end) == (b"", True)
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from contract.messages.usage import InterfaceUsage
-from wasm_executor.supervisor.network import read_network
+from wasm_executor.supervisor.usage.network import read_network
 
 COUNTERS = """\
 Inter-|   Receive                                                |  Transmit

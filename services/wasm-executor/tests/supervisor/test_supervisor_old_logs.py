@@ -8,8 +8,8 @@ from executor_rig import Rig, executor_rig, text_of
 from contract.ids import ContainerName, PodUid
 from contract.messages.log import LogOpen, LogRead
 from contract.messages.pod import PodPlan
-from wasm_executor.supervisor.logreaders import READS_AGAIN_WITHIN_S, LogReaders
-from wasm_executor.supervisor.runs import RunKey
+from wasm_executor.supervisor.logs.logreaders import READS_AGAIN_WITHIN_S, LogReaders
+from wasm_executor.supervisor.pods.runs import RunKey
 
 LINES = 4000
 ROTATED: dict[str, Any] = {

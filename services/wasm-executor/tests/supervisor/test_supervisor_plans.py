@@ -19,7 +19,7 @@ from contract.messages.form import STATIC_TERM
 from contract.messages.pod import Drain, PodPlan, RestartPolicy
 from wasm_executor.domain.ordering import Rank
 from wasm_executor.errors import PlanNotStoredError
-from wasm_executor.supervisor.plans import PlanStore, StoredPlan
+from wasm_executor.supervisor.pods.plans import PlanStore, StoredPlan
 
 ROOM = 4096
 

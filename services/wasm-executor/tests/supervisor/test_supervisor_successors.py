@@ -61,6 +61,29 @@ async def test_a_supervisor_that_dies_while_it_loses_the_name_leaves_no_containe
         await rig.peer.until(lambda: not rig.executor.traces_of(plan.uid))
 
 
+async def test_a_name_that_is_lost_while_a_pod_is_being_forgotten_costs_no_supervisor(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path) as rig:
+        plans = [rig.plan("sleep", name=f"p{i}", drain=Drain.STDIN_EOF) for i in range(5)]
+        for plan in plans:
+            await rig.peer.apply(plan)
+        for plan in plans:
+            await rig.peer.running(plan)
+        mine, other = rig.peer.holder, Incarnation(executor_id="other", start_count=1)
+        assert mine is not None
+        supervisor = rig.executor.supervisor_pid()
+        for plan in plans:
+            await rig.peer.forget(plan, grace_s=30)
+        rig.peer.grants_to = lambda _asking: False
+        rig.peer.holder = other
+        await rig.peer.revoke(NodeRevoke(node=NODE, executor_id=mine.executor_id, holder=other))
+        await rig.peer.until(lambda: not any(rig.executor.traces_of(each.uid) for each in plans))
+        rig.peer.grants_to = lambda _asking: True
+        await rig.peer.until(lambda: rig.peer.holder == mine)
+        assert rig.executor.supervisor_pid() == supervisor
+
+
 async def test_the_status_in_the_api_wins_where_it_knows_of_a_later_run(tmp_path: Path) -> None:
     """The name was given back before this executor asked for it again, so nobody told it."""
     async with executor_rig(tmp_path) as rig:

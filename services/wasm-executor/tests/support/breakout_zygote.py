@@ -85,7 +85,7 @@ def with_broken_out() -> Mapping[str, Runtime]:
 
 
 if __name__ == "__main__":
-    profile, keeper_fd, keeper_pid = sys.argv[1:]
+    profile, _rehearsal, keeper_fd, keeper_pid = sys.argv[1:]
     keeper = socket.socket(fileno=int(keeper_fd))
     with patch.object(forking, "load_runtimes", with_broken_out):
         forking.serve(keeper, int(keeper_pid), own_roots=profile == "node")

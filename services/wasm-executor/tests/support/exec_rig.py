@@ -21,16 +21,16 @@ from wasm_executor.images.records import ArtifactFacts, ArtifactKind, PreparedIm
 from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.keeper.protocol import EXEC_SUFFIX, ContainerProcess, SpawnSpec
 from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor.execing import Execs, ExecTarget
+from wasm_executor.supervisor.execs.execing import Execs, ExecTarget
+from wasm_executor.supervisor.execs.modulefiles import ModuleFiles
+from wasm_executor.supervisor.execs.programs import Programs
+from wasm_executor.supervisor.execs.toolbox import Toolbox
 from wasm_executor.supervisor.identity import Identity
-from wasm_executor.supervisor.lastwords import LastWords
 from wasm_executor.supervisor.memory import MemoryWatch
-from wasm_executor.supervisor.modulefiles import ModuleFiles
-from wasm_executor.supervisor.programs import Programs
-from wasm_executor.supervisor.runs import RunKey, log_path
-from wasm_executor.supervisor.toolbox import Toolbox
-from wasm_executor.supervisor.work import process_plan
-from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.supervisor.pods.lastwords import LastWords
+from wasm_executor.supervisor.pods.runs import RunKey, log_path
+from wasm_executor.supervisor.pods.work import process_plan
+from wasm_executor.supervisor.pods.worlds import Worlds
 from wasm_executor.volumes.etcfiles import EtcFiles
 from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.imageetc import ImageEtc

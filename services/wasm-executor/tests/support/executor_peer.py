@@ -140,6 +140,10 @@ class Peer:
             while True:
                 with suppress(BusUnavailableError):
                     return await self._reconciler.request(NODE, command, timeout_s=1)
+                await asyncio.sleep(0.02)
+
+    async def send_once(self, command: PodApply) -> PodAck:
+        return await self._reconciler.request(NODE, command, timeout_s=DEADLINE_S)
 
     async def apply(self, applied: PodPlan, **more: Any) -> PodAck:
         return await self.send(self.command(applied, **more))

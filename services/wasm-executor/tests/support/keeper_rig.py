@@ -42,7 +42,7 @@ class Compiler:
             self.add(guest, next(each for each in texts if each.exists()).read_text())
         return self._done[guest]
 
-    def add(self, guest: str, source: str | bytes) -> None:
+    def add(self, guest: str, source: str | bytes, *, host_types: str = "") -> None:
         """Take what another compiler made, or what a test has put together."""
         mark: str | bytes = "(component" if isinstance(source, str) else b"asm\x0d\x00\x01\x00"
         if mark in source:  # type: ignore[operator] # both are text, or both bytes
@@ -51,7 +51,7 @@ class Compiler:
             kind, code = ArtifactKind.MODULE, bytes(Module(self._engine, source).serialize())
         path = self._folder / f"{guest}.cwasm"
         path.write_bytes(code)
-        self._done[guest] = Artifact(path=str(path), kind=kind)
+        self._done[guest] = Artifact(path=str(path), kind=kind, host_types=host_types)
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from contract.ids import ContainerName, PodUid
 from contract.messages.pod import ContainerPlan, MessagePolicy, PodPlan
 from wasm_executor.keeper.logfile import CriFormatter, LogFile
 from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor.lastwords import LastWords
-from wasm_executor.supervisor.runs import log_path
+from wasm_executor.supervisor.pods.lastwords import LastWords
+from wasm_executor.supervisor.pods.runs import log_path
 from wasm_executor.volumes.volumes import Volumes
 
 UID = PodUid("0b5e4a52-0000-4000-8000-000000000001")

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from controlplane.certificates import KeyPair
 from wasm_executor.images.jobs import JobFailed, JobResult, PullLimits
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.store import ContentStore
 
 WASM = b"\0asm\x01\0\0\0" + bytes(range(200))

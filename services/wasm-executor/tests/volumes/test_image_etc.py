@@ -10,8 +10,8 @@ from contract.messages.naming import Naming
 from contract.messages.volume import EmptyDir
 from wasm_executor.container.plan import Preopen
 from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor.lastwords import LastWords
-from wasm_executor.supervisor.worlds import Worlds
+from wasm_executor.supervisor.pods.lastwords import LastWords
+from wasm_executor.supervisor.pods.worlds import Worlds
 from wasm_executor.volumes.etcfiles import ETC, EtcFiles
 from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.imageetc import ImageEtc

@@ -4,7 +4,9 @@ import asyncio
 import os
 import re
 import stat
+import threading
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -247,3 +249,29 @@ async def test_no_reader_ever_sees_two_versions(rig: VolumeRig) -> None:
             await rig.volumes.update(pod(container(), v=both[(turn + 1) % 2]))
         stop.set()
     assert reader.result() > 0
+
+
+async def test_what_is_being_made_when_its_pod_goes_does_not_come_back(
+    rig: VolumeRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    linking, go_on, link = threading.Event(), threading.Event(), os.link
+
+    def slow_link(*args: Any, **more: Any) -> None:
+        linking.set()
+        go_on.wait(30)
+        link(*args, **more)
+
+    monkeypatch.setattr(os, "link", slow_link)
+    many = rig.blobs.files(**{f"f{i}": b"secret" for i in range(100)})
+    plan = pod(container(), first=many, second=many)
+    async with asyncio.TaskGroup() as tasks:
+        making = tasks.create_task(rig.volumes.prepare(plan), name="making")
+        await asyncio.to_thread(linking.wait, 30)
+        making.cancel()
+        dropping = tasks.create_task(rig.volumes.drop(UID), name="dropping")
+        await asyncio.wait([dropping], timeout=0.2)  # it would be through, were nobody waited for
+        go_on.set()
+        await dropping
+    assert making.cancelled()
+    await asyncio.get_running_loop().shutdown_default_executor()  # every thread is through
+    assert not list((rig.memory / "pods").iterdir())

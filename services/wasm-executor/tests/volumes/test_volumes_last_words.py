@@ -10,7 +10,7 @@ from contract.messages.pod import Drain, PodPlan
 from contract.messages.volume import EmptyDir, Mount
 from wasm_executor.container.plan import Preopen
 from wasm_executor.settings import ExecutorSettings
-from wasm_executor.supervisor.lastwords import LastWords
+from wasm_executor.supervisor.pods.lastwords import LastWords
 
 PATH = "/v/sub/end"
 

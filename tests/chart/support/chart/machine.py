@@ -74,6 +74,8 @@ class Machine:
                     if time.monotonic() - renewed > RENEW_EVERY_S:
                         renewed = time.monotonic()
                         self._renew(api)
+                        for pod in self.pods.values():
+                            pod.volumes.refresh()
                     self._look(api)
                     self._stop.wait(LOOK_EVERY_S)
         except BaseException as error:

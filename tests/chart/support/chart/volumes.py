@@ -30,6 +30,22 @@ class Volumes:
         for folder in (self._folder, *self._memory):
             shutil.rmtree(folder, ignore_errors=True)
 
+    def refresh(self) -> None:
+        """Bring what Secrets hold now; a mount of one file of a volume does not see it."""
+        for volume in self._pod["spec"].get("volumes", []):
+            if "secret" not in volume:
+                continue
+            name = volume["secret"]["secretName"]
+            if self._api.find(f"{self._namespace()}/secrets/{name}") is None:
+                continue  # what was brought before stays
+            for path, content, mode in self._files(volume):
+                file = self.paths[volume["name"]] / path
+                if file.read_bytes() != content:
+                    partial = file.with_name(f".{path}")
+                    partial.write_bytes(content)
+                    self._own(partial, mode)
+                    partial.replace(file)
+
     def _made(self, volume: dict[str, Any]) -> Path:
         if "emptyDir" in volume:
             return self._empty(volume)

@@ -63,15 +63,15 @@ def build_stand_ins(engine: Engine) -> None:
     control_plane = build_control_plane()
     images = {name: service["image"] for name, service in services().items()}
     for name in ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"):
-        _build(engine, images[name], "scratch", Path(control_plane.path(name)))
-    _build(engine, images["registry"], BASE, Path(build_registry().path("registry")))
-    _build(engine, images["nats"], BASE, Path(sys.executable).parent / "nats-server")
+        build_with(engine, images[name], "scratch", Path(control_plane.path(name)))
+    build_with(engine, images["registry"], BASE, Path(build_registry().path("registry")))
+    build_with(engine, images["nats"], BASE, Path(sys.executable).parent / "nats-server")
     prometheus = shutil.which("prometheus")  # Debian's; Grafana has no package
     if prometheus is not None:
-        _build(engine, images["prometheus"], BASE, Path(prometheus))
+        build_with(engine, images["prometheus"], BASE, Path(prometheus))
 
 
-def _build(engine: Engine, image: str, base: str, program: Path) -> None:
+def build_with(engine: Engine, image: str, base: str, program: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         copied = shutil.copy(program, folder)
         if program.name == "kube-apiserver":

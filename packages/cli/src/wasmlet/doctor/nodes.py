@@ -10,7 +10,7 @@ import msgspec
 from kubekit.client import Api
 from kubekit.errors import ApiError, NotFoundError, ServerError
 from wasmlet.doctor.arguments import DoctorOptions
-from wasmlet.doctor.certificates import certificate_finding
+from wasmlet.doctor.certificates import certificate_finding, names_address
 from wasmlet.doctor.findings import Finding, problem, warning, well
 from wasmlet.installation import INCARNATION
 
@@ -56,8 +56,7 @@ async def _of_node(api: Api, node: dict[str, Any]) -> list[Finding]:
         advice = f"kubectl uncordon {name}, or its machine"
         found.append(warning(f"node {name}", "it is cordoned", advice))
     found.append(await _port(api, name))
-    certificate = await _certificate(name, node)
-    return [*found, certificate] if certificate is not None else found
+    return [*found, *await _certificate(name, node)]
 
 
 def _readiness(name: str, node: dict[str, Any]) -> Finding:
@@ -87,17 +86,22 @@ async def _port(api: Api, name: str) -> Finding:
     return well(about, "the API server reaches it")
 
 
-async def _certificate(name: str, node: dict[str, Any]) -> Finding | None:
+async def _certificate(name: str, node: dict[str, Any]) -> list[Finding]:
     status = node.get("status", {})
     port = status.get("daemonEndpoints", {}).get("kubeletEndpoint", {}).get("Port")
     addresses = [e["address"] for e in status.get("addresses", []) if e["type"].endswith("IP")]
     if not port or not addresses:
-        return None
+        return []
     try:
         pem = await asyncio.to_thread(
             ssl.get_server_certificate, (addresses[0], port), timeout=_ANSWER_WITHIN_S
         )
     except OSError:
-        return None  # not from here; the API server was asked above
-    advice = "restart its log-server; if that does not help, look for its CSR: kubectl get csr"
-    return certificate_finding(f"certificate of {name}", pem, advice)
+        return []  # not from here; the API server was asked above
+    about = f"certificate of {name}"
+    advice = "renew it where it lies in a Secret; else restart its log-server, and kubectl get csr"
+    found = [certificate_finding(about, pem, advice)]
+    if not names_address(pem, addresses[0]):
+        text = f"it does not name {addresses[0]}: who verifies it, refuses it"
+        found.append(warning(about, text, "`certificates` by mode in docs/identity.md"))
+    return found

@@ -16,6 +16,7 @@ from wasmlet.doctor.buscertificate import shown_findings
 from wasmlet.doctor.cluster import class_findings, server_findings, service_findings
 from wasmlet.doctor.findings import Finding, Level, problem
 from wasmlet.doctor.kernel import kernel_findings
+from wasmlet.doctor.kubeletcertificates import kubelet_certificate_findings
 from wasmlet.doctor.nodes import node_findings
 from wasmlet.doctor.registry import registry_finding
 from wasmlet.doctor.rights import rights_findings
@@ -75,7 +76,8 @@ async def _of_server(api: Api, options: DoctorOptions) -> AsyncIterator[Finding]
     except ApiError as error:
         yield problem("api server", str(error), "check its address, your credential, and the way")
         return
-    for look in (rights_findings, class_findings, service_findings, node_findings):
+    looks = (rights_findings, class_findings, service_findings, node_findings)
+    for look in (*looks, kubelet_certificate_findings):
         try:
             for finding in await look(api, options):
                 yield finding

@@ -5,6 +5,7 @@ import ctypes
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -16,6 +17,7 @@ RESTART_MOST_S = 10.0
 RESTART_RESET_S = 30.0
 WRONG_SETTING = 2
 """The exit code of a service whose settings are wrong: starting it again would not help."""
+REMEMBERED_LINES = 20
 _COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_PDEATHSIG = 1
@@ -41,7 +43,7 @@ class Child:
         self._say = say
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
-        self._last_line = ""
+        self._lines = deque[str](maxlen=REMEMBERED_LINES)
         self._wake = asyncio.Event()
 
     @property
@@ -61,7 +63,7 @@ class Child:
             if self._wake.is_set():
                 return
             if code == WRONG_SETTING:
-                raise ServiceRefusedError(f"{self.command.name} cannot start: {self._last_line}")
+                raise ServiceRefusedError(f"{self.command.name} cannot start: {self._refusal()}")
             if time.monotonic() - started > RESTART_RESET_S:
                 pause = RESTART_FIRST_S
             self._say(f"{self.command.name} ended with {code}; starting it again in {pause:g} s")
@@ -110,8 +112,14 @@ class Child:
                 continue
             if not line:
                 return
-            self._last_line = line.decode(errors="replace").rstrip("\n")
-            self._say(self._last_line)
+            self._lines.append(line.decode(errors="replace").rstrip("\n"))
+            self._say(self._lines[-1])
+
+    def _refusal(self) -> str:
+        """Return its own word for it; an executor's keeper says more after that."""
+        start = f"{self.command.module.replace('_', '-')}: "
+        own = [line.removeprefix(start) for line in self._lines if line.startswith(start)]
+        return (own or [*self._lines, ""])[-1]
 
     async def stop(self) -> None:
         """Ask the service to end, and end it when it does not within its time."""

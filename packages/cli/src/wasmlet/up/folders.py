@@ -58,21 +58,29 @@ class Folders(msgspec.Struct, frozen=True, kw_only=True):
 def prepared(options: UpOptions) -> Iterator[Folders]:
     """Make the folders, hold the lock, and remove at the end what is not to last."""
     with ExitStack() as stack:
-        data = options.data_dir or _default_data(options, stack)
-        data.mkdir(parents=True, exist_ok=True)
-        stack.enter_context(_locked(data))
-        run = _tmpfs_root() / _run_name(os.getuid(), _short(data))
-        _make_private(run)
-        if not (data / "nodes").exists():
-            # A killed `up` may have left plans here whose data folder is gone: they are not ours.
-            shutil.rmtree(run)
-            _make_private(run)
-        stack.callback(shutil.rmtree, run, ignore_errors=True)
-        folders = Folders(data=data, run=run)
-        for node in options.nodes:
-            folders.node_data(node).mkdir(parents=True, exist_ok=True)
-            folders.node_run(node).mkdir(mode=0o700, parents=True, exist_ok=True)
+        try:
+            folders = _made(options, stack)
+        except OSError as error:
+            raise CommandLineError(f"cannot use {error.filename}: {error.strerror}") from error
         yield folders
+
+
+def _made(options: UpOptions, stack: ExitStack) -> Folders:
+    data = options.data_dir or _default_data(options, stack)
+    data.mkdir(parents=True, exist_ok=True)
+    stack.enter_context(_locked(data))
+    run = _tmpfs_root() / _run_name(os.getuid(), _short(data))
+    _make_private(run)
+    if not (data / "nodes").exists():
+        # A killed `up` may have left plans here whose data folder is gone: they are not ours.
+        shutil.rmtree(run)
+        _make_private(run)
+    stack.callback(shutil.rmtree, run, ignore_errors=True)
+    folders = Folders(data=data, run=run)
+    for node in options.nodes:
+        folders.node_data(node).mkdir(parents=True, exist_ok=True)
+        folders.node_run(node).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folders
 
 
 def run_folders(data: Path | None) -> Iterator[Path]:

@@ -37,7 +37,8 @@ class StaticRun:
     async def watch(self, ready_line: str) -> bool:
         """Tell what happens. Returns only with `until_complete`, whether all pods succeeded.
 
-        Raises `CommandLineError` for a manifest that is wrong at the start, or missing.
+        With it a manifest that is wrong at the start, or missing, raises `CommandLineError`; a
+        node that is to stay runs the others, as a kubelet's does after a reboot.
         """
         while not (status := read_status(self._file)).ready:
             self._refuse(status)
@@ -56,9 +57,11 @@ class StaticRun:
             await asyncio.sleep(STATUS_POLL_S)
 
     def _refuse(self, status: StaticStatus) -> None:
+        if not self._until_complete:
+            return
         if status.errors:
             raise CommandLineError(status.errors[0])
-        if status.ready and self._until_complete and not status.pods:
+        if status.ready and not status.pods:
             raise CommandLineError("the manifests hold no pods")
 
     def _tell(self, pod: StaticPod) -> None:

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -213,6 +214,10 @@ class PodAck(Message, frozen=True, kw_only=True, omit_defaults=True, tag="pod_ac
     uid: PodUid
     plan_digest: str
     changed: bool
+
+
+OLDER_PLAN: Final = "an older plan of this pod"
+"""What a refusal with 409 says where the revision alone is too low."""
 
 
 class PodApply(Command[PodAck], frozen=True, kw_only=True, omit_defaults=True, tag="pod_apply"):

@@ -3,11 +3,13 @@
 The order is what matters. First the mark, so that no registrar creates anew what goes; then every
 Node is cordoned, its pods are evicted as `kubectl drain` does (disruption budgets hold), and when
 they are gone the Node is deleted and its host let go. If pods stay for too long, nothing is
-deleted. Whatever ends it early, a signal too: the mark is taken back, so that the registrar of an
-installation that stays creates Nodes again, and the exit code says so.
+deleted. An API server that is away is asked again, until the time is up. Whatever ends it early, a
+signal too: the mark is taken back, so that the registrar of an installation that stays creates
+Nodes again, and the exit code says so.
 """
 
 import asyncio
+import random
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -19,7 +21,8 @@ import msgspec
 import structlog
 
 from contract.ids import NodeName
-from kubekit.client import Api, api_client
+from kubekit.backoff import Backoff
+from kubekit.client import Api, Response, api_client
 from kubekit.errors import (
     ApiError,
     ConflictError,
@@ -40,6 +43,9 @@ from servicekit.settings import Seconds, ServiceSettings
 
 MIRROR: Final = "kubernetes.io/config.mirror"
 _LOOK_S: Final = 1.0
+_SPARE_S: Final = 60.0
+"""Beside the drain, for an API server that is away. The chart's job may take as much once more, to
+take the mark back."""
 _UNMARK_TRIES: Final = 10
 
 log = structlog.get_logger()
@@ -102,11 +108,14 @@ class Departure:
         self._prefix = settings.host_prefix
         self._drain_s = settings.drain_s
         self._installation = installation_path(settings.installation)
+        self._until = time.monotonic() + settings.drain_s + _SPARE_S
+        self._backoff = Backoff(random.random, initial_s=0.4, maximum_s=5.0)
 
     async def run(self) -> None:
         """Take everything away, or raise and leave an installation that goes on."""
         try:
-            await self._mark("true")
+            await self._ask("PATCH", self._installation, body=_mark("true"), content_type=MERGE)
+            log.info("installation.marked")
             nodes = await self._nodes()
             for node in nodes:
                 await self._patch(node.metadata.name, object_patch(node.metadata.uid, spec=_CORDON))
@@ -121,7 +130,9 @@ class Departure:
         """Try for a while: with the mark, the Nodes of what stays would be missed for ever."""
         for tries_left in reversed(range(_UNMARK_TRIES)):
             try:
-                await self._mark(None)
+                body = _mark(None)
+                await self._api.request("PATCH", self._installation, body=body, content_type=MERGE)
+                log.info("installation.unmarked")
             except NotFoundError:
                 return
             except ApiError as error:
@@ -131,13 +142,24 @@ class Departure:
                 log.error("installation.still_marked", annotation=LEAVING_MARK, reason=str(error))  # noqa: TRY400 - the failure itself is raised
             return
 
-    async def _mark(self, value: str | None) -> None:
-        body = msgspec.json.encode({"metadata": {"annotations": {LEAVING_MARK: value}}})
-        await self._api.request("PATCH", self._installation, body=body, content_type=MERGE)
-        log.info("installation.marked" if value else "installation.unmarked")
+    async def _ask(self, method: str, path: str, **more: Any) -> Response:
+        """Ask, and again while that may help; raises the `ApiError` that is left in the end."""
+        while True:
+            try:
+                answer = await self._api.request(method, path, **more)
+            except ApiError as error:
+                now = time.monotonic()
+                delay_s = self._backoff.delay_s(now, retry_after_s=error.retry_after_s)
+                if not error.retryable or now + delay_s > self._until:
+                    raise
+                log.warning("api_server.away", reason=str(error), retry_in_s=round(delay_s, 1))
+                await asyncio.sleep(delay_s)
+            else:
+                self._backoff.reset()
+                return answer
 
     async def _nodes(self) -> list[HostView]:
-        answer = await self._api.request("GET", NODES)
+        answer = await self._ask("GET", NODES)
         found = msgspec.json.decode(answer.body, type=_Nodes).items
         return [each for each in found if self._is_ours(each)]
 
@@ -153,18 +175,19 @@ class Departure:
             if time.monotonic() > until:
                 raise StillBusyError([_path(pod) for pod in pods])
             for pod in pods:
-                if "deletionTimestamp" not in pod["metadata"]:
-                    await self._evict(pod)
+                if "deletionTimestamp" not in pod["metadata"] and not await self._evict(pod):
+                    break
             await asyncio.sleep(_LOOK_S)
 
     async def _pods(self, node: str) -> list[dict[str, Any]]:
         """Those that a drain ends: neither mirrors nor a DaemonSet's."""
         query = {"fieldSelector": f"spec.nodeName={node}"}
-        answer = await self._api.request("GET", "/api/v1/pods", query=query)
+        answer = await self._ask("GET", "/api/v1/pods", query=query)
         items: list[dict[str, Any]] = msgspec.json.decode(answer.body)["items"]
         return [pod for pod in items if not _stays(pod["metadata"])]
 
-    async def _evict(self, pod: dict[str, Any]) -> None:
+    async def _evict(self, pod: dict[str, Any]) -> bool:
+        """Return whether the API server has answered: without it the others need not be tried."""
         meta = pod["metadata"]
         eviction = {
             "apiVersion": "policy/v1",
@@ -176,15 +199,20 @@ class Departure:
         try:
             await self._api.request("POST", path, body=msgspec.json.encode(eviction))
             log.info("pod.evicted", pod=_path(pod))
-        except (TooManyRequestsError, NotFoundError, ConflictError) as error:
+        except ApiError as error:
             # A conflict: another pod has the name by now. The next look shows what is there.
+            answered = isinstance(error, (TooManyRequestsError, NotFoundError, ConflictError))
+            if not answered and not error.retryable:
+                raise
             log.info("pod.not_evicted", pod=_path(pod), reason=str(error))
+            return answered
+        return True
 
     async def _delete(self, node: HostView) -> None:
         name = node.metadata.name
         with suppress(NotFoundError):
             options = delete_options(node.metadata.uid)
-            await self._api.request("DELETE", f"{NODES}/{name}", body=options)
+            await self._ask("DELETE", f"{NODES}/{name}", body=options)
         log.info("node.deleted", node=name)
         try:
             await self._let_go(name.removeprefix(self._prefix))
@@ -192,7 +220,7 @@ class Departure:
             log.warning("host.not_released", host=name, reason=str(error))
 
     async def _let_go(self, host: str) -> None:
-        answer = await self._api.request("GET", f"{NODES}/{host}")
+        answer = await self._ask("GET", f"{NODES}/{host}")
         view = msgspec.json.decode(answer.body, type=HostView)
         annotations = hold_of(view, busy=False)
         if annotations:
@@ -200,7 +228,7 @@ class Departure:
             await self._patch(host, object_patch(view.metadata.uid, metadata=metadata))
 
     async def _patch(self, node: str, body: bytes) -> None:
-        await self._api.request("PATCH", f"{NODES}/{node}", body=body, content_type=MERGE)
+        await self._ask("PATCH", f"{NODES}/{node}", body=body, content_type=MERGE)
 
 
 class _Nodes(msgspec.Struct, frozen=True, kw_only=True):
@@ -208,6 +236,10 @@ class _Nodes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _CORDON: Final = {"unschedulable": True}
+
+
+def _mark(value: str | None) -> bytes:
+    return msgspec.json.encode({"metadata": {"annotations": {LEAVING_MARK: value}}})
 
 
 def _stays(metadata: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ from node_registrar.domain.granting import Grant, annotations_of, grant_of
 from node_registrar.domain.node_object import endpoint_of, is_foreign
 from node_registrar.domain.node_view import NodeView
 from node_registrar.domain.readiness import tells_of_shutdown
+from node_registrar.domain.shown_facts import shown_facts
 from node_registrar.errors import ForeignNodeError, GrantMovedError
 
 STATIC_HOST_IP: Final = "127.0.0.1"
@@ -84,7 +85,7 @@ class NodeLedger:
             raise GrantMovedError(f"node {member.name} records another holder")
 
     def _learn(self, member: Member, recorded: Grant, view: NodeView) -> None:
-        member.grant = recorded
+        member.grant, member.shown_facts = recorded, shown_facts(view)
         # A holder that could not be heard yet is not silent yet.
         member.learned_at = time.monotonic()
         member.shutting_down = tells_of_shutdown(view.conditions().get(READY, {}))

@@ -34,6 +34,8 @@ class Member:
         self.opened = False
         self.grant: Grant = VACANT_GRANT
         self.facts: NodeFacts | None = None
+        self.shown_facts: NodeFacts | None = None
+        """What the Node showed when it was found: good until its executor says more."""
         self.pressures = Pressures()
         self.shutting_down = False
         self.heard_at: float | None = None
@@ -132,7 +134,8 @@ class Member:
         if not self.grant.in_force or self.grant.holder is None:
             return None
         # Nobody who hears of grants asks for the images, and this is said every few seconds.
-        facts = self.facts and msgspec.structs.replace(self.facts, images=())
+        facts = self.facts or self.shown_facts
+        facts = facts and msgspec.structs.replace(facts, images=())
         return NodeGranted(
             node=self.name,
             holder=self.grant.holder,

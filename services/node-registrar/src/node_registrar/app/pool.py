@@ -12,7 +12,7 @@ from typing import Final, Self
 import structlog
 
 from contract.errors import CommandError
-from contract.ids import NodeName
+from contract.ids import NodeName, id_token
 from contract.messages.form import Done, Incarnation
 from contract.messages.node import (
     GrantsList,
@@ -73,6 +73,7 @@ class Pool:
 
     async def register(self, node: NodeName, command: NodeRegister) -> NodeGrant:
         """Answer who holds the name now."""
+        id_token(command.incarnation.executor_id)  # raises: who cannot be named is never revoked
         async with self._turn(node, command.node) as member:
             outcome = await self._decided(member, command)
             holder = member.grant.holder
@@ -106,6 +107,7 @@ class Pool:
         """Hear a sign of life; one of somebody else gets its `NodeRevoke` again."""
         if not self._hears_of(node, event.node):
             return
+        id_token(event.incarnation.executor_id)  # raises, as in a registration
         member = self._member(node)
         if not member.opened:
             if not member.lock.locked():

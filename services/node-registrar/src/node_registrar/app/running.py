@@ -34,7 +34,7 @@ from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.running import raise_on_signal, stop_absorbed
 
-# One watch per node, and the requests beside them.
+# Each node of a large pool may have a request in flight.
 _CONNECTIONS: Final = 2048
 
 log = structlog.get_logger()

@@ -19,7 +19,7 @@ from kubekit.patches import status_patch
 from node_registrar.app.births import Births
 from node_registrar.app.member import Member
 from node_registrar.domain import conditions, readiness
-from node_registrar.domain.conditions import READY, Condition, Face
+from node_registrar.domain.conditions import Condition, Face
 from node_registrar.domain.granting import Grant
 from node_registrar.domain.hosts import beside
 from node_registrar.domain.node_object import (
@@ -58,7 +58,7 @@ class NodeWriter:
     async def create(self, member: Member, grant: Grant) -> None:
         """Create the Node, with labels, taints and the grant. Call it with the member's lock."""
         host = await self._births.host_for(member.name)
-        shown = self._shown(member, {}, released=grant.released)
+        shown = self._shown(member, {})
         status = self._told(member) | {
             "conditions": conditions.rendered(shown, {}, datetime.now(UTC))
         }
@@ -127,12 +127,12 @@ class NodeWriter:
         member.adopted = True
 
     async def _write_status(self, member: Member, view: NodeView) -> None:
+        if member.grant.released:
+            # As a kubelet that was stopped: the node controller misses it, and says of its pods
+            # that they are not ready, which it does only where nobody else ended the readiness.
+            return
         before = view.conditions()
-        if member.grant.released and before.get(READY, {}).get("status") != "True":
-            return  # said once; from here on the node controller's word stands
-        shown = self._shown(
-            member, view.status.get("capacity") or {}, released=member.grant.released
-        )
+        shown = self._shown(member, view.status.get("capacity") or {})
         changes = differing(self._told(member), view.status)
         if not changes and not conditions.differs(shown, before) and not self._is_due(member):
             return
@@ -157,12 +157,9 @@ class NodeWriter:
             told |= address_status(member.name, member.endpoint, self._address_type)
         return told
 
-    def _shown(
-        self, member: Member, capacity: Mapping[str, Any], *, released: bool
-    ) -> dict[str, Face]:
+    def _shown(self, member: Member, capacity: Mapping[str, Any]) -> dict[str, Face]:
         told = self._told(member)
         problems = readiness.problems(
-            released=released,
             shutting_down=member.shutting_down,
             endpoint=member.endpoint,
             refusal=member.endpoint_refusal,

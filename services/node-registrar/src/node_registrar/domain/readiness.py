@@ -5,7 +5,6 @@ from typing import Any, Final
 
 from node_registrar.domain.addresses import Endpoint
 
-RUNTIME_DOWN: Final = "container runtime is down"
 SHUTTING_DOWN: Final = "node is shutting down"
 NO_ADDRESS: Final = "the address of the kubelet API is not known yet"
 
@@ -14,7 +13,6 @@ _NEEDED: Final = ("cpu", "memory", "pods")
 
 def problems(
     *,
-    released: bool,
     shutting_down: bool,
     endpoint: Endpoint | None,
     refusal: str | None,
@@ -24,8 +22,6 @@ def problems(
     missing = [name for name in _NEEDED if name not in capacity]
     if missing:
         yield f"missing node capacity for resources: {', '.join(missing)}"
-    if released:
-        yield RUNTIME_DOWN
     if shutting_down:
         yield SHUTTING_DOWN
     if refusal is not None:

@@ -6,8 +6,6 @@ A container may have a list of such routes. What is not known is refused: a host
 word was to allow, or a volume that nobody mounts, would otherwise be missed in silence.
 """
 
-import ipaddress
-import re
 from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
@@ -15,14 +13,11 @@ import msgspec
 
 from contract.messages.pod import CgiRoute
 from pod_reconciler.errors import PlanError
+from podspec.hostrules import is_host_rule, is_ipv6, names_port
 
 MODULES: Final = "wasmlet.dev/wagi-modules"
 MOST_ROUTES: Final = 256
 _PORTS: Final = {"http": 80, "https": 443}
-_LABEL: Final = r"[a-z0-9_]([-a-z0-9_]{0,61}[a-z0-9_])?"
-_HOST: Final = re.compile(
-    rf"(\*|(\*\.)?{_LABEL}(\.{_LABEL})*|\[(?P<ipv6>[^]]*)\])(:(?P<port>\*|[0-9]{{1,5}}))?"
-)
 _ANNOTATION: Final = f"metadata.annotations[{MODULES}]"
 
 
@@ -89,22 +84,6 @@ def _host(text: str) -> str:
     whole = text.strip().lower()
     scheme, separator, rest = whole.partition("://")
     host = rest.partition("/")[0] if separator else whole
-    found = _HOST.fullmatch(host)
-    if found is None and not separator and _is_ipv6(host):
-        return host
-    if found is None or (separator and scheme not in _PORTS) or not _is_possible(found):
+    if not is_host_rule(host) or (separator and (scheme not in _PORTS or is_ipv6(host))):
         raise PlanError(_ANNOTATION, f"{text!r} is no host, want HOST, HOST:PORT or https://HOST")
-    return f"{host}:{_PORTS[scheme]}" if separator and found["port"] is None else host
-
-
-def _is_possible(found: re.Match[str]) -> bool:
-    ipv6, port = found["ipv6"], found["port"]
-    return (ipv6 is None or _is_ipv6(ipv6)) and (port in (None, "*") or 0 < int(port) < 1 << 16)
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        ipaddress.IPv6Address(text)
-    except ValueError:
-        return False
-    return True
+    return f"{host}:{_PORTS[scheme]}" if separator and not names_port(host) else host

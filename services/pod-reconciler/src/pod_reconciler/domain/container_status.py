@@ -158,11 +158,10 @@ class _Teller(msgspec.Struct, frozen=True, kw_only=True):
             "imageID": report.image_id,
             **_started(placed.role, started=runs and report.started),
         }
+        # Neither `resources` nor `allocatedResources`: by that the API server knows that this node
+        # resizes no running pod, and says so to whoever asks for it.
         if report.container_id:
-            resources = placed.container.resources
-            status |= {"containerID": report.container_id, "resources": resources}
-            if requests := resources.get("requests"):
-                status["allocatedResources"] = requests
+            status["containerID"] = report.container_id
         return status
 
     def _state(self, state: ContainerState) -> Json:

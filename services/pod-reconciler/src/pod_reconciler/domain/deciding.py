@@ -8,12 +8,13 @@ import msgspec
 from contract.messages.node import NodeFacts
 from contract.messages.pod import Deletion
 from pod_reconciler.domain.admission import UNEXPECTED, Circumstances, Refusal, decide
+from pod_reconciler.domain.annotating import planned_anyway
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.material import NO_MATERIAL
-from pod_reconciler.domain.planning import planned
+from pod_reconciler.domain.planning import deletion_of
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
-from pod_reconciler.domain.withholding import untold, withheld_of, without_ephemeral
+from pod_reconciler.domain.withholding import untold, without_ephemeral
 from pod_reconciler.errors import PlanError
 from podspec.admission import FEATURE_REASON
 from podspec.occupancy import Occupancy
@@ -116,22 +117,32 @@ class Decider:
         basis = record.pod.plan_basis(), around, record.stop
         if record.plan_basis == basis:
             return
-        withheld = withheld_of(record.pod, record.raw, around)
         try:
-            plan, blobs, lacking, own = planned(record.pod, around, withheld)
+            made = planned_anyway(record, around)
         except PlanError as error:
             self._refuse(record, FEATURE_REASON, str(error))
             return
+        plan, blobs, lacking, own = made.planned
         if record.stop is not None:
             plan = msgspec.structs.replace(plan, deletion=record.stop)
         record.planned(plan, blobs, own)
-        record.untold = untold(record, withheld)
+        record.untold = untold(record, made.withheld)
         record.lacks_secrets(lacking)
-        record.plan_basis, record.withheld = basis, withheld
+        record.ignores(made.faults)
+        record.plan_basis, record.withheld = basis, made.withheld
+        record.annotations = made.annotations
+
+    def _end_as_planned(self, record: PodRecord) -> None:
+        """End what runs by the plan that it has: nothing may stand in the way of that."""
+        assert record.pod is not None
+        deletion = record.stop or deletion_of(record.pod)
+        if record.plan is not None and record.plan.deletion != deletion:
+            plan = msgspec.structs.replace(record.plan, deletion=deletion)
+            record.planned(plan, record.blobs, record.own_contents)
 
     def _refuse(self, record: PodRecord, reason: str, message: str) -> None:
         """A pod that was never planned is refused; one that was keeps the plan that it has."""
-        if record.plan is None and not (record.pod and record.pod.was_started):
+        if record.is_new:
             record.refusal = Refusal(reason=reason, message=message)
 
     def _stop(self, record: PodRecord, around: Surroundings) -> None:
@@ -145,11 +156,13 @@ class Decider:
         if record.stop is None:
             grace_s = record.pod.spec.termination_grace_period_seconds
             record.stop = Deletion(requested_at=self._wall(), grace_s=grace_s)
+        self._end_as_planned(record)
         self._plan(record, around)
 
     def _delete(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
         assert record.pod is not None
         if record.refusal is None and not record.is_stopping_done:
+            self._end_as_planned(record)
             self._plan(record, around)
             if not self.taken.counts(record.uid):
                 self.taken.take(record.uid, msgspec.json.decode(record.raw))

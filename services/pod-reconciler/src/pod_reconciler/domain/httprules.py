@@ -8,6 +8,7 @@ import msgspec
 from contract.messages.pod import HttpRules
 from pod_reconciler.domain.container import Container
 from pod_reconciler.errors import PlanError
+from podspec import hostrules
 from podspec.errors import QuantityError
 from podspec.quantity import parse_quantity, whole_units
 
@@ -86,8 +87,12 @@ def _boolean(annotations: Mapping[str, str], name: str) -> bool:
 
 
 def _names(annotations: Mapping[str, str], name: str) -> tuple[str, ...]:
-    parts = (part.strip() for part in annotations.get(name, "").split(","))
-    return tuple(part.lower() for part in parts if part)
+    parts = (part.strip().lower() for part in annotations.get(name, "").split(","))
+    names = tuple(part for part in parts if part)
+    for each in names:
+        if not hostrules.is_host_rule(each):
+            raise _wrong(name, each, hostrules.WANTED)
+    return names
 
 
 def _wrong(name: str, text: str, wanted: str) -> PlanError:

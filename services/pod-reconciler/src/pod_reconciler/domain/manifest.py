@@ -6,7 +6,6 @@ changed manifest is a new pod.
 """
 
 import hashlib
-import re
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,14 +14,13 @@ from typing import Any, Final
 import msgspec
 
 from contract.ids import NodeName
+from pod_reconciler.domain.forms import LABEL, SUBDOMAIN
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.references import api_references
 from pod_reconciler.errors import ManifestError
 
 FILE_SCHEME: Final = "file:"
 CONTAINER_FIELDS: Final = ("initContainers", "containers")
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([-.a-z0-9]*[a-z0-9])?")
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,12 +53,13 @@ def manifest_of(document: object, source: str, folder: Path) -> Manifest:
         for field in CONTAINER_FIELDS
         if isinstance(pod["spec"].get(field), list)
     }
-    filled = pod | {"metadata": metadata, "spec": spec, "status": {}}
+    filled = msgspec.json.encode(pod | {"metadata": metadata, "spec": spec, "status": {}})
     try:
-        decoder.decode(msgspec.json.encode(filled))
+        decoder.decode(filled)
     except msgspec.DecodeError as error:
         raise ManifestError(source, str(error)) from error
-    return Manifest(source=source, pod=filled)
+    # From here on it is JSON and nothing else: YAML knows bytes and sets, too.
+    return Manifest(source=source, pod=msgspec.json.decode(filled))
 
 
 def bound(manifest: Manifest, node: NodeName) -> Json:
@@ -90,9 +89,9 @@ def _problems(pod: Json) -> Iterator[str]:
     if not isinstance(metadata, Mapping):
         yield "metadata.name: Required value"
         return
-    if not _SUBDOMAIN.fullmatch(str(metadata.get("name", ""))):
+    if not SUBDOMAIN.fullmatch(str(metadata.get("name", ""))):
         yield f"metadata.name: Invalid value: {metadata.get('name')!r}"
-    if not _LABEL.fullmatch(str(metadata.get("namespace", "default"))):
+    if not LABEL.fullmatch(str(metadata.get("namespace", "default"))):
         yield f"metadata.namespace: Invalid value: {metadata.get('namespace')!r}"
     if not isinstance(pod.get("spec"), Mapping) or not _containers(pod):
         yield "spec.containers: Required value"
@@ -111,7 +110,7 @@ def _container_problems(pod: Json) -> Iterator[str]:
             yield f"{path}: it is no mapping"
             return
         name = container.get("name")
-        if not _LABEL.fullmatch(str(name or "")):
+        if not LABEL.fullmatch(str(name or "")):
             yield f"{path}.name: Invalid value: {name!r}"
         if name in names:
             yield f"{path}.name: Duplicate value: {name!r}"

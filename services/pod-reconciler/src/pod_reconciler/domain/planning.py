@@ -86,12 +86,13 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         pull_keys=pulls.keys,
         pull_problem=pulls.problem,
         naming=naming_of(pod, around),
-        deletion=_deletion(pod),
+        deletion=deletion_of(pod),
     )
     return Planned(plan, volumes.blobs, pulls.lacking, volumes.own)
 
 
-def _deletion(pod: Pod) -> Deletion | None:
+def deletion_of(pod: Pod) -> Deletion | None:
+    """When its end was asked for in the API, and how long it may take; None where it was not."""
     deleted_at = pod.metadata.deletion_timestamp
     if deleted_at is None:
         return None

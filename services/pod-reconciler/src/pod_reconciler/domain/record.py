@@ -71,6 +71,12 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The image pull secrets that its plan does without."""
     has_untold_lack: bool = False
     """Whether nobody has been told of them."""
+    annotations: Mapping[str, str] = {}
+    """Those that the plan was made by."""
+    faults: Mapping[str, str] = {}
+    """The annotations that the plan was not made by, with the reason."""
+    untold_faults: tuple[str, ...] = ()
+    """The reasons of which nobody has been told."""
     plan_basis: object = None
     """What the plan was made of: the same again makes the same plan."""
     acked_digest: str = ""
@@ -95,6 +101,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     def runs_already(self) -> bool:
         """Whether somebody has taken it on before: it has its room, and is not judged again."""
         return self.was_sent or (self.pod is not None and self.pod.was_started)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it can still be refused."""
+        return self.plan is None and not self.runs_already
 
     @property
     def turn(self) -> tuple[bool, str]:
@@ -189,6 +200,13 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         """Take note of what its plan does without; others than before are to be told."""
         if names != self.lacking_secrets:
             self.lacking_secrets, self.has_untold_lack = names, bool(names)
+
+    def ignores(self, faults: Mapping[str, str]) -> None:
+        """Take note of annotations without effect; others than before are to be told."""
+        self.untold_faults += tuple(
+            problem for name, problem in faults.items() if self.faults.get(name) != problem
+        )
+        self.faults = faults
 
     def take_material(self, material: Material) -> bool:
         """Take what was read for it; True if that is another than before."""

@@ -6,18 +6,27 @@ deletion with the pod's own grace; one that changes is a deletion, and then a ne
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import msgspec
 
 from contract.ids import NodeName, PodUid
 from pod_reconciler.domain.cluster import PodVersion, StatusWrite, Watcher
 from pod_reconciler.domain.manifest import Manifest, bound, wants_node, with_status
+from pod_reconciler.domain.planning import MAX_GRACE_S
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.times import api_time
 from pod_reconciler.errors import ManifestError, PodAbsentError
 
 MOST_OVER: Final = 10_000
+
+
+class _Wanted(NamedTuple):
+    """What a node is to have by these manifests: looked at each second, and seldom another."""
+
+    manifests: tuple[Manifest, ...]
+    pods: dict[PodUid, Json]
+    refused: list[str]
 
 
 class Begin(Protocol):
@@ -44,8 +53,10 @@ class StaticPods:
         self._bind = bind
         self._begin = begin
         self._pods: dict[PodUid, Json] = {}
+        self._views: dict[PodUid, Pod] = {}
+        self._uids: dict[NodeName, dict[PodUid, None]] = {}
         self._version = 0
-        self._refused: dict[NodeName, list[str]] = {}
+        self._wanted: dict[NodeName, _Wanted] = {}
         self._gone: dict[NodeName, list[PodUid]] = {}
         self._over: dict[PodUid, None] = {}
         """Those whose end we have seen: should they come back, nothing of before is theirs. Of very
@@ -54,12 +65,12 @@ class StaticPods:
     @property
     def refused(self) -> list[str]:
         """A line for each manifest that cannot be had on some node."""
-        return [line for each in self._refused.values() for line in each]
+        return [line for each in self._wanted.values() for line in each.refused]
 
     @property
     def views(self) -> list[Pod]:
         """All pods, as they are now."""
-        return [msgspec.convert(pod, Pod) for pod in self._pods.values()]
+        return list(self._views.values())
 
     def has(self, uid: PodUid) -> bool:
         """Whether this is one of the folder's pods, be its manifest still there or not."""
@@ -89,7 +100,7 @@ class StaticPods:
         self, manifests: Iterable[Manifest], node: NodeName, watcher: Watcher, now: datetime
     ) -> list[str]:
         """Show what the folder wants on a node; return what is wrong with it, where that is new."""
-        wanted, problems = self._wanted(manifests, node)
+        wanted, problems = self._wants(tuple(manifests), node)
         here = self._on(node)
         for uid, pod in here.items():
             if uid not in wanted and "deletionTimestamp" not in pod["metadata"]:
@@ -111,18 +122,23 @@ class StaticPods:
         """Nothing of it runs any more; raises `PodAbsentError`."""
         uid = PodUid(pod.metadata.uid)
         self._find(uid)
-        del self._pods[uid]
+        del self._pods[uid], self._views[uid]
+        del self._uids[NodeName(pod.spec.node_name)][uid]
         self._over.pop(uid, None)
         self._over[uid] = None
         if len(self._over) > MOST_OVER:
             del self._over[next(iter(self._over))]
         self._gone.setdefault(NodeName(pod.spec.node_name), []).append(uid)
 
-    def _wanted(
-        self, manifests: Iterable[Manifest], node: NodeName
+    def _wants(
+        self, manifests: tuple[Manifest, ...], node: NodeName
     ) -> tuple[dict[PodUid, Json], list[str]]:
         """What the folder wants on a node, but what cannot have its name there."""
-        wanted, refused = {}, []
+        known = self._wanted.get(node)
+        if known is not None and known.manifests == manifests:
+            return known.pods, []
+        wanted: dict[PodUid, Json] = {}
+        refused: list[str] = []
         for manifest in manifests:
             if wants_node(manifest, node):
                 try:
@@ -131,18 +147,22 @@ class StaticPods:
                     refused.append(str(error))
                 else:
                     wanted[PodUid(pod["metadata"]["uid"])] = pod
-        known, self._refused[node] = self._refused.get(node, []), refused
-        return wanted, [line for line in refused if line not in known]
+        self._wanted[node] = _Wanted(manifests, wanted, refused)
+        told = () if known is None else known.refused
+        return wanted, [line for line in refused if line not in told]
 
     def _on(self, node: NodeName) -> dict[PodUid, Json]:
-        return {uid: pod for uid, pod in self._pods.items() if pod["spec"]["nodeName"] == node}
+        return {uid: self._pods[uid] for uid in self._uids.get(node, ())}
 
     def _keep(self, pod: Json) -> PodVersion:
         self._version += 1
         pod = pod | {"metadata": pod["metadata"] | {"resourceVersion": str(self._version)}}
-        self._pods[PodUid(pod["metadata"]["uid"])] = pod
         raw = msgspec.json.encode(pod)
-        return PodVersion(decoder.decode(raw), raw, is_static=True)
+        view = decoder.decode(raw)
+        uid = PodUid(view.metadata.uid)
+        self._pods[uid], self._views[uid] = pod, view
+        self._uids.setdefault(NodeName(view.spec.node_name), {})[uid] = None
+        return PodVersion(view, raw, is_static=True)
 
     def _find(self, uid: PodUid) -> Json:
         pod = self._pods.get(uid)
@@ -152,7 +172,8 @@ class StaticPods:
 
 
 def _deleted(pod: Json, now: datetime) -> Json:
-    grace_s = decoder.decode(msgspec.json.encode(pod)).spec.termination_grace_period_seconds
+    asked_s = decoder.decode(msgspec.json.encode(pod)).spec.termination_grace_period_seconds
+    grace_s = min(max(asked_s, 0.0), MAX_GRACE_S)
     metadata = pod["metadata"] | {
         "deletionTimestamp": api_time(now + timedelta(seconds=grace_s)),
         "deletionGracePeriodSeconds": grace_s,

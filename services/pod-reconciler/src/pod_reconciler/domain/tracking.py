@@ -9,21 +9,20 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from enum import StrEnum
 
-import msgspec
-
 from contract.ids import NodeName, PodUid
 from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import Inventory, InventoryEntry, PodReported
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.deciding import Decider
+from pod_reconciler.domain.granting import grant_after
 from pod_reconciler.domain.lifecycle import PodEvent, PodState
 from pod_reconciler.domain.material import Material
 from pod_reconciler.domain.numbering import Ledger
 from pod_reconciler.domain.pod import Pod, is_known
 from pod_reconciler.domain.record import PodRecord
+from pod_reconciler.domain.strangers import MAX_STRANGERS, Stranger, can_exist
 from pod_reconciler.domain.surroundings import ClusterNames, Surroundings, surroundings_of
 
-MAX_STRANGERS = 1000
 ASK_AGAIN_S = 5.0
 ASK_AGAIN_ELSEWHERE_S = 300.0
 
@@ -41,16 +40,8 @@ class ReportFate(StrEnum):
     """Of an incarnation that does not hold the node."""
     UNPLACED = "unplaced"
     """The own watch does not place this pod on this node."""
-
-
-class Stranger(msgspec.Struct, kw_only=True, eq=False):
-    """A pod that the node tells of and the watch does not show: left over, early, or forged."""
-
-    namespace: str
-    name: str
-    report: PodReported | None = None
-    """None of a pod that the inventory alone names."""
-    ask_at_s: float
+    MALFORMED = "malformed"
+    """No API server has a pod of such a name or UID."""
 
 
 class NodeView:
@@ -60,6 +51,7 @@ class NodeView:
         self.node, self.names = node, ClusterNames()
         self.records: dict[PodUid, PodRecord] = {}
         self.strangers: dict[PodUid, Stranger] = {}
+        self._left_over: set[PodUid] = set()
         self.grant: NodeGranted | None = None
         self.inventory: dict[PodUid, str] | None = None
         self.synced = False
@@ -98,7 +90,7 @@ class NodeView:
 
     def on_granted(self, grant: NodeGranted) -> bool:
         """The registrar says who holds the node; True if that is somebody new."""
-        before, self.grant = self.grant, grant
+        before, self.grant = self.grant, grant_after(self.grant, grant)
         is_new = before is None or before.holder != grant.holder
         if is_new:
             self._ledger = Ledger()
@@ -232,6 +224,7 @@ class NodeView:
         record = PodRecord(uid=uid, namespace=stranger.namespace, name=stranger.name, was_sent=True)
         record.moved(PodEvent.OBJECT_GONE)
         self.records[uid] = record
+        self._left_over.add(uid)
 
     def _on_agreement(self) -> None:
         """The executor has exactly the pods that were reported.
@@ -262,9 +255,15 @@ class NodeView:
         self.records[uid] = record
         return record
 
+    @property
+    def _has_enough_strangers(self) -> bool:
+        return len(self.strangers) + len(self._left_over) >= MAX_STRANGERS
+
     def _on_strange_report(self, report: PodReported, now_s: float) -> ReportFate:
+        if not can_exist(report.uid, report.namespace, report.name):
+            return ReportFate.MALFORMED
         known = self.strangers.get(report.uid)
-        if known is None and len(self.strangers) >= MAX_STRANGERS:
+        if known is None and self._has_enough_strangers:
             return ReportFate.UNPLACED
         if self._ledger.take(report):
             ask_at_s = now_s if known is None else known.ask_at_s
@@ -276,7 +275,9 @@ class NodeView:
     def _on_strange_entry(self, entry: InventoryEntry) -> None:
         """A pod that no report tells of, and perhaps no watch: ask, or its logs stay for ever."""
         is_known = entry.uid in self.records or entry.uid in self.strangers
-        if entry.name and not is_known and len(self.strangers) < MAX_STRANGERS:
+        if is_known or self._has_enough_strangers:
+            return
+        if can_exist(entry.uid, entry.namespace, entry.name):
             self.strangers[entry.uid] = Stranger(
                 namespace=entry.namespace, name=entry.name, ask_at_s=0.0
             )
@@ -296,3 +297,4 @@ class NodeView:
             return
         if not self.may_be_known(record):
             self.records.pop(record.uid, None)
+            self._left_over.discard(record.uid)

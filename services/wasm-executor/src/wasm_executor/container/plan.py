@@ -32,6 +32,8 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     kind: ArtifactKind
     world: str = ""
     """What it exports, as the compiler saw it: `command`, `http` or nothing known."""
+    host_types: str = ""
+    """The host's types that the compiler found its imports to have; empty where it did not."""
 
 
 class Preopen(msgspec.Struct, frozen=True, kw_only=True):

@@ -34,6 +34,8 @@ class ContainerRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=T
     begun_mono: float | None = None
     """When the run that is underway began."""
     image_id: str = ""
+    mounted: tuple[str, ...] = ()
+    """IDs of the images that the run sees as volumes."""
     started: bool = False
     ready: bool = False
 

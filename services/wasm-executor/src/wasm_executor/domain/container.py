@@ -10,12 +10,7 @@ from contract.messages.report import Terminated, Waiting
 from wasm_executor.domain import occurrences, verdicts
 from wasm_executor.domain.checks import HookKind
 from wasm_executor.domain.core import Core
-from wasm_executor.domain.effects import (
-    AbandonImage,
-    ForgetRun,
-    PrepareImage,
-    StartRun,
-)
+from wasm_executor.domain.effects import AbandonImage, ForgetRun, PrepareImage, StartRun
 from wasm_executor.domain.frame import Frame
 from wasm_executor.domain.health import Past
 from wasm_executor.domain.inputs import (
@@ -93,7 +88,7 @@ class Container(Core):
             self._lack(news, now)
             return
         self.move(Event.IMAGE_READY)
-        self.history.image_id = news.image_id
+        self.history.image_id, self.history.mounted = news.image_id, news.mounted
         self.retries.image_found()
         self.stopping.forget()  # whatever was told of a run that failed
         run = self.history.begin_run(self.plan.image)
@@ -114,6 +109,9 @@ class Container(Core):
         if news.attempt != self._attempt or self.phase not in (Phase.PREPARING, Phase.STARTING):
             return
         if self.phase is Phase.STARTING:
+            if self._early_end is not None:  # there was a process after all, and its key is free
+                self.frame.want(ForgetRun(container=self.plan.name, run=self._early_end.run))
+                self._early_end = None
             self.history.run_never_was()
             self.frame.tell(occurrences.not_created(self.plan, now, news.message))
         self.tried = True

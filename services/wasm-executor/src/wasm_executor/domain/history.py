@@ -29,6 +29,8 @@ class History:
         self.image = ""
         """What the latest run was made of, as its plan had it."""
         self.image_id = ""
+        self.mounted: tuple[str, ...] = ()
+        """IDs of the images that it sees as volumes: names may mean others by now."""
 
     def recall(self, past: ContainerRecord) -> None:
         """Take up what was written down. A run that was underway has yet to be accounted for."""
@@ -37,6 +39,7 @@ class History:
         self.previous_end = past.previous_end
         self.image = past.image
         self.image_id = past.image_id
+        self.mounted = past.mounted
 
     @property
     def restart_count(self) -> int:

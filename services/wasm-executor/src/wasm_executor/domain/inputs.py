@@ -42,6 +42,8 @@ class VolumesFailed(Input, frozen=True, kw_only=True):
 class ImagePrepared(ContainerInput, frozen=True, kw_only=True):
     attempt: int
     image_id: str
+    mounted: tuple[str, ...] = ()
+    """IDs of the images that are its volumes."""
 
 
 class PreparationFailed(ContainerInput, frozen=True, kw_only=True):

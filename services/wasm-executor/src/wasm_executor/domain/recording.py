@@ -22,6 +22,7 @@ def record_of(container: Container) -> ContainerRecord:
         crash_over_mono=container.retries.crash_over_mono,
         begun_mono=container.health.begun_at if container.phase in ALIVE else None,
         image_id=history.image_id,
+        mounted=history.mounted,
         started=container.health.started,
         ready=container.health.ready,
     )

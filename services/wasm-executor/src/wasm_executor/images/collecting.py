@@ -89,6 +89,8 @@ class Collector:
                 await self.collect()
             except OSError as error:
                 log.warning("images.not_collected", reason=str(error))
+            except Exception:  # a failure of this program costs one look, never the pods
+                log.exception("images.collecting_failed")
             await asyncio.sleep(interval_s)
 
     async def collect(self) -> int:
@@ -153,15 +155,19 @@ class Collector:
             return None
 
     def _in_order(self, used: set[Key], now: float) -> list[ImageRecord]:
-        """Return what may go: the longest unused first, then the longest here, as a kubelet."""
+        """Return what may go: the longest unused first, then the longest here, as a kubelet.
+
+        An image that has come since the look was not seen by it, and is too young.
+        """
         old_before = now - self._settings.gc_min_age_s
-        free = [
-            each
-            for each in self._index.images()
-            if _key(each) not in used and self._used[_key(each)].first_at <= old_before
-        ]
+        free = {
+            key: seen
+            for key, seen in self._used.items()
+            if key not in used and seen.first_at <= old_before
+        }
+        images = [each for each in self._index.images() if _key(each) in free]
         return sorted(
-            free, key=lambda each: (self._used[_key(each)].last_at, self._used[_key(each)].first_at)
+            images, key=lambda each: (free[_key(each)].last_at, free[_key(each)].first_at)
         )
 
 

@@ -23,12 +23,13 @@ from wasm_executor.images.jobprocess import (
     write_result,
 )
 from wasm_executor.images.jobs import Compiled, CompileJob, EngineJob, EngineNamed, JobResult
-from wasm_executor.images.manifest import digest_of
+from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.records import ArtifactFacts, ArtifactKind, CompiledObject
 from wasm_executor.images.store import ContentStore
-from wasm_executor.images.wasmfile import check_wasm
+from wasm_executor.images.wasmfile import check_wasm, named_of_other_wasi
 
 _NO_MEMORY: Final = f"(os error {errno.ENOMEM})"
+_NAMED: Final = 4
 
 if TYPE_CHECKING:
     from wasm_executor.images.inspection import Inspection
@@ -60,6 +61,7 @@ def _compile(job: CompileJob) -> CompiledObject:
             problems=seen.problems,
             imports=seen.imports,
             exports=seen.exports,
+            host_types=seen.host_types,
             wasm_bytes=len(content),
             object_bytes=len(code),
             compile_s=time.monotonic() - started_at,
@@ -113,7 +115,16 @@ def _compiled(kind: ArtifactKind, content: bytes) -> "tuple[bytearray, Inspectio
     except WasmtimeError as error:
         if _NO_MEMORY in str(error):
             raise MemoryError from error
-        raise CompileError(f"invalid WebAssembly {kind}: {_one_line(error)}") from error
+        raise CompileError(_refusal(kind, content, error)) from error
+
+
+def _refusal(kind: ArtifactKind, content: bytes, error: Exception) -> str:
+    """WASI 0.3 has types that this engine does not read: better told by its name than by theirs."""
+    others = named_of_other_wasi(content) if kind is ArtifactKind.COMPONENT else []
+    if others:
+        made_for = f"made for {', '.join(others[:_NAMED])}: this engine runs WASI 0.2.x"
+        return f"the component is {made_for} ({_one_line(error)})"
+    return f"invalid WebAssembly {kind}: {_one_line(error)}"
 
 
 def _one_line(error: Exception) -> str:

@@ -12,6 +12,7 @@ from typing import Final
 
 import structlog
 
+from servicekit.tracing import step
 from wasm_executor.images.errors import CompileError
 from wasm_executor.images.index import ImageIndex
 from wasm_executor.images.jobrunner import (
@@ -94,7 +95,8 @@ class Compiler:
             return compiled
         try:
             self._repeat_verdict(digest)
-            return await self._flights.do(digest, lambda: self._compile(digest, wasm))
+            with step("image.compile", {"container.image.name": image}):
+                return await self._flights.do(digest, lambda: self._compile(digest, wasm))
         except CompileError as error:
             message = f'failed to compile image "{image}": {error.message}'
             raise CompileError(message, retry=error.retry) from error
@@ -154,8 +156,12 @@ class Compiler:
 
 def _crash(error: JobCrashedError, limits: CompileLimits) -> CompileError:
     """Say which limit was met, where the way it ended tells."""
-    if error.signal in {signal.SIGXCPU, signal.SIGKILL}:
+    if error.signal == signal.SIGXCPU:
         return CompileError(f"more than {limits.cpu_s}s of CPU time needed")
+    if error.signal == signal.SIGKILL:  # which says nothing of the content: it may be tried again
+        most = limits.memory_bytes >> 20
+        message = f"the compiler was killed, as where memory is short (it may take {most} MiB)"
+        return CompileError(message, retry=True)
     if "memory" in error.stderr.lower():
         return CompileError(limits.memory_problem())
     how = signal_name(error.signal) if error.signal else "an error"

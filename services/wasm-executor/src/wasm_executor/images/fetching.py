@@ -11,21 +11,21 @@ from typing import Final
 
 import requests
 
-from wasm_executor.images import faults
-from wasm_executor.images.authorizing import AuthorizationError
-from wasm_executor.images.downloading import Downloader, why_not_written
 from wasm_executor.images.errors import ImageAccessError, ImagePullError
-from wasm_executor.images.gathering import Gathering
 from wasm_executor.images.jobs import Pulled, PullJob
-from wasm_executor.images.layerstream import UnpackError
-from wasm_executor.images.manifest import Descriptor, ManifestError, digest_of
+from wasm_executor.images.layers.gathering import Gathering
+from wasm_executor.images.layers.layerstream import UnpackError
+from wasm_executor.images.layers.manifest import Descriptor, ManifestError, digest_of
 from wasm_executor.images.policy import ERR_IMAGE_PULL, pull_failed, registry_unavailable
 from wasm_executor.images.records import ImageRecord, NameRecord
 from wasm_executor.images.reference import ImageReference, InvalidDigestError, check_digest
-from wasm_executor.images.registry import PullRegistry
+from wasm_executor.images.registries import faults
+from wasm_executor.images.registries.authorizing import AuthorizationError
+from wasm_executor.images.registries.downloading import Downloader, why_not_written
+from wasm_executor.images.registries.registry import PullRegistry
+from wasm_executor.images.registries.streaming import BodyError, read_manifest, wrong_digest
+from wasm_executor.images.registries.transport import BUSY, Deadline
 from wasm_executor.images.store import ContentStore
-from wasm_executor.images.streaming import BodyError, read_manifest, wrong_digest
-from wasm_executor.images.transport import BUSY, Deadline
 
 _OK: Final = 200
 _DENIED: Final = frozenset({401, 403})

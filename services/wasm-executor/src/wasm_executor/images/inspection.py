@@ -30,6 +30,7 @@ class Inspection:
         self.world = World.NONE
         self.wasi: str | None = None
         self.problems: tuple[str, ...] = ()
+        self.host_types = ""
 
 
 def inspect_module(engine: Engine, module: Module) -> Inspection:
@@ -69,6 +70,7 @@ def inspect_component(engine: Engine, component: Component) -> Inspection:
     seen = Inspection(imports, exports)
     if any(name.startswith(_HTTP_HANDLER) for name in exports):
         seen.world = World.HTTP
+        seen.host_types = _host_types(engine, component)
     elif any(name.startswith(_RUN) for name in exports):
         seen.world = World.COMMAND
     versions = {
@@ -86,6 +88,14 @@ def inspect_component(engine: Engine, component: Component) -> Inspection:
         problems.append(f"unknown export: the component has no `{_RUN}`")
     seen.problems = tuple(problems[:_LISTED])
     return seen
+
+
+def _host_types(engine: Engine, component: Component) -> str:
+    """Compare once what each start would; imports late, for most artifacts are no handlers."""
+    from wasm_executor.runtimes.wasihttp.guests import HOST_TYPES, KNOWN
+    from wasm_executor.runtimes.wasihttp.shapes import others
+
+    return HOST_TYPES if next(others(component, engine, KNOWN), None) is None else ""
 
 
 def _is_given(name: str, world: World) -> bool:

@@ -1,7 +1,8 @@
 """The outside of a job process: started, fed, timed, and gone when this call has ended.
 
 However the call ends, by result, time-out or cancellation, the process is dead afterwards and
-what it had half written is removed. It dies with this process, too: it asks the kernel for that.
+what it had half written is out of the way; its removal is not waited for. It dies with this
+process, too: it asks the kernel for that.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ import msgspec
 
 from wasm_executor.images.jobs import RESULT_DECODER, Job, JobResult
 from wasm_executor.images.store import ContentStore
+from wasm_executor.volumes.removing import begin_at_leisure
 
 PULL: Final = "wasm_executor.images.pull_job"
 COMPILE: Final = "wasm_executor.images.compile_job"
@@ -74,8 +76,8 @@ class JobRunner:
         if process.returncode is None:
             process.kill()
             await process.wait()
-        if process.returncode:
-            self._store.remove_partials_of(process.pid)
+        if process.returncode and (taken := self._store.take_partials_of(process.pid)):
+            begin_at_leisure(self._store.remove_taken, taken)
 
 
 def own_pid() -> int:

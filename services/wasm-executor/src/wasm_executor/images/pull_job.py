@@ -30,7 +30,7 @@ _MEMORY_BYTES: Final = 320 << 20
 
 
 def run(job: PullJob) -> JobResult:
-    from wasm_executor.images.registryhosts import RegistryHostsError
+    from wasm_executor.images.registries.registryhosts import RegistryHostsError
 
     try:
         return _pull(job)

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from contract.messages.pull import PullKey
+from servicekit.tracing import step
 from wasm_executor.images.errors import ImagePullError
 from wasm_executor.images.index import ImageIndex
 from wasm_executor.images.jobrunner import (
@@ -75,7 +76,8 @@ class Pulls:
         """Return the image, or raise `ImagePullError`."""
         on_event(pulling(image))
         asked_at = time.monotonic()
-        made = await self._flights.do(wanted, lambda: self._pull_in_turn(wanted))
+        with step("image.pull", {"container.image.name": image}):
+            made = await self._flights.do(wanted, lambda: self._pull_in_turn(wanted))
         waited_s = time.monotonic() - asked_at
         # Who joined a pull that was under way saw only the rest of it.
         own_s, size_bytes = min(made.pull_s, waited_s), made.record.size_bytes

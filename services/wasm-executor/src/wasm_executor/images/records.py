@@ -37,6 +37,9 @@ class ArtifactFacts(msgspec.Struct, frozen=True, kw_only=True):
     problems: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     exports: tuple[str, ...] = ()
+    host_types: str = ""
+    """Names the host's types that its imports were found to have; empty where nobody has looked, or
+    where they differ. Whoever runs it believes no name but that of its own types."""
     wasm_bytes: int
     object_bytes: int
     compile_s: float
@@ -122,6 +125,8 @@ class PreparedImage(msgspec.Struct, frozen=True, kw_only=True):
     config: ImageConfig = ImageConfig()
     rootfs: str = ""
     """The folder that the guest sees as `/`; empty where the image has no files."""
+    mounted: tuple[str, ...] = ()
+    """IDs of the images that it is to see as volumes, where it was had for a container."""
     pulled: bool = False
     pull_duration_s: float = 0.0
 

@@ -21,7 +21,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -46,10 +46,23 @@ class ContentStore:
         for folder in ("blobs", "images", "names", "objects", "rootfs", "partial"):
             (self.root / folder).mkdir(mode=0o700, exist_ok=True)
 
-    def remove_partials_of(self, pid: int) -> None:
-        """A job that was killed could not clean up."""
+    def take_partials_of(self, pid: int) -> list[Path]:
+        """Take away what a job that was killed could not clean up; another may get its pid.
+
+        What a full disk does not let us rename stays until the next `prepare`.
+        """
+        taken = []
         for path in self._partial.glob(f"{pid}-*"):
-            _remove(path)
+            doomed = self._partial / f"doomed-{secrets.token_hex(8)}"
+            with suppress(OSError):
+                taken.append(path.rename(doomed))
+        return taken
+
+    def remove_taken(self, taken: Iterable[Path]) -> None:
+        """Remove it. Blocks, and an image has many files: call it in a thread."""
+        for path in taken:
+            with suppress(OSError):
+                _remove(path)
 
     def blob_path(self, digest: str) -> Path:
         algorithm, encoded = digest.split(":", 1)

@@ -243,16 +243,9 @@ class Keeper:
         else:
             exit_ = msgspec.structs.replace(exit_, trap=outcome.trap, failure=outcome.failure)
             row.process = msgspec.structs.replace(row.process, exit=exit_)
-            self._save_exit(row.process)
+            self._records.save_end(row.process)
             self._send(Exited(exit=exit_))
         self._leave_when_drained()
-
-    def _save_exit(self, process: ContainerProcess) -> None:
-        """For the next keeper, which would say 137 otherwise; this one tells it in any case."""
-        try:
-            self._records.save(process)
-        except OSError as error:
-            warn("record.write_failed", key=process.key, error=str(error))
 
     def _list(self, request: ListContainers) -> None:
         processes = [

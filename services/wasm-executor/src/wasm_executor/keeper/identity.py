@@ -1,9 +1,11 @@
 """Who this executor is: a random id and a start count in the data directory, under a lock.
 
 Together they are the incarnation. The lock proves that a lower count of the same id is dead, so
-the count is on disk before anything is started.
+the count is on disk before anything is started. A full disk keeps no executor from starting again:
+it is what makes room there.
 """
 
+import errno
 import fcntl
 import os
 from pathlib import Path
@@ -47,13 +49,27 @@ def next_identity(directory: Path) -> Identity:
 
 def _write_durably(path: Path, content: bytes) -> None:
     temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
+    try:
+        _write(temporary, content, os.O_CREAT | os.O_TRUNC)
+        temporary.rename(path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        if not path.exists():
+            raise
+        # In place it needs no room, and a count is never shorter than the one before it.
+        _write(path, content, 0)
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _write(path: Path, content: bytes, flags: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC | flags, 0o644)
+    try:
+        if os.write(descriptor, content) < len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -28,7 +28,7 @@ from wasm_executor.keeper.output import OutputEnds
 from wasm_executor.keeper.protocol import Spawn, SpawnSpec
 from wasm_executor.keeper.records import Records, start_ticks
 from wasm_executor.keeper.settings import KeeperSettings
-from wasm_executor.zygote.wire import GO, SPAWN
+from wasm_executor.zygote.wire import GO, PLAIN, REHEARSED, SPAWN
 
 ATTEMPTS: Final = 5
 WINDOW: Final = 32
@@ -117,6 +117,7 @@ class Spawner:
         self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._zygote: socket.socket | None = None
         self._ready = False
+        self._rehearsal = REHEARSED
         self._waiting: deque[SpawnOrder] = deque()
         self._under_way: dict[int, _Attempt] = {}
         """By the descriptor of their gate."""
@@ -146,8 +147,10 @@ class Spawner:
     def _launch(self) -> int:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            arguments = (*self._argv, str(theirs.fileno()), str(os.getpid()))
+            ends = (str(theirs.fileno()), str(os.getpid()))
+            arguments = (*self._argv, self._rehearsal, *ends)
             pid = spawn_bound(arguments, ENVIRONMENT, theirs.fileno())
+        self._rehearsal = PLAIN if self._rehearsal == REHEARSED else REHEARSED  # unless ready
         ours.setblocking(False)
         self._leave_zygote()  # the last one's spares end when they have taken what is on the way
         self._zygote = ours
@@ -161,7 +164,7 @@ class Spawner:
         except ConnectionResetError:
             message = b""
         if message:
-            self._ready = True
+            self._ready, self._rehearsal = True, REHEARSED
             self._dispatch()
             return
         self._leave_zygote()

@@ -3,6 +3,7 @@
 A runtime is a class without arguments, named by an entry point of the group `wasmlet.runtimes`;
 the entry point's name is the name that a RuntimeClass handler or an artifact selects. One object
 of it is made in the zygote; `run` is called in a container's process, a fork of the zygote, once.
+That of `wasi` is also called in the zygote's rehearsal, with guests that do nothing.
 """
 
 from collections.abc import Callable

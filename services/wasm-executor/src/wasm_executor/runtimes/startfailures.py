@@ -1,5 +1,6 @@
 """Why a guest does not start, said alike by all runtimes that wasmtime is under."""
 
+from collections.abc import Iterable
 from typing import Final
 
 from wasmtime import WasmtimeError
@@ -19,6 +20,14 @@ def unusable(error: WasmtimeError) -> GuestNotStartedError:
 def no_entry(message: str) -> GuestNotStartedError:
     """There is nothing to call."""
     return GuestNotStartedError(StartFailureReason.NOT_A_COMMAND, message)
+
+
+def other_wasi(verb: str, names: Iterable[str]) -> GuestNotStartedError | None:
+    """Say what a component imports or exports of a WASI that is not spoken here, if anything."""
+    others = [f"`{name}`" for name in names if name.startswith("wasi:") and "@0.2." not in name]
+    if not others:
+        return None
+    return no_entry(f"the component {verb} {', '.join(others)}: this runtime speaks WASI 0.2.x")
 
 
 def not_linked(error: Exception, missing: tuple[str, ...]) -> GuestNotStartedError:

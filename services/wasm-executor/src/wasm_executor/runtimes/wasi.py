@@ -16,7 +16,13 @@ from wasm_executor.container.plan import (
 from wasm_executor.runtimes.engine import new_engine
 from wasm_executor.runtimes.errors import GuestNotStartedError, GuestTrappedError
 from wasm_executor.runtimes.limits import memory_ceiling
-from wasm_executor.runtimes.startfailures import NO_INSTANCES, no_entry, not_linked, unusable
+from wasm_executor.runtimes.startfailures import (
+    NO_INSTANCES,
+    no_entry,
+    not_linked,
+    other_wasi,
+    unusable,
+)
 from wasm_executor.runtimes.wasimodules import (
     exit_code,
     linked_module,
@@ -81,7 +87,9 @@ class WasiRuntime:
         interface = component.get_export_index(RUN_INTERFACE)
         function = interface and component.get_export_index("run", interface)
         if function is None:
-            raise no_entry("the component does not export `wasi:cli/run`: it is not a command")
+            raise other_wasi("exports", component.type.exports(self._engine)) or no_entry(
+                "the component does not export `wasi:cli/run`: it is not a command"
+            )
         self._require_imports(component)
 
         def command() -> int:
@@ -100,7 +108,8 @@ class WasiRuntime:
             self._components.instantiate(nowhere, component)
         except WasmtimeError as error:
             if NO_INSTANCES not in str(error):
-                raise not_linked(error, ()) from error
+                imports = component.type.imports(self._engine)
+                raise other_wasi("imports", imports) or not_linked(error, ()) from error
 
 
 def _require_start_function(exports: Mapping[str, object]) -> None:

@@ -18,6 +18,7 @@ from servicekit.admin import serve_admin
 from servicekit.bus import Bus, connected
 from servicekit.errors import StopRequested
 from servicekit.running import raise_on_signal, stop_absorbed
+from servicekit.tracing import Tracer, traced
 from wasm_executor.container.landlock import LEAST_ABI, landlock_abi
 from wasm_executor.container.seccomp import can_restrict_calls
 from wasm_executor.images.jobs import PullLimits
@@ -27,19 +28,19 @@ from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor import metrics
 from wasm_executor.supervisor.control import drain_on_power_failure, obey
-from wasm_executor.supervisor.evicting import evict_regularly
 from wasm_executor.supervisor.externals import load_externals
 from wasm_executor.supervisor.facts import node_facts, runtime_names
 from wasm_executor.supervisor.granting import Grant
 from wasm_executor.supervisor.health import answer_health
 from wasm_executor.supervisor.identity import Identity
 from wasm_executor.supervisor.imagegarbage import collect_images
+from wasm_executor.supervisor.logs.pages import keep_freed_pages
 from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.pages import keep_freed_pages
-from wasm_executor.supervisor.plans import require_memory
+from wasm_executor.supervisor.pods.plans import require_memory
+from wasm_executor.supervisor.pods.roster import Roster
 from wasm_executor.supervisor.reporting import Reporter
-from wasm_executor.supervisor.roster import Roster
 from wasm_executor.supervisor.shutdown import Shutdown
+from wasm_executor.supervisor.usage.evicting import evict_regularly
 
 log = structlog.get_logger()
 
@@ -64,9 +65,9 @@ async def supervise(settings: ExecutorSettings, identity: Identity) -> None:
         start_count=identity.incarnation.start_count,
         epoch=identity.epoch,
     )
-    with stop_absorbed():
+    with stop_absorbed(), traced("wasm-executor", settings.traces_endpoint) as tracer:
         async with asyncio.TaskGroup() as tasks:
-            await Supervisor(settings, identity, tasks, keeper).start()
+            await Supervisor(settings, identity, tasks, keeper, tracer).start()
     keeper.close()
 
 
@@ -79,8 +80,10 @@ class Supervisor:
         identity: Identity,
         tasks: asyncio.TaskGroup,
         keeper: KeeperClient,
+        tracer: Tracer,
     ) -> None:
         self._settings = settings
+        self._tracer = tracer
         self._tasks = tasks
         self._images: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
         reporter = Reporter(NodeName(settings.node_name), identity.incarnation, identity.epoch)
@@ -166,7 +169,7 @@ class Supervisor:
         node = NodeName(self._settings.node_name)
         facts = await asyncio.to_thread(node_facts, self._settings, self._node.externals)
         async with (
-            connected(self._settings, Role.WASM_EXECUTOR, node) as bus,
+            connected(self._settings, Role.WASM_EXECUTOR, node, tracer=self._tracer) as bus,
             asyncio.TaskGroup() as tasks,
         ):
             self._bus = bus

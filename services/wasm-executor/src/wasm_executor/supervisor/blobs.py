@@ -19,21 +19,30 @@ class Blobs:
     def __init__(self, node: NodeName) -> None:
         self._node = node
         self._bus: Bus | None = None
+        self._openings = 0
+        """How often the node was had: one that was lost and is had again is another one."""
 
     def open(self, bus: Bus) -> None:
         self._bus = bus
+        self._openings += 1
 
     def close(self) -> None:
         self._bus = None
 
     async def read(self, digest: str) -> bytes:
-        """Return a blob whole; raise `CommandError` or `BusUnavailableError`."""
-        if self._bus is None:
+        """Return a blob whole; raise `CommandError` or `BusUnavailableError`.
+
+        What arrives after the node was lost is no answer any more: nobody may act on it.
+        """
+        bus = self._bus
+        if bus is None:
             raise BusUnavailableError("the bus is away")
-        content = bytearray()
+        content, opening = bytearray(), self._openings
         while True:
             read = BlobRead(digest=digest, offset=len(content))
-            chunk = await self._bus.request(self._node, read, stream=True)
+            chunk = await bus.request(self._node, read, stream=True)
+            if self._bus is None or self._openings != opening:
+                raise BusUnavailableError("the node was lost meanwhile")
             content += chunk.data
             if not chunk.data or len(content) >= min(chunk.total_bytes, MAX_BYTES):
                 return bytes(content)

@@ -14,7 +14,7 @@ from contract.errors import CommandError
 from contract.ids import NodeName
 from contract.messages.form import Done, Incarnation, Term
 from contract.messages.node import NodePing, NodePong
-from contract.messages.pod import PodAck, PodApply, PodForget, PodPlan
+from contract.messages.pod import OLDER_PLAN, PodAck, PodApply, PodForget, PodPlan
 from contract.messages.report import Inventory, ReportAll
 from servicekit.bus import Bus
 from servicekit.errors import BusUnavailableError
@@ -22,11 +22,11 @@ from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
 from wasm_executor.domain.ordering import Rank, Standing, adds_only_ephemeral, standing
 from wasm_executor.errors import PlanNotStoredError
-from wasm_executor.supervisor.beginning import Shown
 from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.plans import StoredPlan
-from wasm_executor.supervisor.podtask import PodTask
-from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.pods.beginning import Shown
+from wasm_executor.supervisor.pods.plans import StoredPlan
+from wasm_executor.supervisor.pods.podtask import PodTask
+from wasm_executor.supervisor.pods.roster import Roster
 
 log = structlog.get_logger()
 
@@ -43,7 +43,10 @@ class Commands:
 
     async def apply(self, _node: NodeName, command: PodApply) -> PodAck:
         self._check(command.incarnation, command.term)
-        plan = command.plan if command.plan is not None else await self._fetch(command.plan_digest)
+        plan = command.plan
+        if plan is None:
+            plan = await self._fetch(command.plan_digest)
+            self._check(command.incarnation, command.term)  # others may have come meanwhile
         self._verify(command, plan)
         self._raise_term(command.term)
         task = self._roster.get(command.uid)
@@ -53,7 +56,7 @@ class Commands:
         known_digest = "" if task is None else task.stored.digest
         match standing(known_rank, known_digest, rank, command.plan_digest):
             case Standing.OUTDATED:
-                raise CommandError(409, "an older plan of this pod")
+                raise CommandError(409, OLDER_PLAN)
             case Standing.NEW:
                 self._take(task, stored, command)
                 return self._ack(command, changed=True)

@@ -15,7 +15,7 @@ from typing import Final, NoReturn
 import structlog
 
 from wasm_executor.supervisor.localsocket import serve_local
-from wasm_executor.supervisor.podtask import PodTask
+from wasm_executor.supervisor.pods.podtask import PodTask
 from wasm_executor.supervisor.shutdown import Shutdown
 
 log = structlog.get_logger()

@@ -1,8 +1,8 @@
 """What this machine is, for the Node's status: sizes, kernel, runtime.
 
-An executor in a container may use its cgroup's limit, and it is that of the whole executor with
-all its pods. Without one the machine is divided by the executors on it. A reserve of both is not
-for pods.
+An executor in a container may use its cgroup's limit (version 2 or 1), and it is that of the whole
+executor with all its pods. Without one the machine is divided by the executors on it. A reserve of
+both is not for pods.
 """
 
 import os
@@ -10,14 +10,12 @@ import shutil
 from collections.abc import Collection
 from importlib.metadata import entry_points, version
 from pathlib import Path
-from typing import Final
 
 from contract.messages.node import NodeFacts
 from wasm_executor.runtimes.interface import ENTRY_POINT_GROUP
 from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor import cgroups
 from wasm_executor.supervisor.externals import RUNTIME
-
-CGROUPS: Final = Path("/sys/fs/cgroup")
 
 
 def runtime_names() -> frozenset[str]:
@@ -28,7 +26,8 @@ def runtime_names() -> frozenset[str]:
 def node_facts(settings: ExecutorSettings, externals: Collection[str] = ()) -> NodeFacts:
     """Look at the machine; `externals` are its own runtime programs, by handler."""
     cpu_millis = _cpu_limit_millis() or _share(_machine_cpus() * 1000, settings)
-    memory_bytes = _memory_limit_bytes() or _share(_machine_memory_bytes(), settings)
+    limited = cgroups.memory_limit()
+    memory_bytes = limited.limit_bytes if limited else _share(cgroups.machine_memory(), settings)
     disk_bytes = shutil.disk_usage(settings.data_dir).total
     return NodeFacts(
         cpu_millis=cpu_millis,
@@ -56,31 +55,11 @@ def _machine_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def _machine_memory_bytes() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-
-
-def _own_cgroups() -> list[Path]:
-    """Return our cgroup (v2) and those above it: the lowest limit of all of them holds."""
-    path = next(
-        (line[3:] for line in _text("/proc/self/cgroup").splitlines() if line.startswith("0::")),
-        None,
-    )
-    if path is None:
-        return []
-    own = CGROUPS / path.strip("/")
-    return [each for each in (own, *own.parents) if each.is_relative_to(CGROUPS)]
-
-
-def _memory_limit_bytes() -> int | None:
-    limits = [_text(str(group / "memory.max")) for group in _own_cgroups()]
-    return min((int(each) for each in limits if each.isdigit()), default=None)
-
-
 def _cpu_limit_millis() -> int | None:
-    """Read `<quota> <period>` in microseconds; the quota `max` is none."""
-    quotas = [_text(str(group / "cpu.max")).split() for group in _own_cgroups()]
-    given = [each for each in quotas if each and each[0].isdigit()]
+    """Read quota and period in microseconds; the quota `max`, or -1, is none."""
+    files = cgroups.files("cpu", ("cpu.max",), ("cpu.cfs_quota_us", "cpu.cfs_period_us"))
+    said = (" ".join(_text(str(each)) for each in of_group) for of_group in files)
+    given = [each.split() for each in said if each[:1].isdigit()]
     return min((int(quota) * 1000 // int(period) for quota, period in given), default=None)
 
 

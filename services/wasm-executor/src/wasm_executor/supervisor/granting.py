@@ -40,12 +40,12 @@ from servicekit.ending import end
 from servicekit.errors import BusUnavailableError
 from wasm_executor.supervisor.commands import Commands
 from wasm_executor.supervisor.kubeletseries import Relists
-from wasm_executor.supervisor.logs import Logs
+from wasm_executor.supervisor.logs.serving import Logs
 from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.pods.roster import Roster
 from wasm_executor.supervisor.shutdown import Shutdown
-from wasm_executor.supervisor.streaming import Streams
-from wasm_executor.supervisor.usage import UsageDesk
+from wasm_executor.supervisor.streams.streaming import Streams
+from wasm_executor.supervisor.usage.answering import UsageDesk
 
 log = structlog.get_logger()
 

@@ -15,5 +15,5 @@ START_SECONDS: Final = Histogram(
 )
 OOM_KILLS: Final = Counter("wasmlet_executor_oom_kills", "Runs killed at their memory limit.")
 POD_FAULTS: Final = Counter(
-    "wasmlet_executor_pod_faults", "Inputs of a pod that this program failed to handle."
+    "wasmlet_executor_pod_faults", "Steps of a pod that this program failed to do."
 )

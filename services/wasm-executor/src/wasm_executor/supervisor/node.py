@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import Mapping
+from typing import Final
 
 import structlog
 
@@ -16,22 +17,26 @@ from wasm_executor.images.puller import ImageService
 from wasm_executor.keeper.client import KeeperClient
 from wasm_executor.settings import ExecutorSettings
 from wasm_executor.supervisor.blobs import Blobs
-from wasm_executor.supervisor.checkpoints import Checkpoint
+from wasm_executor.supervisor.cgroups import memory_limit
+from wasm_executor.supervisor.execs.toolbox import Toolbox
 from wasm_executor.supervisor.externals import ExternalRuntimeFile
 from wasm_executor.supervisor.identity import Identity
-from wasm_executor.supervisor.lastwords import LastWords
-from wasm_executor.supervisor.logreaders import LogReaders
-from wasm_executor.supervisor.memory import MemoryWatch
-from wasm_executor.supervisor.plans import PlanStore, Standing
+from wasm_executor.supervisor.logs.logreaders import LogReaders
+from wasm_executor.supervisor.memory import MemoryWatch, Room
+from wasm_executor.supervisor.pods.checkpoints import Checkpoint
+from wasm_executor.supervisor.pods.lastwords import LastWords
+from wasm_executor.supervisor.pods.plans import PlanStore, Standing
+from wasm_executor.supervisor.pods.worlds import Worlds
 from wasm_executor.supervisor.reporting import Reporter
-from wasm_executor.supervisor.toolbox import Toolbox
-from wasm_executor.supervisor.worlds import Worlds
 from wasm_executor.volumes.etcfiles import EtcFiles
 from wasm_executor.volumes.folders import Folders
 from wasm_executor.volumes.imageetc import ImageEtc
 from wasm_executor.volumes.volumes import Volumes
 
 log = structlog.get_logger()
+
+KEPT_OF_RESERVE: Final = 4
+"""The reserve is for the executor itself; when this part of it is all that is free, a pod goes."""
 
 
 class Node:
@@ -56,7 +61,8 @@ class Node:
         self.plans = PlanStore(settings.run_dir)
         self.checkpoint = Checkpoint(settings.data_dir)
         self.log_readers = LogReaders()
-        self.memory = MemoryWatch(os.getppid())
+        kept = settings.reserved_memory_bytes // KEPT_OF_RESERVE
+        self.memory = MemoryWatch(os.getppid(), Room(memory_limit(), kept))
         self.blobs = Blobs(reporter.node)
         self.volumes = Volumes(
             settings.data_dir, settings.run_dir, self.blobs.content, settings.host_path_prefixes

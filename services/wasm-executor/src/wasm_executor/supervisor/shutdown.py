@@ -16,9 +16,9 @@ from contract.messages.pod import PodApply
 from wasm_executor.domain.checkpoint import Sentence
 from wasm_executor.domain.inputs import Condemned
 from wasm_executor.supervisor.node import Node
-from wasm_executor.supervisor.plans import ShutdownNotice
-from wasm_executor.supervisor.podtask import PodTask
-from wasm_executor.supervisor.roster import Roster
+from wasm_executor.supervisor.pods.plans import ShutdownNotice
+from wasm_executor.supervisor.pods.podtask import PodTask
+from wasm_executor.supervisor.pods.roster import Roster
 
 log = structlog.get_logger()
 

@@ -25,6 +25,11 @@ async def at_leisure[*Ts, T](work: Callable[[*Ts], T], *args: *Ts) -> T:
     return await asyncio.get_running_loop().run_in_executor(_SLOW, work, *args)
 
 
+def begin_at_leisure[*Ts](work: Callable[[*Ts], object], *args: *Ts) -> None:
+    """As above, for what nobody waits for: others' work may be before it. It must not fail."""
+    _SLOW.submit(work, *args)
+
+
 class Remover:
     """Works in one folder of its own, on the file system of what it removes."""
 

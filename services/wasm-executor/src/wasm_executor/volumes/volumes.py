@@ -23,6 +23,7 @@ from wasm_executor.volumes.atomic import AtomicFolder, InvalidPathError, is_publ
 from wasm_executor.volumes.contents import Contents, FetchBlob
 from wasm_executor.volumes.errors import ContentError, MountError
 from wasm_executor.volumes.filevariables import FileVariables
+from wasm_executor.volumes.finishing import finished
 from wasm_executor.volumes.folders import Folders, make_folder
 from wasm_executor.volumes.hostpath import HostPathRefusedError, HostPaths
 from wasm_executor.volumes.imagefolders import ImageFolders
@@ -100,7 +101,7 @@ class Volumes:
             if at_once and not self._swapping.locked():
                 written, faults = self._make_each(uid, volumes, lacking)
             else:
-                written, faults = await asyncio.to_thread(self._make_each, uid, volumes, lacking)
+                written, faults = await finished(self._make_each, uid, volumes, lacking)
         if written:
             log.info("volumes.written", pod_uid=uid, volumes=written)
         return faults

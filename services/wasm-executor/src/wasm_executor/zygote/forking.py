@@ -2,9 +2,10 @@
 
 It holds nothing of any pod. A few spares are forked before anybody wants them; they wait at the
 keeper's socket themselves, so that what an order carries reaches the container alone and no start
-waits for a fork. The zygote has one thread, and makes no Store and compiles nothing, because
-thread pools and random seeds made before a fork are broken after it. Killed, it is started again;
-containers do not notice, since they are the keeper's children.
+waits for a fork. The zygote has one thread, which makes no Store and compiles nothing, because
+thread pools and random seeds made before a fork are broken after it; what it rehearses has a
+thread of its own, which ends. Killed, it is started again; containers do not notice, since they are
+the keeper's children.
 """
 
 import os
@@ -31,6 +32,7 @@ from wasm_executor.keeper.linux import (
 from wasm_executor.runtimes.interface import Runtime
 from wasm_executor.runtimes.registry import load_runtimes
 from wasm_executor.zygote.freezing import freeze_heap
+from wasm_executor.zygote.rehearsing import rehearse
 from wasm_executor.zygote.siblings import Forking
 from wasm_executor.zygote.wire import READY, receive_order
 
@@ -53,7 +55,9 @@ REFILL_PAUSE_MS: Final = 5
 FORK_RETRY_MS: Final = 100
 
 
-def serve(keeper: socket.socket, keeper_pid: int, *, own_roots: bool = False) -> None:
+def serve(
+    keeper: socket.socket, keeper_pid: int, *, own_roots: bool = False, rehearsed: bool = True
+) -> None:
     """Keep spares ready until the keeper closes its end.
 
     With roots of their own, containers keep the right to mount until they have them.
@@ -63,6 +67,8 @@ def serve(keeper: socket.socket, keeper_pid: int, *, own_roots: bool = False) ->
     for runtime in runtimes.values():
         needs = getattr(runtime, "needs", NOTHING)
         prepare((needs, needs - TO_ASK_OTHERS, needs | ALL_SOCKETS))
+    if rehearsed:
+        rehearse(runtimes)
     freeze_heap()
     spares = Spares(keeper, keeper_pid, runtimes, own_roots=own_roots)
     spares.refill()

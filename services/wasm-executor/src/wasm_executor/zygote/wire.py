@@ -18,6 +18,10 @@ SPAWN: Final = b"spawn"
 HELLO: Final = b"hello"
 GO: Final = b"go"
 
+REHEARSED: Final = "rehearsed"
+PLAIN: Final = "plain"
+"""What the zygote's argument says: whether it goes through a start before it forks."""
+
 
 class Descriptors(msgspec.Struct, frozen=True, kw_only=True):
     """What the keeper made for one container, in the order in which it is sent."""

@@ -19,6 +19,7 @@ from wasm_executor.runtimes.wasihttp.instance import Instance, OnWait
 from wasm_executor.runtimes.wasihttp.linking import HOLDERS, Function, Imports
 from wasm_executor.runtimes.wasihttp.messages import Answer, IncomingRequest
 from wasm_executor.runtimes.wasihttp.outgoing import Outgoing
+from wasm_executor.runtimes.wasihttp.shapes import name_of
 
 HANDLER: Final = "wasi:http/incoming-handler@0.2.0"
 """wasmtime finds a later 0.2.x by it."""
@@ -48,6 +49,7 @@ KNOWN: Final = {
     for name, items in each.INTERFACES.items()
 }
 """What every function of the host takes, by interface and name."""
+HOST_TYPES: Final = name_of(KNOWN)
 
 
 class World(NamedTuple):

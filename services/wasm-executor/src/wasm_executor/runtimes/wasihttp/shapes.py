@@ -5,6 +5,7 @@ here read values where they lie in memory, by the types that WASI has: a number 
 expected would be an address of the guest's choosing. So what differs is found before anything runs.
 """
 
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -32,14 +33,16 @@ class Shape(NamedTuple):
 
 type Signature = tuple[tuple[Shape, ...], bool]
 """Of the parameters that are read, and whether a result is written, which wasmtime then checks."""
+type Known = Mapping[str, Mapping[str, Signature]]
+"""By interface and function."""
 
+REVISION: Final = 1
+"""Raise it when more is compared, or otherwise: what was found before then counts no more."""
 _CHOICES: Final = (VariantType, ResultType)
 """A case that only one side knows is never read; WASI's versions differ in them."""
 
 
-def others(
-    component: Component, engine: Engine, known: Mapping[str, Mapping[str, Signature]]
-) -> Iterator[str]:
+def others(component: Component, engine: Engine, known: Known) -> Iterator[str]:
     """Yield the functions that a component imports with other types than are known."""
     for name, extern in component.type.imports(engine).items():
         functions = known.get(name.partition("@")[0])
@@ -49,6 +52,26 @@ def others(
             signature = functions.get(item)
             if signature is not None and not _is_of(signature, inner.ty):
                 yield f"{name}#{item}"
+
+
+def name_of(known: Known) -> str:
+    """Name these types and how they are compared: what was found by others has another name.
+
+    It tells versions of this code from one another, and only this code writes it down.
+    """
+    text = "\n".join(
+        f"{name}#{item} {' '.join(map(_text, parameters))} {has_result}"
+        for name, items in sorted(known.items())
+        for item, (parameters, has_result) in sorted(items.items())
+    )
+    return f"{REVISION}-{len(text)}-{zlib.crc32(text.encode()):08x}"
+
+
+def _text(shape: Shape | None) -> str:
+    if shape is None:
+        return "-"
+    parts = ",".join(f"{name}:{_text(part)}" for name, part in shape.parts)
+    return f"{shape.kind.__name__}({parts})"
 
 
 def _is_of(signature: Signature, given: object) -> bool:

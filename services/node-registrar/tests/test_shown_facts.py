@@ -1,0 +1,64 @@
+"""What a registrar that has just begun says of a machine whose executor it has not heard yet."""
+
+from typing import Any
+
+import msgspec
+import pytest
+from registrar_peers import FACTS, life
+
+from contract.ids import NodeName
+from node_registrar.app.member import Member
+from node_registrar.domain.granting import Grant
+from node_registrar.domain.node_object import facts_status, template_of
+from node_registrar.domain.node_view import NodeMeta, NodeView
+from node_registrar.domain.shown_facts import shown_facts
+from node_registrar.settings import RegistrarSettings
+
+STATUS = facts_status(FACTS, template_of(RegistrarSettings()))
+ASKED = (
+    "cpu_millis",
+    "memory_bytes",
+    "ephemeral_storage_bytes",
+    "pods",
+    "runtimes",
+    "allocatable_cpu_millis",
+    "allocatable_memory_bytes",
+)
+
+
+def view_of(status: dict[str, Any]) -> NodeView:
+    return NodeView(metadata=NodeMeta(name="n", uid="u"), status=status)
+
+
+def test_a_node_shows_again_what_pods_may_ask_of_its_machine() -> None:
+    facts = shown_facts(view_of(STATUS))
+    assert facts is not None
+    assert {name: getattr(facts, name) for name in ASKED} == {
+        name: getattr(FACTS, name) for name in ASKED
+    }
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("capacity", None),
+        ("allocatable", {"cpu": "1"}),
+        ("allocatable", STATUS["allocatable"] | {"memory": "much"}),
+        ("runtimeHandlers", [{"name": ""}]),
+    ],
+)
+def test_a_machine_of_which_a_node_shows_half_is_not_known(field: str, value: object) -> None:
+    assert shown_facts(view_of(STATUS | {field: value})) is None
+
+
+def test_what_the_executor_says_is_the_newer() -> None:
+    member = Member(NodeName("n"), fresh_s=10.0)
+    member.grant = Grant(holder=life())
+    member.shown_facts = msgspec.structs.replace(FACTS, pods=1)
+    shown = member.granted_event()
+    assert shown is not None
+    assert shown.facts == member.shown_facts
+    member.facts = FACTS
+    told = member.granted_event()
+    assert told is not None
+    assert told.facts == FACTS

@@ -1,0 +1,1 @@
+"""Commands in a container's world: which program they name, and their processes."""

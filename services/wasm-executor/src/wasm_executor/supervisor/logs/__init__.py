@@ -1,0 +1,1 @@
+"""The logs of runs: their files as they rotate, and who reads them."""

@@ -1,0 +1,1 @@
+"""Pods as tasks: from a plan to processes, and from what happens to them to reports."""

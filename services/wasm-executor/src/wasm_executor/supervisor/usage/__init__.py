@@ -1,0 +1,1 @@
+"""What this node, its pods and their processes use, and what follows when it is too much."""
