@@ -14,6 +14,7 @@ from registrar_peers import FACTS, life
 from contract.ids import NodeName
 from contract.messages.node import NodeImage
 from node_registrar.domain.addresses import Endpoint, refusal_of, replaces
+from node_registrar.domain.capping import Caps, caps_of, within
 from node_registrar.domain.conditions import Pressures, faces
 from node_registrar.domain.granting import Grant
 from node_registrar.domain.node_object import (
@@ -79,7 +80,7 @@ def test_no_executor_announces_more_than_the_caps() -> None:
     caps = RegistrarSettings(
         max_cpu_millis=500, max_memory_bytes=1024**3, max_pods=3, max_ephemeral_storage_bytes=1024
     )
-    status = facts_status(FACTS, template_of(caps))
+    status = facts_status(within(FACTS, caps_of(caps)), template_of(caps))
     assert status["capacity"] == {
         "cpu": "500m",
         "memory": "1048576Ki",
@@ -93,7 +94,7 @@ def test_allocatable_is_never_below_zero_nor_above_capacity() -> None:
     odd = msgspec.structs.replace(
         FACTS, allocatable_cpu_millis=-1, allocatable_memory_bytes=FACTS.memory_bytes + 1
     )
-    status = facts_status(odd, TEMPLATE)
+    status = facts_status(within(odd, Caps()), TEMPLATE)
     assert status["allocatable"]["cpu"] == "0"
     assert status["allocatable"]["memory"] == status["capacity"]["memory"]
 

@@ -251,6 +251,16 @@ async def test_only_configured_nodes_are_granted(
         assert refusal.value.code == 400
 
 
+async def test_a_grant_tells_of_a_machine_within_the_caps(
+    nats: EmbeddedNats, tmp_path: Path, peers: Peers
+) -> None:
+    with Registrar(nats, tmp_path, max_cpu_millis="500"):
+        await peers.life().register()
+        facts = (await peers.shown()).facts
+        assert facts is not None
+        assert (facts.cpu_millis, facts.allocatable_cpu_millis) == (500, 500)
+
+
 async def test_the_bus_decides_about_readiness(nats: EmbeddedNats, registrar: Registrar) -> None:
     async def answer() -> httpx.Response:
         async with httpx.AsyncClient() as client:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final, Self
 
+import msgspec
 import structlog
 
 from contract.errors import CommandError
@@ -28,6 +29,7 @@ from node_registrar.app.announcements import Announcements
 from node_registrar.app.member import Member
 from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.domain import granting
+from node_registrar.domain.capping import caps_of, within
 from node_registrar.domain.conditions import Pressures
 from node_registrar.domain.granting import Claim, Grant, Outcome
 from node_registrar.errors import (
@@ -61,6 +63,7 @@ class Pool:
         self._ledger = ledger
         self._around = around
         self._announcements = Announcements(settings, around)
+        self._caps = caps_of(settings)
         self._members: Final[dict[NodeName, Member]] = {}
         self._hearing_since = around.clock()
         self._ended = False
@@ -74,6 +77,7 @@ class Pool:
     async def register(self, node: NodeName, command: NodeRegister) -> NodeGrant:
         """Answer who holds the name now."""
         id_token(command.incarnation.executor_id)  # raises: who cannot be named is never revoked
+        command = msgspec.structs.replace(command, facts=within(command.facts, self._caps))
         async with self._turn(node, command.node) as member:
             outcome = await self._decided(member, command)
             holder = member.grant.holder

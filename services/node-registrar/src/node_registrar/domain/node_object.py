@@ -52,10 +52,6 @@ class NodeTemplate(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str]
     taints: tuple[Taint, ...]
     kubernetes_version: str
-    max_cpu_millis: int
-    max_memory_bytes: int
-    max_ephemeral_storage_bytes: int
-    max_pods: int
 
 
 MOST_IMAGES: Final = 50
@@ -68,10 +64,6 @@ def template_of(settings: RegistrarSettings) -> NodeTemplate:
         labels=labels_of(settings),
         taints=taints_of(settings),
         kubernetes_version=settings.kubernetes_version,
-        max_cpu_millis=settings.max_cpu_millis,
-        max_memory_bytes=settings.max_memory_bytes,
-        max_ephemeral_storage_bytes=settings.max_ephemeral_storage_bytes,
-        max_pods=settings.max_pods,
     )
 
 
@@ -159,17 +151,17 @@ def is_rebooted(view: NodeView, facts: NodeFacts) -> bool:
 
 
 def facts_status(facts: NodeFacts, template: NodeTemplate) -> dict[str, Any]:
-    """Return the part of the status that the executor tells, within the caps."""
+    """Return the part of the status that the executor tells. `capping` has seen to the facts."""
     capacity = _Amounts(
-        cpu_millis=_capped(facts.cpu_millis, template.max_cpu_millis),
-        memory_bytes=_capped(facts.memory_bytes, template.max_memory_bytes),
-        storage_bytes=_capped(facts.ephemeral_storage_bytes, template.max_ephemeral_storage_bytes),
-        pods=_capped(facts.pods, template.max_pods),
+        cpu_millis=facts.cpu_millis,
+        memory_bytes=facts.memory_bytes,
+        storage_bytes=facts.ephemeral_storage_bytes,
+        pods=facts.pods,
     )
     allocatable = msgspec.structs.replace(
         capacity,
-        cpu_millis=min(capacity.cpu_millis, max(0, facts.allocatable_cpu_millis)),
-        memory_bytes=min(capacity.memory_bytes, max(0, facts.allocatable_memory_bytes)),
+        cpu_millis=facts.allocatable_cpu_millis,
+        memory_bytes=facts.allocatable_memory_bytes,
     )
     return {
         "capacity": capacity.resources(),
@@ -197,10 +189,6 @@ class _Amounts(msgspec.Struct, frozen=True, kw_only=True):
             "memory": quantities.size(self.memory_bytes),
             "pods": str(self.pods),
         }
-
-
-def _capped(value: int, cap: int) -> int:
-    return max(0, min(value, cap) if cap else value)
 
 
 def _node_info(facts: NodeFacts, template: NodeTemplate) -> dict[str, str]:

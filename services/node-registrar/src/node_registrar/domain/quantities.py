@@ -3,6 +3,7 @@
 from fractions import Fraction
 from typing import Final
 
+_UNIT: Final = 1024
 _SUFFIXES: Final[dict[str, Fraction]] = {
     "m": Fraction(1, 1000),
     "": Fraction(1),
@@ -18,7 +19,12 @@ def cpu(millis: int) -> str:
 
 def size(number_of_bytes: int) -> str:
     """Return bytes in the kubelet's unit for memory."""
-    return f"{number_of_bytes // 1024}Ki"
+    return f"{number_of_bytes // _UNIT}Ki"
+
+
+def whole_size(number_of_bytes: int) -> int:
+    """Return as many of these bytes as `size` can say."""
+    return number_of_bytes // _UNIT * _UNIT
 
 
 def covers(shown: dict[str, str], wanted: dict[str, str]) -> bool:
