@@ -8,13 +8,12 @@ import yaml
 from chart.helm import NAMESPACE, Helm
 from composetests.engine import Engine, why_no_engine
 from e2e import guests
-from e2e.api import Api
 from e2e.images import Images
 from realnode.images import NATS, PREFIX, TAG, write_archive
 from realnode.node import RealNode
 from realnode.programs import why_no_node
 
-from controlplane import ControlPlane, Registry, build_helm
+from controlplane import ControlPlane, build_helm
 
 MEMORY = "768Mi"
 RESTRICTED = "pod-security.kubernetes.io/enforce=restricted"
@@ -40,18 +39,6 @@ def cluster(archive: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         plane.kubectl("create", "namespace", NAMESPACE)
         plane.kubectl("label", "namespace", NAMESPACE, RESTRICTED)
         yield plane
-
-
-@pytest.fixture(scope="module")
-def api(cluster: ControlPlane) -> Iterator[Api]:
-    with Api(cluster) as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    with Registry(tmp_path_factory.mktemp("registry")) as registry, Images(registry) as images:
-        yield images
 
 
 @pytest.fixture(scope="module")

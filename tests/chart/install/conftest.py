@@ -8,10 +8,9 @@ import yaml
 from chart.helm import NAMESPACE, Helm
 from chart.machine import HOST, Machine
 from e2e import guests
-from e2e.api import Api
 from e2e.images import Images
 
-from controlplane import ControlPlane, Registry, Tuning, build_helm
+from controlplane import ControlPlane, Tuning, build_helm
 from controlplane.ports import free_ports
 from log_server.addresses import announced_address
 
@@ -40,18 +39,6 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, audit_log: Path) -> Iterat
         level = "pod-security.kubernetes.io/enforce=restricted"
         plane.kubectl("label", "namespace", NAMESPACE, level)
         yield plane
-
-
-@pytest.fixture(scope="module")
-def api(cluster: ControlPlane) -> Iterator[Api]:
-    with Api(cluster) as api:
-        yield api
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Images]:
-    with Registry(tmp_path_factory.mktemp("registry")) as registry, Images(registry) as images:
-        yield images
 
 
 @pytest.fixture(scope="module")
