@@ -1,7 +1,8 @@
 """Where `wasmlet up` keeps things: what lasts on disk, what is secret on tmpfs.
 
-Passwords, plans and tokens live below a tmpfs folder of mode 0700 that goes away at the end. A lock
-in the data folder keeps a second `up` away from the same data.
+Passwords, plans and tokens live below a tmpfs folder of mode 0700 that goes away at the end; of an
+`up` that was killed, at the next one's start. A lock in the data folder keeps a second `up` away
+from the same data.
 """
 
 import fcntl
@@ -18,6 +19,7 @@ import msgspec
 from contract.ids import NodeName
 from wasmlet.errors import CommandLineError
 from wasmlet.up.arguments import UpOptions
+from wasmlet.up.owning import TEMPORARY_PREFIX, owned, sweep
 from wasmlet.up.variables import home_folder, variable
 
 _TMPFS_MAGIC = ("tmpfs", "ramfs")
@@ -66,7 +68,9 @@ def prepared(options: UpOptions) -> Iterator[Folders]:
 
 
 def _made(options: UpOptions, stack: ExitStack) -> Folders:
-    data = options.data_dir or _default_data(options, stack)
+    sweep(run_folders(None))
+    temporary = _temporary_data(stack) if options.is_static and not options.data_dir else None
+    data = options.data_dir or temporary or _lasting_data(options)
     data.mkdir(parents=True, exist_ok=True)
     stack.enter_context(_locked(data))
     run = _tmpfs_root() / _run_name(os.getuid(), _short(data))
@@ -75,6 +79,7 @@ def _made(options: UpOptions, stack: ExitStack) -> Folders:
         # A killed `up` may have left plans here whose data folder is gone: they are not ours.
         shutil.rmtree(run)
         _make_private(run)
+    stack.enter_context(owned(run, temporary))
     stack.callback(shutil.rmtree, run, ignore_errors=True)
     folders = Folders(data=data, run=run)
     for node in options.nodes:
@@ -99,9 +104,11 @@ def _run_name(user: int, data: str) -> str:
     return f"wasmlet-{user}-{data}"
 
 
-def _default_data(options: UpOptions, stack: ExitStack) -> Path:
-    if options.is_static:
-        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wasmlet-")))
+def _temporary_data(stack: ExitStack) -> Path:
+    return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix=TEMPORARY_PREFIX)))
+
+
+def _lasting_data(options: UpOptions) -> Path:
     state = Path(variable("XDG_STATE_HOME") or home_folder() / ".local" / "state")
     return state / "wasmlet" / options.nodes[0]
 
