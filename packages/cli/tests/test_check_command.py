@@ -1,6 +1,7 @@
 """`wasmlet check`: what is said of manifests, where, and with which exit code."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -29,6 +30,8 @@ class Checked:
         self.exit_code = main(["check", *map(str, arguments)])
         captured = capsys.readouterr()
         self.lines = captured.out.splitlines()
+        self.unplaced = [re.sub(r"^([^:]+):[0-9]+: ", r"\1: ", line) for line in self.lines]
+        """The same without the number of the line in the manifest."""
         self.errors = captured.err.splitlines()
 
 
@@ -66,9 +69,9 @@ def test_a_misspelt_annotation_of_ours_would_not_run(capsys: pytest.CaptureFixtu
     reason = "'a.example, http://b' is not HOST, HOST:PORT or HOST:*, separated by commas"
     field = "metadata.annotations['wasmlet.dev/allowed-hosts']"
     unknown = "metadata.annotations['wasmlet.dev/alowed-hosts']"
-    assert checked.lines[:-1] == [
-        f"a.yaml:1 Pod/p {field}: refused: {reason}",
-        f"a.yaml:1 Pod/p {unknown}: ignored: there is no such annotation",
+    assert checked.unplaced[:-1] == [
+        f"a.yaml: Pod/p {field}: refused: {reason}",
+        f"a.yaml: Pod/p {unknown}: ignored: there is no such annotation",
     ]
 
 
@@ -82,10 +85,10 @@ def test_what_is_ignored_or_asked_of_the_node_is_told_and_refuses_nothing(
     }
     checked = Checked(capsys, write("a.yaml", pod(spec)))
     assert checked.exit_code == 0
-    assert checked.lines == [
-        "a.yaml:1 Pod/p spec.securityContext.fsGroup: ignored: a guest has no users or groups",
+    assert checked.unplaced == [
+        "a.yaml: Pod/p spec.securityContext.fsGroup: ignored: a guest has no users or groups",
         (
-            "a.yaml:1 Pod/p spec.volumes[0].hostPath.path: "
+            "a.yaml: Pod/p spec.volumes[0].hostPath.path: "
             "needs: a node that allows it (HOST_PATH_PREFIXES)"
         ),
         "1 pod: all would run; fields: 1 ignored, 1 for the node to allow",
@@ -115,7 +118,7 @@ def test_templates_are_judged_as_the_pods_that_they_make(
     owner |= {"apiVersion": version, "kind": kind, "metadata": {"name": "w"}}
     checked = Checked(capsys, write("a.yaml", owner))
     assert checked.exit_code == 1
-    assert checked.lines[0] == f"a.yaml:1 {kind}/w {path}{REFUSED}"
+    assert checked.unplaced[0] == f"a.yaml: {kind}/w {path}{REFUSED}"
     assert checked.lines[-1] == "1 pod: 1 would not run; fields: 1 refused"
 
 
@@ -124,8 +127,8 @@ def test_the_same_kind_of_another_group_is_skipped(capsys: pytest.CaptureFixture
     job = {"apiVersion": "batch.example/v1", "kind": "Job", "metadata": {"generateName": "j-"}}
     checked = Checked(capsys, write("a.yaml", job))
     assert checked.exit_code == 0
-    assert checked.lines == [
-        "a.yaml:1 Job/j-: skipped: it has no pods",
+    assert checked.unplaced == [
+        "a.yaml: Job/j-: skipped: it has no pods",
         "no pods; 1 object without pods",
     ]
 
@@ -140,18 +143,83 @@ def test_each_item_of_a_list_is_judged(
         items = [{key: item[key] for key in ("metadata", "spec")} for item in items]
     checked = Checked(capsys, write("a.yaml", {"apiVersion": "v1", "kind": kind, "items": items}))
     assert checked.exit_code == 1
-    assert checked.lines[0] == f"a.yaml:1 Pod/q {REFUSED}"
+    assert checked.unplaced[0] == f"a.yaml: Pod/q {REFUSED}"
     assert checked.lines[-1].startswith("2 pods: 1 would not run")
 
 
 @pytest.mark.usefixtures("folder")
-def test_documents_are_numbered_as_they_stand_and_empty_ones_count(
+def test_each_document_of_each_file_is_judged_and_empty_ones_count(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     text = f"{yaml.safe_dump(pod(FINE))}---\n---\n{yaml.safe_dump(pod(ODD))}"
     Path("a.yaml").write_text(text, encoding="utf-8")
-    checked = Checked(capsys, "a.yaml", write("b.yaml", pod(ODD, "q")))
-    assert checked.lines[:2] == [f"a.yaml:3 Pod/p {REFUSED}", f"b.yaml:1 Pod/q {REFUSED}"]
+    checked = Checked(capsys, "-o", "json", "a.yaml", write("b.yaml", pod(ODD, "q")))
+    found = json.loads("\n".join(checked.lines))["findings"]
+    assert [(each["file"], each["document"]) for each in found] == [("a.yaml", 3), ("b.yaml", 1)]
+
+
+LINED = """\
+# no field
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: d}
+spec:
+  template:
+    metadata:
+      annotations:
+        wasmlet.dev/alowed-hosts: a.example  # field
+    spec:
+      <<: &odd
+        hostPID: true  # field
+      containers:
+        - name: main
+          image: i
+          env:
+            - name: A
+            - name: B
+              imagine: 1  # field
+---
+apiVersion: v1
+kind: List
+items:
+  - {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}
+  - apiVersion: v1
+    kind: Pod
+    metadata: {name: q}
+    spec:  # field
+  - apiVersion: v1  # field
+    kind: Secret
+"""
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_number_behind_a_file_is_the_line_of_the_field(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("a.yaml").write_text(LINED, encoding="utf-8")
+    marked = [
+        number for number, line in enumerate(LINED.splitlines(), start=1) if "# field" in line
+    ]
+    told = Checked(capsys, "a.yaml").lines[:-1]
+    assert sorted(int(line.split(":")[1]) for line in told) == marked
+    assert f"a.yaml:12: Deployment/d spec.template.{REFUSED}" in told
+
+
+@pytest.mark.parametrize("indent", ["\t", "  "])
+@pytest.mark.usefixtures("folder")
+def test_fields_of_json_have_lines_too(capsys: pytest.CaptureFixture[str], indent: str) -> None:
+    text = json.dumps(pod(ODD), indent=indent)
+    Path("a.json").write_text(text, encoding="utf-8")
+    line = next(n for n, each in enumerate(text.splitlines(), start=1) if "hostPID" in each)
+    assert Checked(capsys, "a.json").lines[0] == f"a.json:{line}: Pod/p {REFUSED}"
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_field_of_json_that_is_no_yaml_is_told_without_a_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("a.json").write_text(json.dumps(pod(ODD, "\x7f"), ensure_ascii=False), encoding="utf-8")
+    assert Checked(capsys, "a.json").lines[0] == f"a.json: Pod/\x7f {REFUSED}"
 
 
 @pytest.mark.parametrize(
@@ -175,7 +243,7 @@ def test_a_pod_that_no_node_would_run_is_said_to_be_so(
 ) -> None:
     checked = Checked(capsys, write("a.yaml", pod(spec)))
     assert checked.exit_code == 1
-    assert checked.lines[0] == f"a.yaml:1 Pod/p {line}"
+    assert checked.unplaced[0] == f"a.yaml: Pod/p {line}"
 
 
 @pytest.mark.parametrize(
@@ -204,7 +272,7 @@ def test_what_cannot_be_read_is_told_with_its_place_and_the_rest_is_checked(
     checked = Checked(capsys, "bad.yaml", write("good.yaml", pod(ODD)))
     assert checked.exit_code == 2
     assert checked.errors == [f"wasmlet: bad.yaml: {problem}"]
-    assert checked.lines[0] == f"good.yaml:1 Pod/p {REFUSED}"
+    assert checked.unplaced[0] == f"good.yaml: Pod/p {REFUSED}"
     assert checked.lines[-1].endswith("; 1 unreadable")
 
 
@@ -213,7 +281,7 @@ def test_documents_before_a_mistake_are_checked(capsys: pytest.CaptureFixture[st
     Path("a.yaml").write_text(f"{yaml.safe_dump(pod(ODD))}---\na: [\n", encoding="utf-8")
     checked = Checked(capsys, "a.yaml")
     assert checked.exit_code == 2
-    assert checked.lines[0] == f"a.yaml:1 Pod/p {REFUSED}"
+    assert checked.unplaced[0] == f"a.yaml: Pod/p {REFUSED}"
 
 
 @pytest.mark.parametrize(
@@ -232,7 +300,7 @@ def test_stdin_is_read_and_json_may_hold_tabs() -> None:
     command = [sys.executable, "-m", "wasmlet", "check", "-"]
     done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert done.stdout.splitlines()[0] == f"stdin:1 Pod/p {REFUSED}"
+    assert done.stdout.splitlines()[0] == f"stdin:14: Pod/p {REFUSED}"
 
 
 @pytest.mark.usefixtures("folder")
@@ -241,6 +309,7 @@ def test_programs_read_the_same_as_json(capsys: pytest.CaptureFixture[str]) -> N
     answer = json.loads("\n".join(checked.lines))
     assert answer["findings"][0] == {
         "file": "a.yaml",
+        "line": 9,
         "document": 1,
         "kind": "Pod",
         "name": "p",

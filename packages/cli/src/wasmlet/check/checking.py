@@ -12,6 +12,7 @@ from podspec.errors import QuantityError
 from podspec.quantity import parse_quantity
 from podspec.reviewing import Finding, Review, review
 from wasmlet.check.documents import Document, Unreadable, documents_of
+from wasmlet.check.lines import steps_of
 from wasmlet.check.templates import Owner, owners_in
 
 _EXIT_REFUSED = 1
@@ -31,7 +32,10 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One finding, with where it is."""
 
     file: str
+    line: int | None = None
+    """None where the text does not tell it."""
     document: int
+    """Of a file's several ones, counted from 1."""
     kind: str
     name: str
     field: str = ""
@@ -40,8 +44,8 @@ class Told(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     def __str__(self) -> str:
         field = f" {self.field}" if self.field else ""
-        place = f"{self.file}:{self.document} {self.kind}/{self.name}{field}"
-        return f"{place}: {self.verdict}: {self.reason}"
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.kind}/{self.name}{field}: {self.verdict}: {self.reason}"
 
 
 class Summary(msgspec.Struct, kw_only=True):
@@ -111,10 +115,12 @@ def _judged(document: Document, summary: Summary) -> Iterator[Told]:
             for verdict, field in _fields(found):
                 setattr(summary, verdict, getattr(summary, verdict) + 1)
                 path = f"{owner.path}{field.path}"
-                yield tell(field=path, verdict=verdict, reason=field.reason)
+                line = document.lines.of((*owner.steps, *steps_of(path)))
+                yield tell(line=line, field=path, verdict=verdict, reason=field.reason)
         else:
             summary.skipped += 1
-            yield tell(verdict=Verdict.SKIPPED, reason="it has no pods")
+            line = document.lines.of(owner.steps)
+            yield tell(line=line, verdict=Verdict.SKIPPED, reason="it has no pods")
 
 
 def _fields(found: Review) -> Iterator[tuple[Verdict, Finding]]:

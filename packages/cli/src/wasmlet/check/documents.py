@@ -1,4 +1,4 @@
-"""Reading manifests: every document of a file, with its number, or a line that says what is wrong.
+"""Reading manifests: every document of a file, with its lines, or a line that says what is wrong.
 
 What comes before a mistake in a file is used; so is every other file.
 """
@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import yaml
+
+from wasmlet.check.lines import Lines
 
 STDIN: Final = "-"
 STDIN_NAME: Final = "stdin"
@@ -24,6 +26,7 @@ class Document(NamedTuple):
     file: str
     number: int
     content: Json
+    lines: Lines
 
 
 class Unreadable(NamedTuple):
@@ -38,9 +41,9 @@ def documents_of(file: str) -> Iterator[Document | Unreadable]:
     name = STDIN_NAME if file == STDIN else file
     try:
         text = sys.stdin.buffer.read() if file == STDIN else Path(file).read_bytes()
-        for number, content in enumerate(_contents(text.decode("utf-8")), start=1):
+        for number, (content, lines) in enumerate(_contents(text.decode("utf-8")), start=1):
             if isinstance(content, dict) and content.get("kind"):
-                yield Document(name, number, _Plain().of(content))
+                yield Document(name, number, _Plain().of(content), lines)
             elif content is not None:
                 problem = f"document {number}: it is no Kubernetes object: it has no kind"
                 yield Unreadable(name, problem)
@@ -64,7 +67,7 @@ def _problem_of(error: Exception) -> str:
             return str(error)  # a date that YAML takes for one, and that is none
 
 
-def _contents(text: str) -> Iterator[Any]:
+def _contents(text: str) -> Iterator[tuple[Any, Lines]]:
     # JSON is YAML but for tabs between its words.
     if text.lstrip().startswith("{"):
         try:
@@ -72,9 +75,17 @@ def _contents(text: str) -> Iterator[Any]:
         except ValueError:
             pass  # a flow mapping, or several documents; YAML says what is wrong
         else:
-            yield content
+            spaced = text.replace("\t", " ")
+            yield content, Lines(lambda: yaml.compose(spaced, yaml.SafeLoader))
             return
-    yield from yaml.safe_load_all(text)
+    yield from _yaml_contents(yaml.SafeLoader(text))
+
+
+def _yaml_contents(loader: yaml.SafeLoader) -> Iterator[tuple[Any, Lines]]:
+    """As `safe_load_all`, with the nodes, which know where they stood."""
+    while loader.check_node():
+        node = loader.get_node()
+        yield loader.construct_document(node), Lines.of_node(node)
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+from wasmlet.check.lines import Step
+
 _TEMPLATE: Final = ("spec", "template")
 _PLACES: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("", "Pod"): (),
@@ -27,19 +29,22 @@ class Owner(NamedTuple):
     pod: Any = None
     path: str = ""
     """Where the pod is in the object: `spec.template.`, or nothing."""
+    steps: tuple[Step, ...] = ()
+    """Where the object is in its document."""
 
 
-def owners_in(content: Mapping[str, Any]) -> Iterator[Owner]:
-    """The object itself, or each one of a List."""
+def owners_in(content: Mapping[str, Any], steps: tuple[Step, ...] = ()) -> Iterator[Owner]:
+    """The object itself, or each one of a List; `steps` led to it."""
     kind = str(content.get("kind", ""))
     items = content.get("items")
     if kind.endswith(_LIST) and isinstance(items, list):
         # The items of a typed List leave out what its own kind says.
         said = {"apiVersion": content.get("apiVersion"), "kind": kind.removesuffix(_LIST)}
-        for item in items:
-            yield from owners_in({**said, **item} if isinstance(item, Mapping) else said)
+        for position, item in enumerate(items):
+            whole = {**said, **item} if isinstance(item, Mapping) else said
+            yield from owners_in(whole, (*steps, "items", position))
     else:
-        yield _owner_of(content, kind)
+        yield _owner_of(content, kind)._replace(steps=steps)
 
 
 def _owner_of(content: Mapping[str, Any], kind: str) -> Owner:
