@@ -48,6 +48,7 @@ ROUTES: Final[dict[type[Message], Route]] = {
     node.NodePing: Route("node", "ping", _LOG, _EXE, reply=node.NodePong),
     node.NodeBeat: Route("node", "beat", _EXE, _REG | _REC),
     node.NodeGranted: Route("node", "granted", _REG, _REC | _LOG),
+    node.NodeCheck: Route("node", "check", _REC | _LOG, _REG, reply=node.NodeChecked),
     node.GrantsList: Route("grants", "list", _REC | _LOG, _REG, reply=node.GrantsListed),
     node.ServerAnnounced: Route("server", "announced", _LOG, _REG),
     pod.PodApply: Route("pod", "apply", _REC, _EXE, has_id=True, reply=pod.PodAck),

@@ -126,6 +126,24 @@ class GrantsList(
     """A service that has just started asks the registrar for all grants. Has no node."""
 
 
+class NodeChecked(Message, frozen=True, kw_only=True, omit_defaults=True, tag="node_checked"):
+    """Whether a node is gone for good. What is not said is not so."""
+
+    node: NodeName
+    ended: bool = False
+
+
+class NodeCheck(
+    Command[NodeChecked], frozen=True, kw_only=True, omit_defaults=True, tag="node_check"
+):
+    """A service that holds something of a node, and hears of no grant of it, asks if it has ended.
+
+    Silence says nothing: only the registrar knows whether there is such a node.
+    """
+
+    node: NodeName
+
+
 class NodePong(Message, frozen=True, kw_only=True, omit_defaults=True, tag="node_pong"):
     """The executor's main loop turns."""
 
