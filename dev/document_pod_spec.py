@@ -19,8 +19,8 @@ HEAD = """# The fields of a Pod
 Every field that Kubernetes knows, and what becomes of it here:
 
 - **honoured**: it does what Kubernetes says, by us or by whom the note names;
-- **ignored**: it has no effect and does no harm; a pod that sets it runs, and an Event
-  (`FieldsIgnored`) says why;
+- **ignored**: it has not the effect that Kubernetes gives it, and does no harm; a pod that sets it
+  runs, and an Event (`FieldsIgnored`) says why, and what it does instead where it does something;
 - **refused**: a pod that sets it does not run: phase `Failed`, reason `PodFeatureUnsupported`, and
   a message that names the field, in the status and in an Event.
 

@@ -50,6 +50,14 @@ def test_what_a_real_api_server_fills_in_is_accepted(recorded_pod: Pod) -> None:
     ]
 
 
+def test_a_cpu_limit_is_told_with_what_it_does_instead(make_pod: MakePod) -> None:
+    pod = make_pod(container={"resources": {"limits": {"cpu": "2"}}})
+    (found,) = review(pod).ignored
+    assert found.reason == (
+        "processor time is not limited; an HTTP handler has as many workers as this rounds up to"
+    )
+
+
 def test_the_pod_is_left_as_it_was(recorded_pod: Pod) -> None:
     before = json.dumps(recorded_pod)
     review(recorded_pod)

@@ -8,6 +8,9 @@ from podspec.security_fields import security_rows
 from podspec.volume_fields import mount_rows
 
 _SOCKETS: Final = "an HTTP handler, or a node that lets guests listen (GUEST_SOCKETS)"
+_CPU_LIMIT: Final = (
+    "processor time is not limited; an HTTP handler has as many workers as this rounds up to"
+)
 
 # What the downward API offers to environment variables; volumes know a few more.
 ENV_FIELD_PATHS: Final = (
@@ -69,7 +72,7 @@ def _file_key(path: str) -> tuple[Row, ...]:
 def _resources(path: str) -> tuple[Row, ...]:
     return (
         honoured(f"{path}.resources.limits.memory"),
-        ignored(f"{path}.resources.limits.cpu", "processor time is not limited"),
+        ignored(f"{path}.resources.limits.cpu", _CPU_LIMIT),
         ignored(f"{path}.resources.limits.ephemeral-storage", "disk use is not limited yet"),
         refused(f"{path}.resources.limits.*", "this node has no such resource"),
         honoured(f"{path}.resources.requests.memory"),
