@@ -32,6 +32,7 @@ from pod_reconciler.writing import Writer
 log = structlog.get_logger()
 
 IGNORED_REASON = "FieldsIgnored"
+WAITING_REASON = "FailedCreatePodSandBox"
 _ALL = PodUid("all")
 """The key of work that concerns the node as a whole."""
 
@@ -237,9 +238,12 @@ class NodeDesk:
     def _tell_withheld(self, uid: PodUid) -> None:
         """Say what a kubelet says of an ephemeral container, or a Secret, that cannot be had.
 
-        And of which annotations a pod's plan could not be made.
+        And of which annotations a pod's plan could not be made, and what it cannot begin without.
         """
         record = self.view.records.get(uid)
+        if record is not None and record.has_untold_wait:
+            record.has_untold_wait = False
+            self._tell(record, WAITING_REASON, record.awaited, is_warning=True)
         if record is not None and record.has_untold_lack:
             record.has_untold_lack = False
             self._tell(record, LACK_REASON, lack_message(record.lacking_secrets), is_warning=True)

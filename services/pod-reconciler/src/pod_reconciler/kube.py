@@ -27,7 +27,6 @@ from pod_reconciler.errors import (
 )
 from pod_reconciler.events import NodeEvents
 from pod_reconciler.nodes import Nodes
-from pod_reconciler.runtimeclasses import RuntimeClasses
 
 log = structlog.get_logger()
 
@@ -46,7 +45,6 @@ class KubeCluster:
         self._api = api
         self._events = events
         self._pace = pace
-        self._classes = RuntimeClasses(api)
         self._nodes = Nodes(api, pace)
 
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
@@ -54,10 +52,8 @@ class KubeCluster:
             self._events.stand_back()
             match change:
                 case Added(object=version) | Modified(object=version):
-                    name = version.pod.spec.runtime_class_name
-                    handler = await self._classes.handler_of(name)
                     placed = await self._nodes.placed(version, node)
-                    watcher.pod_seen(_with_handler(placed, handler))
+                    watcher.pod_seen(placed._replace(waits_for_material=True))
                 case Deleted(uid=uid):
                     watcher.pod_gone(PodUid(uid))
                 case Synced(first=first):
@@ -169,10 +165,6 @@ def field_path_of(pod: Pod, container: str | None) -> str:
             kind, _, _ = placed.path.partition("[")
             return f"{kind}{{{container}}}"
     return f"spec.containers{{{container}}}"
-
-
-def _with_handler(version: PodVersion, handler: str) -> PodVersion:
-    return version._replace(runtime_handler=handler, waits_for_material=True)
 
 
 def _path(namespace: str, name: str) -> str:

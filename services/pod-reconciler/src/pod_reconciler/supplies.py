@@ -1,4 +1,4 @@
-"""What the API holds for pods, gathered per pod: objects that it names, tokens, claims, Services.
+"""What the API holds for pods, gathered per pod: what it names, its tokens, the Services.
 
 Made anew for each term of leadership: a replica that does not lead holds no Secret and no token.
 """
@@ -19,6 +19,7 @@ from pod_reconciler.domain.needs import NOTHING, Needs, needs_of
 from pod_reconciler.domain.pod import Pod
 from pod_reconciler.domain.servicelinks import MASTER_NAMESPACE
 from pod_reconciler.objects import Freshness, Notify, ObjectCache, PlacedKey
+from pod_reconciler.runtimeclasses import RuntimeClasses
 from pod_reconciler.servicewatch import Services
 from pod_reconciler.tokens import Tokens
 
@@ -70,6 +71,7 @@ class Supplies:
         self._objects = ObjectCache(api, freshness)
         self._tokens = Tokens(api, freshness.retry_s)
         self._claims = Claims(api, freshness.retry_s)
+        self._classes = RuntimeClasses(api, freshness.retry_s)
         self._services = Services(api, pace, namespaces, self._tell_all)
         self._users: dict[Hashable, _User] = {}
         self._patient = asyncio.Semaphore(AT_A_TIME)
@@ -91,13 +93,14 @@ class Supplies:
         else:
             async with self._patient if order.may_wait else nullcontext():
                 gathered = await self._read(order, needs, user)
+        handler = await self._handler(order, user)
         if not order.is_static:
             await self._services.wait_synced(_SYNC_PATIENCE_S)
         has_links = order.pod.spec.enable_service_links
         services = self._services.variables(order.namespace, has_links=has_links)
         if services is None and order.is_static:
             services = {}
-        return msgspec.structs.replace(gathered, services=services)
+        return msgspec.structs.replace(gathered, handler=handler, services=services)
 
     def release(self, user: Hashable) -> None:
         """A pod is no more."""
@@ -134,6 +137,14 @@ class Supplies:
             tokens={key: token for key, (token, _) in asked.result().items()},
             claims={name: volume for name, (volume, _) in followed.result().items()},
         )
+
+    async def _handler(self, order: Order, user: _User) -> str | Lack:
+        """What its RuntimeClass stands for. It holds up nobody who has none."""
+        if order.is_static:
+            return ""
+        handler, again_at_s = await self._classes.handler(order.pod.spec.runtime_class_name)
+        user.again_at_s = min(user.again_at_s, again_at_s)
+        return handler
 
     async def _read_objects(
         self, order: Order, keys: Iterable[ObjectKey]

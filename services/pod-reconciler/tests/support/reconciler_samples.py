@@ -16,6 +16,7 @@ from pod_reconciler.domain.admission import UNKNOWN_PLACE
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.duties import write_due
 from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.material import Lack, Material
 from pod_reconciler.domain.pod import Pod, pod_from_json
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.surroundings import Surroundings
@@ -108,14 +109,17 @@ def see(
     json: dict[str, Any],
     *,
     at_s: float = 0.0,
-    handler: str = "",
+    handler: str | Lack = "",
     place: NodeFacts = UNKNOWN_PLACE,
     is_static: bool = False,
 ) -> PodRecord:
     """Let the watch show a pod; its record."""
-    raw = msgspec.json.encode(json)
-    view.on_pod(PodVersion(pod_of(json), raw, handler, place, is_static), at_s)
-    return view.records[PodUid(json["metadata"]["uid"])]
+    uid = PodUid(json["metadata"]["uid"])
+    asks = bool(handler)
+    view.on_pod(PodVersion(pod_of(json), msgspec.json.encode(json), place, is_static, asks), at_s)
+    if asks:
+        view.on_material(uid, Material(handler=handler))
+    return view.records[uid]
 
 
 def write_of(view: NodeView, record: PodRecord, now_s: float = 100.0) -> object:

@@ -8,7 +8,7 @@ import msgspec
 from executor_rig import Rig, executor_rig
 
 from contract.ids import PodUid
-from contract.messages.pod import Drain, PodPlan, RestartPolicy
+from contract.messages.pod import ContainerPlan, Drain, PodPlan, RestartPolicy
 from contract.messages.report import Running
 from contract.messages.volume import EmptyDir, Mount, VolumePlan
 
@@ -37,6 +37,19 @@ async def test_a_guest_that_drains_ends_by_itself(tmp_path: Path) -> None:
         end = await rig.peer.stopped(plan)
         assert end.exit_code == 7
         assert end.container_id == before.container_id
+        assert await rig.peer.log(plan) == "ready\ndrained\n"
+
+
+async def test_a_pod_ends_by_a_plan_that_says_little_more_than_its_names(tmp_path: Path) -> None:
+    """As a reconciler makes it that cannot plan what another took on."""
+    async with executor_rig(tmp_path) as rig:
+        plan = in_a_volume(rig.plan("drain", drain=Drain.STDIN_EOF), "/dev/termination-log")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        named = ContainerPlan(name=plan.containers[0].name, image=plan.containers[0].image)
+        replaced = msgspec.structs.replace(plan, containers=(named,), volumes=())
+        await rig.peer.delete(replaced, grace_s=30)
+        assert (await rig.peer.stopped(plan)).exit_code == 7
         assert await rig.peer.log(plan) == "ready\ndrained\n"
 
 

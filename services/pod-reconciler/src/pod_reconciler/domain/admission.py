@@ -1,4 +1,4 @@
-"""Deciding about a pod, once: by its runtime, the field table, its place, the room on the node."""
+"""Deciding about a pod, once: by the field table, its place, the room on the node, its runtime."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -9,7 +9,6 @@ from contract.messages.node import NodeFacts
 from podspec.admission import FEATURE_REASON, UNEXPECTED_REASON, admit, named
 from podspec.occupancy import Occupancy
 from podspec.placement import NodeFacts as Place
-from podspec.placement import Rejection
 
 UNEXPECTED: Final = UNEXPECTED_REASON
 UNKNOWN_PLACE: Final = Place()
@@ -36,27 +35,25 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """What the executor says of its machine; None while it has not."""
     place: Place = UNKNOWN_PLACE
     """What the Node object says."""
-    runtime_handler: str = ""
     is_static: bool = False
 
 
 def decide(pod: Mapping[str, Any], around: Circumstances, taken: Occupancy) -> Decision:
     """Say whether this node takes this pod beside those that it has."""
-    rejection = _without_runtime(around)
     node = msgspec.structs.replace(around.place, allocatable=_allocatable(around.facts))
     admission = admit(pod, node, taken, is_static=around.is_static)
-    rejection = admission.rejection or rejection
+    rejection = admission.rejection
     if rejection is not None:
         return Decision(refusal=Refusal(reason=rejection.reason, message=rejection.message))
     return Decision(ignored=named(admission.ignored))
 
 
-def _without_runtime(around: Circumstances) -> Rejection | None:
-    handler, facts = around.runtime_handler, around.facts
+def without_runtime(handler: str, facts: NodeFacts | None) -> Refusal | None:
+    """Turn a pod away whose RuntimeClass stands for what this node has not."""
     if not handler or facts is None or handler in facts.runtimes:
         return None
     message = f'spec.runtimeClassName: no runtime for "{handler}" is configured'
-    return Rejection(FEATURE_REASON, message)
+    return Refusal(reason=FEATURE_REASON, message=message)
 
 
 def _allocatable(facts: NodeFacts | None) -> dict[str, str]:

@@ -16,8 +16,6 @@ class PodVersion(NamedTuple):
 
     pod: Pod
     raw: bytes
-    runtime_handler: str = ""
-    """What its RuntimeClass stands for; empty where the image decides."""
     place: NodeFacts = UNKNOWN_PLACE
     """What the Node object says of the place where it is."""
     is_static: bool = False

@@ -71,6 +71,8 @@ class Material(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     objects: Mapping[ObjectKey, Content | Lack] = {}
     tokens: Mapping[TokenKey, str | Lack] = {}
     claims: Mapping[str, HostVolume | Lack] = {}
+    handler: str | Lack = ""
+    """What its RuntimeClass stands for; empty where the image decides."""
     services: Mapping[str, str] | None = {}
     """The variables of Services; None while they have not been read even once."""
 
@@ -88,7 +90,8 @@ class Material(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def _parts(material: Material) -> tuple[object, ...]:
-    return material.objects, material.tokens, material.claims, material.services
+    fields = material.objects, material.tokens, material.claims
+    return *fields, material.handler, material.services
 
 
 NO_MATERIAL: Final = Material()

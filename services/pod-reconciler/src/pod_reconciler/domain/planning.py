@@ -77,7 +77,7 @@ def planned(pod: Pod, around: Surroundings, withheld: Collection[str] = ()) -> P
         termination_grace_s=spec.termination_grace_period_seconds,
         runtime_handler=around.runtime_handler,
         pod_ip=pod_ip(pod, around),
-        drain=_drain(pod),
+        drain=drain_of(pod),
         toolbox=metadata.annotations.get(TOOLBOX_ANNOTATION, ""),
         http=http_rules(metadata.annotations),
         active_deadline_s=spec.active_deadline_seconds,
@@ -104,7 +104,8 @@ def deletion_of(pod: Pod) -> Deletion | None:
     return Deletion(requested_at=deleted_at - timedelta(seconds=grace_s), grace_s=grace_s)
 
 
-def _drain(pod: Pod) -> Drain:
+def drain_of(pod: Pod) -> Drain:
+    """How its guests are asked to end; raises `PlanError` for another word."""
     asked = pod.metadata.annotations.get(DRAIN_ANNOTATION)
     if asked is None:
         return Drain.NONE

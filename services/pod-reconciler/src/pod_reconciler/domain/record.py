@@ -37,7 +37,6 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     pod: Pod | None = None
     """The newest version, from the watch or from the answer to a write of ours."""
     raw: bytes = b""
-    runtime_handler: str = ""
     place: NodeFacts = UNKNOWN_PLACE
     """What the Node object said when this version was seen."""
     is_static: bool = False
@@ -67,6 +66,10 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     """The kind of error that considering it has met, until it is logged."""
     untold: Mapping[str, str] = {}
     """Those of them of which nobody has been told."""
+    awaited: str = ""
+    """What it cannot begin without, in the words of its Event; empty where it has begun."""
+    has_untold_wait: bool = False
+    """Whether nobody has been told of that."""
     lacking_secrets: tuple[str, ...] = ()
     """The image pull secrets that its plan does without."""
     has_untold_lack: bool = False
@@ -101,6 +104,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     def runs_already(self) -> bool:
         """Whether somebody has taken it on before: it has its room, and is not judged again."""
         return self.was_sent or (self.pod is not None and self.pod.was_started)
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether its plan is all that it asks for, and not merely its end."""
+        return self.plan_basis is not None
 
     @property
     def is_new(self) -> bool:
@@ -195,6 +203,11 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
         """Take a plan as the one that the node should have, with the contents that it names."""
         self.plan, self.blobs, self.own_contents = plan, blobs, own
         self.plan_digest = plan_digest(plan)
+
+    def waits_for(self, what: str) -> None:
+        """Take note of what it cannot begin without; another thing than before is to be told."""
+        if what != self.awaited:
+            self.awaited, self.has_untold_wait = what, bool(what)
 
     def lacks_secrets(self, names: tuple[str, ...]) -> None:
         """Take note of what its plan does without; others than before are to be told."""

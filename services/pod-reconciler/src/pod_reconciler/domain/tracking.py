@@ -118,8 +118,7 @@ class NodeView:
             return
         record.pod, record.raw = pod, version.raw
         if by_watch:
-            record.runtime_handler, record.place = version.runtime_handler, version.place
-            record.is_static = version.is_static
+            record.place, record.is_static = version.place, version.is_static
             record.waits_for_material = version.waits_for_material
         record.changes += 1
         if pod.metadata.deletion_timestamp and record.state in {*_OPEN, PodState.ENDED}:
