@@ -100,8 +100,12 @@ def run_pairs(
     plane: ControlPlane, registry: Registry, image: str, folder: Path, chosen: argparse.Namespace
 ) -> dict[str, Any]:
     """Measure two checkouts in turns."""
-    joined = pairs.joinings(chosen.beside, plane.admin_kubeconfig, registry.host, folder)
-    plan = pairs.Plan(pods=chosen.singles, burst=chosen.burst, rounds=chosen.rounds)
+    kinds = pairs.KINDS if chosen.rich else pairs.KINDS[:1]
+    plan = pairs.Plan(pods=chosen.singles, kinds=kinds, burst=chosen.burst, rounds=chosen.rounds)
+    first = Joining(
+        name=NODE, kubeconfig=plane.admin_kubeconfig, registry=registry.host, folder=folder
+    )
+    joined = pairs.joinings(first, chosen.beside, plan)
 
     async def measured(sides: Mapping[str, pairs.Side]) -> dict[str, Any]:
         async with connected(plane) as (api, watch):

@@ -35,7 +35,12 @@ def _add_amounts(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--burst", type=int, default=500, help="pods started at once")
     parser.add_argument("--probed", type=int, default=200, help="pods with HTTP probes")
     parser.add_argument("--asked", type=int, default=60, help="pods with exec probes")
-    parser.add_argument("--rich", type=int, default=100, help="pods with volumes and variables")
+    parser.add_argument(
+        "--rich",
+        type=int,
+        default=100,
+        help="pods with volumes and variables; 0 with --beside: bare ones alone",
+    )
     parser.add_argument("--updated", type=int, default=200, help="pods that share a ConfigMap")
     parser.add_argument("--readers", type=int, default=50, help="who read one log side by side")
     parser.add_argument("--execs", type=int, default=50, help="commands, one by one")

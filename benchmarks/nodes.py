@@ -14,12 +14,12 @@ from benchmarks.measures import Subject
 
 READY_TIMEOUT_S: Final = 60
 OBJECTS_PERIOD_S: Final = 5.0
+ROOM: Final = ("node-registrar:max_pods=2000", "wasm-executor:max_pods=2000")
 SETTINGS: Final = (
-    "wasm-executor:max_pods=2000",
     "wasm-executor:log_max_bytes=100000000",
     "wasm-executor:guest_sockets=true",
     f"pod-reconciler:objects_period_s={OBJECTS_PERIOD_S}",
-    "node-registrar:max_pods=2000",
+    *ROOM,
 )
 
 
@@ -33,6 +33,8 @@ class Joining(msgspec.Struct, frozen=True, kw_only=True):
     """For its data and its log."""
     checkout: Path | None = None
     """Another one than this, with its own `.venv`."""
+    settings: tuple[str, ...] = SETTINGS
+    """As `wasmlet up --set` takes them."""
 
     @property
     def subject(self) -> "Subject":
@@ -50,7 +52,7 @@ class Joining(msgspec.Struct, frozen=True, kw_only=True):
         command = [python, "-m", "wasmlet", "up", "--node-name", self.name, "--kubelet-port", "0"]
         command += ["--kubeconfig", str(self.kubeconfig), "--data-dir", str(self.data)]
         command += ["--insecure-registry", self.registry, "--log-level", "warning"]
-        for setting in SETTINGS:
+        for setting in self.settings:
             command += ["--set", setting]
         return command
 

@@ -25,13 +25,14 @@ from benchmarks.measures import (
     start_burst,
 )
 from benchmarks.memory import processor_s
-from benchmarks.nodes import Joining, wasmlet_up
+from benchmarks.nodes import ROOM, Joining, wasmlet_up
 from benchmarks.sources import put_sources, started_body
 from kubekit.client import Api
 
 HERE: Final = "here"
 THERE: Final = "there"
-KINDS: Final = ("plain", "rich")
+RICH: Final = "rich"
+KINDS: Final = ("plain", RICH)
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
     pods: int
     """Of each kind and checkout, one after the other."""
+    kinds: tuple[str, ...] = KINDS
+    """A checkout of before volumes can start the plain ones alone."""
     burst: int
     rounds: int
     """Bursts of each checkout, in turns."""
@@ -55,15 +58,16 @@ async def measure(
     api: Api, watch: PodWatch, sides: Mapping[str, Side], plan: Plan
 ) -> dict[str, Any]:
     """Return the figures of each side and, of starts, the median of what one takes longer."""
-    figures: dict[str, Any] = {"starts": await _starts(api, watch, sides, plan.pods)}
+    figures: dict[str, Any] = {"starts": await _starts(api, watch, sides, plan)}
     if plan.burst and plan.rounds:
         figures["bursts"] = await _bursts(api, watch, sides, plan)
     return figures
 
 
-async def _starts(api: Api, watch: PodWatch, sides: Mapping[str, Side], pods: int) -> Any:
+async def _starts(api: Api, watch: PodWatch, sides: Mapping[str, Side], plan: Plan) -> Any:
     await put_sources(api)
-    spans: dict[tuple[str, str], list[float]] = {(kind, who): [] for kind in KINDS for who in sides}
+    pods, kinds = plan.pods, plan.kinds
+    spans: dict[tuple[str, str], list[float]] = {(kind, who): [] for kind in kinds for who in sides}
     used = {key: dict[str, float]() for key in spans}
     for number in range(pods + WARM_UP):
         for (kind, who), known in _in_turns(spans.items(), number):
@@ -72,11 +76,20 @@ async def _starts(api: Api, watch: PodWatch, sides: Mapping[str, Side], pods: in
             known.append(await _start(api, watch, side.subject, kind, number))
             if number >= WARM_UP:
                 _add(used[kind, who], before, processor_s(side.root))
-    await _delete(api, watch, sides, pods + WARM_UP)
+    await _delete(
+        api,
+        watch,
+        [
+            f"{side.subject.label}-{kind}-{number}"
+            for side in sides.values()
+            for kind in kinds
+            for number in range(pods + WARM_UP)
+        ],
+    )
     return {
         kind: _compared({who: spans[kind, who][WARM_UP:] for who in sides})
         | {"processor_ms": {who: _per_pod(used[kind, who], pods) for who in sides}}
-        for kind in KINDS
+        for kind in kinds
     }
 
 
@@ -88,13 +101,7 @@ async def _start(api: Api, watch: PodWatch, subject: Subject, kind: str, number:
     return (await watch.reached([name], "Running", START_TIMEOUT_S) - started) * 1000
 
 
-async def _delete(api: Api, watch: PodWatch, sides: Mapping[str, Side], count: int) -> None:
-    names = [
-        f"{side.subject.label}-{kind}-{number}"
-        for side in sides.values()
-        for kind in KINDS
-        for number in range(count)
-    ]
+async def _delete(api: Api, watch: PodWatch, names: list[str]) -> None:
     await delete_all(api, names)
     await watch.reached(names, "Deleted", BURST_TIMEOUT_S)
 
@@ -144,12 +151,16 @@ def _per_pod(used: Mapping[str, float], pods: int) -> dict[str, float]:
     return each | {"all": round(sum(used.values()) * 1000 / pods, 2)}
 
 
-def joinings(checkout: Path, kubeconfig: Path, registry: str, folder: Path) -> dict[str, Joining]:
-    """Return the Node of this checkout, and that of the other one."""
+def joinings(first: Joining, checkout: Path, plan: Plan) -> dict[str, Joining]:
+    """Return the Node of this checkout, and that of the other one, each in a folder of its own.
+
+    For bare pods they need room alone; a checkout of before volumes knows no other setting.
+    """
+    settings = first.settings if RICH in plan.kinds else ROOM
     places = {HERE: None, THERE: checkout.resolve()}
     return {
-        who: Joining(
-            name=who, kubeconfig=kubeconfig, registry=registry, folder=folder / who, checkout=place
+        who: msgspec.structs.replace(
+            first, name=who, folder=first.folder / who, checkout=place, settings=settings
         )
         for who, place in places.items()
     }
