@@ -91,6 +91,30 @@ def test_a_handler_is_for_the_http_runtime(file: Path, capsys: pytest.CaptureFix
     ]
 
 
+@pytest.mark.parametrize(
+    ("wasi", "kind", "remarks"),
+    [
+        (["0.2.6"], "component (WASI 0.2)", 0),
+        (["0.3.0"], "component (WASI 0.3)", 1),
+        (["0.2.6", "0.3.0-rc-2025-09-16"], "component (WASI 0.2 and 0.3)", 1),
+        ([], "component (without WASI)", 0),
+    ],
+)
+def test_a_component_is_told_by_the_wasi_that_it_is_made_for(
+    file: Path,
+    capsys: pytest.CaptureFixture[str],
+    wasi: list[str],
+    kind: str,
+    remarks: int,
+) -> None:
+    imports = " ".join(f'(import "wasi:clocks/wall-clock@{each}" (instance))' for each in wasi)
+    file.write_bytes(bytes(wat2wasm(f"(component {imports})")))
+    _, lines = told(capsys, "inspect", file)
+    assert lines[0] == ["kind", kind]
+    remark = "nodes run WASI 0.2.x; a runtime program of the machine may run it (`external`)"
+    assert lines.count(["remark", remark]) == remarks
+
+
 def test_a_module_that_asks_as_under_wagi_is_for_that_runtime(
     file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,18 +2,16 @@
 
 from typing import Final, NamedTuple
 
+from podspec.interfaces import HANDLER, RUN, VERSION, is_given, versions_of
 from wasmlet.artifact import Kind, kind_of
 from wasmlet.wasmnames import Names, names_of_component, names_of_module
 
 _MODULE_WASI: Final = ("wasi_snapshot_preview1::", "wasi_unstable::")
 _CGI_HTTP: Final = "wasi_experimental_http::"
 """What only CGI handlers have."""
-_HANDLER: Final = "wasi:http/incoming-handler@0.2"
-_RUN: Final = "wasi:cli/run@0.2"
-_GIVEN: Final = tuple(
-    f"wasi:{package}/" for package in ("cli", "clocks", "filesystem", "io", "random", "sockets")
+_OTHER_WASI: Final = (
+    f"nodes run WASI {VERSION}.x; a runtime program of the machine may run it (`external`)"
 )
-_HTTP: Final = "wasi:http/"
 _SOCKETS: Final = ("wasi:sockets/", "wasi_snapshot_preview1::sock_")
 
 
@@ -52,19 +50,22 @@ def _on_module(names: Names) -> Verdict:
 
 def _on_component(names: Names) -> Verdict:
     runtime = ""
-    if any(each.startswith(_HANDLER) for each in names.exports):
+    if any(each.startswith(HANDLER) for each in names.exports):
         runtime = "wasi-http"
-    elif any(each.startswith(_RUN) for each in names.exports):
+    elif any(each.startswith(RUN) for each in names.exports):
         runtime = "wasi"
-    given = (*_GIVEN, _HTTP) if runtime == "wasi-http" else _GIVEN
     remarks = [
         f"nothing provides the import {each}"
         for each in names.imports
-        if not (each.startswith(given) and each.rpartition("@")[2].startswith("0.2."))
+        if not is_given(each, to_handler=runtime == "wasi-http")
     ]
     if not runtime:
-        remarks.insert(0, f"it exports neither {_RUN} nor {_HANDLER}: no runtime takes it")
-    return Verdict("component (WASI 0.2)", runtime, names, (*remarks, *_sockets(names)))
+        remarks.insert(0, f"it exports neither {RUN} nor {HANDLER}: no runtime takes it")
+    versions = versions_of(names.imports + names.exports)
+    if any(each != VERSION for each in versions):
+        remarks.append(_OTHER_WASI)
+    what = f"WASI {' and '.join(versions)}" if versions else "without WASI"
+    return Verdict(f"component ({what})", runtime, names, (*remarks, *_sockets(names)))
 
 
 def _sockets(names: Names) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from podspec.interfaces import VERSION, others_in
 from wasm_executor.images.errors import CompileError
 from wasm_executor.images.jobprocess import (
     failure_of,
@@ -26,7 +27,7 @@ from wasm_executor.images.jobs import Compiled, CompileJob, EngineJob, EngineNam
 from wasm_executor.images.layers.manifest import digest_of
 from wasm_executor.images.records import ArtifactFacts, ArtifactKind, CompiledObject
 from wasm_executor.images.store import ContentStore
-from wasm_executor.images.wasmfile import check_wasm, named_of_other_wasi
+from wasm_executor.images.wasmfile import check_wasm
 
 _NO_MEMORY: Final = f"(os error {errno.ENOMEM})"
 _NAMED: Final = 4
@@ -120,9 +121,9 @@ def _compiled(kind: ArtifactKind, content: bytes) -> "tuple[bytearray, Inspectio
 
 def _refusal(kind: ArtifactKind, content: bytes, error: Exception) -> str:
     """WASI 0.3 has types that this engine does not read: better told by its name than by theirs."""
-    others = named_of_other_wasi(content) if kind is ArtifactKind.COMPONENT else []
+    others = others_in(content) if kind is ArtifactKind.COMPONENT else []
     if others:
-        made_for = f"made for {', '.join(others[:_NAMED])}: this engine runs WASI 0.2.x"
+        made_for = f"made for {', '.join(others[:_NAMED])}: this engine runs WASI {VERSION}.x"
         return f"the component is {made_for} ({_one_line(error)})"
     return f"invalid WebAssembly {kind}: {_one_line(error)}"
 

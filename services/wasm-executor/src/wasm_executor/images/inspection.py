@@ -8,15 +8,10 @@ from typing import Final
 from wasmtime import Engine, FuncType, Linker, Module, Store, WasmtimeError
 from wasmtime.component import Component
 
+from podspec.interfaces import HANDLER, RUN, is_given, versions_of
 from wasm_executor.images.records import World
 
 _WASI_1: Final = "wasi_snapshot_preview1"
-_RUN: Final = "wasi:cli/run@0.2"
-_HTTP_HANDLER: Final = "wasi:http/incoming-handler@0.2"
-_COMMAND_WORLD: Final = tuple(
-    f"wasi:{package}/" for package in ("cli", "clocks", "filesystem", "io", "random", "sockets")
-)
-_HTTP_WORLD: Final = "wasi:http/"
 _LISTED: Final = 256
 """Names that are written down: enough to see, not enough to fill a disk."""
 
@@ -68,24 +63,19 @@ def inspect_component(engine: Engine, component: Component) -> Inspection:
     imports = sorted(component.type.imports(engine))
     exports = sorted(component.type.exports(engine))
     seen = Inspection(imports, exports)
-    if any(name.startswith(_HTTP_HANDLER) for name in exports):
+    if any(name.startswith(HANDLER) for name in exports):
         seen.world = World.HTTP
         seen.host_types = _host_types(engine, component)
-    elif any(name.startswith(_RUN) for name in exports):
+    elif any(name.startswith(RUN) for name in exports):
         seen.world = World.COMMAND
-    versions = {
-        name.rpartition("@")[2].rpartition(".")[0]
-        for name in imports + exports
-        if name.startswith("wasi:")
-    }
-    seen.wasi = max(versions, default=None)
+    seen.wasi = max(versions_of(imports + exports), default=None)
     problems = [
         f"unknown import: `{name}` has not been defined"
         for name in imports
-        if not _is_given(name, seen.world)
+        if not is_given(name, to_handler=seen.world is World.HTTP)
     ]
     if seen.world is World.NONE:
-        problems.append(f"unknown export: the component has no `{_RUN}`")
+        problems.append(f"unknown export: the component has no `{RUN}`")
     seen.problems = tuple(problems[:_LISTED])
     return seen
 
@@ -96,9 +86,3 @@ def _host_types(engine: Engine, component: Component) -> str:
     from wasm_executor.runtimes.wasihttp.shapes import others
 
     return HOST_TYPES if next(others(component, engine, KNOWN), None) is None else ""
-
-
-def _is_given(name: str, world: World) -> bool:
-    if not name.rpartition("@")[2].startswith("0.2."):
-        return False
-    return name.startswith(_COMMAND_WORLD) or (world is World.HTTP and name.startswith(_HTTP_WORLD))

@@ -4,7 +4,6 @@ The compiler's own messages speak of offsets. Users meet three mistakes: an empt
 that is not WebAssembly, and half a file; each gets a sentence.
 """
 
-import re
 from typing import Final
 
 from wasm_executor.images.errors import CompileError
@@ -18,7 +17,6 @@ _KINDS: Final = {
 }
 _OTHERS: Final = {b"\x7fELF": ": it is a program for Linux", b"#!": ": it is a script"}
 _LEB_LIMIT: Final = 5
-_OTHER_WASI: Final = re.compile(rb"wasi:[a-z0-9-]+/[a-z0-9-]+@(?!0\.2\.)[0-9]+\.[0-9]+\.[0-9]+")
 
 
 def check_wasm(content: bytes) -> ArtifactKind:
@@ -43,11 +41,6 @@ def kind_of_header(content: bytes) -> ArtifactKind:
         version = content[4:HEADER_BYTES].hex(" ")
         raise CompileError(f"unknown WebAssembly version {version}: neither module nor component")
     return kind
-
-
-def named_of_other_wasi(content: bytes) -> list[str]:
-    """Return the interfaces of another WASI than 0.2 that a component names somewhere."""
-    return sorted({found.decode() for found in _OTHER_WASI.findall(content)})
 
 
 def _check_sections(content: bytes) -> None:

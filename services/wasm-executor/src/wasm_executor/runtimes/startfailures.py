@@ -5,6 +5,7 @@ from typing import Final
 
 from wasmtime import WasmtimeError
 
+from podspec.interfaces import VERSION, wasi_of
 from wasm_executor.container.plan import StartFailureReason
 from wasm_executor.runtimes.errors import GuestNotStartedError
 
@@ -24,10 +25,11 @@ def no_entry(message: str) -> GuestNotStartedError:
 
 def other_wasi(verb: str, names: Iterable[str]) -> GuestNotStartedError | None:
     """Say what a component imports or exports of a WASI that is not spoken here, if anything."""
-    others = [f"`{name}`" for name in names if name.startswith("wasi:") and "@0.2." not in name]
+    others = [f"`{name}`" for name in names if wasi_of(name) not in (None, VERSION)]
     if not others:
         return None
-    return no_entry(f"the component {verb} {', '.join(others)}: this runtime speaks WASI 0.2.x")
+    told = f"the component {verb} {', '.join(others)}: this runtime speaks WASI {VERSION}.x"
+    return no_entry(told)
 
 
 def not_linked(error: Exception, missing: tuple[str, ...]) -> GuestNotStartedError:
