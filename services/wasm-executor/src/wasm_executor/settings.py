@@ -9,7 +9,7 @@ from typing import Annotated
 
 import msgspec
 
-from servicekit.settings import CollectorUrl, Seconds, ServiceSettings
+from servicekit.settings import PREFIX, CollectorUrl, Seconds, ServiceSettings
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
 Size = Annotated[int, msgspec.Meta(ge=0)]
@@ -128,7 +128,7 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     outgoing_hosts: tuple[str, ...] = ("*:*",)
     """What pods may let their HTTP handlers ask: `HOST` (ports 80 and 443), `HOST:PORT`, `HOST:*`;
     a host is a name, an address, `*.SUFFIX` or `*`. Loopback and link-local addresses are open only
-    to entries that name them."""
+    to entries that name them. An entry that is none of these ends the start."""
     stream_lease_s: Seconds = 30.0
     """How long an exec or a forwarded connection may be missed by whoever opened it."""
     memory_check_interval_s: Seconds = 0.1
@@ -151,3 +151,11 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """The machine's size is divided by it where no cgroup limits this executor."""
     reserved_cpu_millis: Size = 100
     reserved_memory_bytes: Size = 256 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        # Late: the keeper reads this module for the names alone.
+        from podspec.hostrules import WANTED, is_host_rule
+
+        for each in self.outgoing_hosts:
+            if not is_host_rule(each):
+                raise ValueError(f"{PREFIX}OUTGOING_HOSTS: {each!r} is not {WANTED}")
