@@ -9,6 +9,8 @@ UV := .tools/uv/bin/uv
 PYTHON := .venv/bin/python
 WASMLET := $(PYTHON) -m wasmlet
 PYTEST := $(PYTHON) -m pytest
+# Each part remembers by itself what failed.
+PART = $(PYTEST) -o cache_dir=.pytest_cache/$@
 REGISTRY ?=
 NODES ?= 1
 KUBECONFIG_FILE ?= .dev/kubeconfig
@@ -30,7 +32,7 @@ PROJECTS := $(wildcard packages/*/pyproject.toml services/*/pyproject.toml)
 # The executor's tests have a conftest per topic, so each topic is a folder of its own for mypy.
 FOLDERS := $(wildcard packages/* services/[!w]*) services/wasm-executor/src \
 	$(wildcard services/wasm-executor/tests/*) tests/e2e tests/chart tests/model \
-	tests/compose tests/images compose benchmarks dev
+	tests/compose tests/images tests/again compose benchmarks dev
 
 .PHONY: help
 help: ## List the targets
@@ -81,28 +83,38 @@ test: setup ## All tests: units, services, and end to end on a real control plan
 .PHONY: test-parts
 test-parts: setup ## A part of `make test`: packages and services, each by itself, but the executor
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" packages services tests/model tests/compose tests/images \
+	@$(PART) -m "not slow" packages services tests/model tests/compose tests/images tests/again \
 		--ignore=$(EXECUTOR)
 
 .PHONY: test-executor
 test-executor: setup ## A part of `make test`: the executor by itself
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" $(EXECUTOR)
+	@$(PART) -m "not slow" $(EXECUTOR)
 
 .PHONY: test-cluster
 test-cluster: setup ## A part of `make test`: end to end on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" tests/e2e tests/chart $(FAULTS:%=--ignore=%)
+	@$(PART) -m "not slow" tests/e2e tests/chart $(FAULTS:%=--ignore=%)
 
 .PHONY: test-faults
 test-faults: setup ## A part of `make test`: end to end, where nodes and their parts die
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "not slow" $(FAULTS)
+	@$(PART) -m "not slow" $(FAULTS)
+
+.PHONY: guest-compiler
+guest-compiler: setup
+	@# --inexact: what somebody added (`--group go`, say) stays.
+	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --inexact --all-packages --group guests --quiet
 
 .PHONY: test-slow
-test-slow: setup ## What takes long, or needs Debian's packages; DEADLINE=epoch s starts no more then
+test-slow: guest-compiler ## What takes long, or needs Debian's packages; DEADLINE=epoch s starts no more then
 	@$(PYTHON) -m controlplane build >/dev/null
-	@$(PYTEST) -m "slow or debian" $(if $(DEADLINE),--deadline $(DEADLINE))
+	@$(PART) -m "slow or debian" $(if $(DEADLINE),--deadline $(DEADLINE))
+
+.PHONY: test-failed
+test-failed: PARTS = test-executor test-cluster test-faults test-parts
+test-failed: setup ## The few that failed in the last `make test`, once more by themselves; PARTS=test-slow
+	@$(PYTHON) dev/failed_again.py $(PARTS)
 
 .PHONY: debian-packages
 debian-packages: ## Install what tests are otherwise skipped for (Debian's packages; root)
@@ -158,8 +170,7 @@ compose: images image-compose-jobs ## Run a whole cluster in containers: docs/co
 HAS_WASIP2 = rustc --print sysroot >/dev/null 2>&1 && test -d "$$(rustc --print sysroot)/lib/rustlib/wasm32-wasip2"
 
 .PHONY: examples
-examples: setup ## Build the example guests into .dev/guests (text, C, Go, Rust, Python, JavaScript)
-	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --all-packages --group guests --quiet
+examples: guest-compiler ## Build the example guests into .dev/guests (text, C, Go, Rust, Python, JavaScript)
 	@mkdir -p .dev/guests
 	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c

@@ -1,10 +1,14 @@
-"""Options of all tests: a deadline after which no further slow test is started."""
+"""For all tests: a deadline after which no further slow test is started, and a record of the end.
+
+`dev/failed_again.py` reads the record: a session without one did not come to its end.
+"""
 
 import time
 
 import pytest
 
 NOT_STARTED = pytest.StashKey[list[str]]()
+EXIT_CODE = "wasmlet/exit_code"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -26,6 +30,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     if deadline is not None and time.time() > deadline:
         item.config.stash[NOT_STARTED].append(item.nodeid)
         pytest.skip("no time left before the deadline")
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    record(session.config, None)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitCode) -> None:
+    record(session.config, int(exitstatus))
+
+
+def record(config: pytest.Config, code: int | None) -> None:
+    if config.cache is not None:
+        config.cache.set(EXIT_CODE, code)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
