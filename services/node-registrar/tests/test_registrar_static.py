@@ -2,10 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import NamedTuple
 
 import httpx
 import pytest
@@ -13,63 +10,18 @@ from nats.aio.msg import Msg
 from registrar_peers import (
     FACTS,
     Executor,
-    LogServer,
     eventually,
     joined,
     life,
 )
 from registrar_process import Registrar
+from registrar_static_mode import LEASE_S, NODE, OTHER, Peers
 
 from contract.errors import CommandError
-from contract.ids import NodeName
 from contract.messages.node import NodeGranted, NodeRegister, NodeRevoke
 from contract.subjects import Role, subject_of
 from embedded_nats import EmbeddedNats
-from servicekit.bus import Bus
 from servicekit.errors import BusUnavailableError
-
-NODE = NodeName("wasm.node-1")
-OTHER = NodeName("other")
-LEASE_S = 2.0
-SETTINGS = {"lease_s": "2", "lease_renew_s": "0.5", "beat_fresh_s": "1", "grants_interval_s": "0.2"}
-
-
-@pytest.fixture
-def nats(tmp_path: Path) -> Iterator[EmbeddedNats]:
-    with EmbeddedNats(tmp_path / "nats", [NODE, OTHER]) as server:
-        yield server
-
-
-@pytest.fixture
-def registrar(nats: EmbeddedNats, tmp_path: Path) -> Iterator[Registrar]:
-    with Registrar(nats, tmp_path, **SETTINGS) as process:
-        yield process
-
-
-class Peers(NamedTuple):
-    executor: Bus
-    server: LogServer
-    tasks: asyncio.TaskGroup
-
-    def life(self, executor_id: str = "e1", start_count: int = 1) -> Executor:
-        return Executor(self.executor, NODE, life(executor_id, start_count))
-
-    async def shown(self) -> NodeGranted:
-        """The one grant in force, as the registrar lists it."""
-        (grant,) = await self.server.grants()
-        return grant
-
-
-@pytest.fixture
-async def peers(nats: EmbeddedNats, tmp_path: Path) -> AsyncIterator[Peers]:
-    async with AsyncExitStack() as stack:
-        executor = await stack.enter_async_context(joined(nats, Role.WASM_EXECUTOR, NODE))
-        bus = await stack.enter_async_context(joined(nats, Role.LOG_SERVER))
-        server = await LogServer(bus).listen(stack, tmp_path)
-        async with asyncio.TaskGroup() as tasks:
-            yield Peers(executor, server, tasks)
-            for task in tuple(tasks._tasks):
-                task.cancel()
 
 
 async def test_the_first_is_granted_and_everybody_hears_of_it(

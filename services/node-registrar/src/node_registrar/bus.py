@@ -13,6 +13,8 @@ from contract.messages.node import (
     GrantsList,
     GrantsListed,
     NodeBeat,
+    NodeCheck,
+    NodeChecked,
     NodeGrant,
     NodeGranted,
     NodeRegister,
@@ -42,6 +44,10 @@ class Hearer(Protocol):
 
     async def list_grants(self, node: NodeName, command: GrantsList) -> GrantsListed:
         """Answer with all grants in force."""
+        ...
+
+    async def check(self, node: NodeName, command: NodeCheck) -> NodeChecked:
+        """Answer whether a node has ended."""
         ...
 
     def beat(self, node: NodeName, event: NodeBeat) -> None:
@@ -77,6 +83,7 @@ class Ears:
             await bus.serve(tasks, NodeRegister, EVERY_NODE, hearer.register),
             await bus.serve(tasks, NodeRelease, EVERY_NODE, hearer.release),
             await bus.serve(tasks, GrantsList, NO_NODE, hearer.list_grants),
+            await bus.serve(tasks, NodeCheck, EVERY_NODE, hearer.check),
         ]
 
     async def __aexit__(self, *_: object) -> None:

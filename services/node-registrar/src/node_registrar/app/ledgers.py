@@ -8,6 +8,7 @@ import asyncio
 import time
 from typing import Final
 
+from contract.ids import NodeName
 from kubekit.errors import ConflictError, NotFoundError
 from node_registrar.app.member import Member
 from node_registrar.app.upkeep import Upkeep
@@ -36,6 +37,14 @@ class StaticLedger:
     async def record(self, member: Member, grant: Grant) -> None:
         """Nothing to write."""
 
+    async def has_node(self, name: NodeName) -> bool:
+        """Nothing says that one is gone."""
+        del name
+        return True
+
+    def close(self, member: Member) -> None:
+        """Nothing is kept."""
+
 
 class NodeLedger:
     """Grants in Node annotations; what it opens it keeps, in tasks of its own."""
@@ -46,13 +55,25 @@ class NodeLedger:
         self._writer = writer
         self._upkeep = upkeep
         self._tasks = tasks
+        self._keeping: dict[NodeName, asyncio.Task[None]] = {}
 
     async def open(self, member: Member) -> None:
         """Read the Node, if there is one, and begin to keep it."""
         await self._writer.reread(member)
         if member.node is not None:
             self._learn(member, grant_of(member.node.metadata.annotations), member.node)
-        self._upkeep.begin(self._tasks, member)
+        keeping = self._tasks.create_task(self._upkeep.keep(member), name=f"keep-{member.name}")
+        self._keeping[member.name] = keeping
+
+    async def has_node(self, name: NodeName) -> bool:
+        """Ask the API server."""
+        return await self._writer.has_node(name)
+
+    def close(self, member: Member) -> None:
+        """End its tasks, of which none has anything left to write."""
+        keeping = self._keeping.pop(member.name, None)
+        if keeping is not None:
+            keeping.cancel()
 
     async def record(self, member: Member, grant: Grant) -> None:
         """Create the Node with this grant, or write it into the one that is there."""

@@ -39,6 +39,8 @@ class Member:
         self.pressures = Pressures()
         self.shutting_down = False
         self.heard_at: float | None = None
+        self.spoken_at: float | None = None
+        """When anybody last asked for the name, gave it back or beat, be it the holder or not."""
         self.learned_at: float | None = None
         self.health = Health.UNASKED
         self.tolerated = False

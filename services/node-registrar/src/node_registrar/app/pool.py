@@ -19,6 +19,8 @@ from contract.messages.node import (
     GrantsList,
     GrantsListed,
     NodeBeat,
+    NodeCheck,
+    NodeChecked,
     NodeGrant,
     NodeRegister,
     NodeRelease,
@@ -26,7 +28,9 @@ from contract.messages.node import (
 )
 from kubekit.errors import ApiError, NotLeadingError
 from node_registrar.app.announcements import Announcements
+from node_registrar.app.endings import Endings
 from node_registrar.app.member import Member
+from node_registrar.app.roster import Roster
 from node_registrar.app.surroundings import Ledger, Surroundings
 from node_registrar.domain import granting
 from node_registrar.domain.capping import caps_of, within
@@ -64,7 +68,8 @@ class Pool:
         self._around = around
         self._announcements = Announcements(settings, around)
         self._caps = caps_of(settings)
-        self._members: Final[dict[NodeName, Member]] = {}
+        self._roster: Final = Roster(settings.beat_fresh_s)
+        self._endings = Endings(settings, ledger, around, self._roster)
         self._hearing_since = around.clock()
         self._ended = False
 
@@ -73,6 +78,7 @@ class Pool:
 
     def __exit__(self, *_: object) -> None:
         self._ended = True
+        self._roster.clear()
 
     async def register(self, node: NodeName, command: NodeRegister) -> NodeGrant:
         """Answer who holds the name now."""
@@ -104,15 +110,23 @@ class Pool:
     async def list_grants(self, _node: NodeName, _command: GrantsList) -> GrantsListed:
         """Answer with all grants in force."""
         self._assert_leading()
-        events = (member.granted_event() for member in self._members.values())
+        events = (member.granted_event() for member in self._roster.all())
         return GrantsListed(grants=tuple(event for event in events if event is not None))
+
+    async def check(self, node: NodeName, command: NodeCheck) -> NodeChecked:
+        """Answer whether a node is gone for good."""
+        self._assert_ours(node, command.node)
+        ended = await self._endings.has_ended(node, self._hearing_since)
+        self._assert_leading()
+        return NodeChecked(node=node, ended=ended)
 
     def beat(self, node: NodeName, event: NodeBeat) -> None:
         """Hear a sign of life; one of somebody else gets its `NodeRevoke` again."""
         if not self._hears_of(node, event.node):
             return
         id_token(event.incarnation.executor_id)  # raises, as in a registration
-        member = self._member(node)
+        member = self._roster.of(node)
+        member.spoken_at = self._around.clock()
         if not member.opened:
             if not member.lock.locked():
                 self._around.spawn(self._meet(member, event), f"meet-{node}")
@@ -129,7 +143,7 @@ class Pool:
         """Hear where the kubelet API of a node is."""
         if not self._hears_of(node, event.node):
             return
-        self._announcements.take(self._member(node), event)
+        self._announcements.take(self._roster.of(node), event)
 
     async def repeat(self) -> None:
         """Say it all again, every few seconds, for those who did not hear."""
@@ -137,9 +151,15 @@ class Pool:
             await asyncio.sleep(self._settings.grants_interval_s)
             await self.publish_all()
 
+    async def let_go(self) -> None:
+        """Look again and again which nodes have ended."""
+        while True:
+            await asyncio.sleep(self._settings.lease_renew_s)
+            await self._endings.look(self._hearing_since)
+
     async def publish_all(self) -> None:
         """Say of each node who holds it."""
-        for member in tuple(self._members.values()):
+        for member in self._roster.all():
             await self._around.publisher.publish(member, again=True)
 
     def bus_returned(self) -> None:
@@ -149,8 +169,7 @@ class Pool:
     async def open_named(self) -> None:
         """Meet the configured nodes at once: their Leases must not wait for a beat."""
         for name in self._settings.node_names:
-            member = self._member(NodeName(name))
-            while not member.opened:
+            while not (member := self._roster.of(NodeName(name))).opened:
                 try:
                     async with member.lock:
                         await self._open(member)
@@ -166,13 +185,6 @@ class Pool:
     def _hears_of(self, node: NodeName, named: NodeName) -> bool:
         return named == node and self._is_ours(node) and not self._ended
 
-    def _member(self, node: NodeName) -> Member:
-        member = self._members.get(node)
-        if member is None:
-            member = Member(node, fresh_s=self._settings.beat_fresh_s)
-            self._members[node] = member
-        return member
-
     async def _open(self, member: Member) -> None:
         if member.opened:
             return
@@ -182,9 +194,10 @@ class Pool:
     @asynccontextmanager
     async def _turn(self, node: NodeName, named: NodeName) -> AsyncIterator[Member]:
         """Give the member of a command, alone; what the cluster refuses becomes an answer."""
-        if named != node or not self._is_ours(node):
-            raise CommandError(400, f"{named} is no node of this registrar")
-        member = self._member(node)
+        self._assert_ours(node, named)
+        self._assert_leading()
+        member = self._roster.of(node)
+        member.spoken_at = self._around.clock()
         try:
             async with asyncio.timeout(self._settings.request_timeout_s):
                 await member.lock.acquire()
@@ -192,6 +205,8 @@ class Pool:
             raise CommandError(503, f"{node}: others are still being answered") from error
         try:
             self._assert_leading()
+            if not self._roster.has(member):
+                raise CommandError(503, f"{node}: it was let go of at this moment, ask again")
             await self._open(member)
             yield member
         except ForeignNodeError as error:
@@ -202,6 +217,10 @@ class Pool:
             raise CommandError(503, str(error)) from error
         finally:
             member.lock.release()
+
+    def _assert_ours(self, node: NodeName, named: NodeName) -> None:
+        if named != node or not self._is_ours(node):
+            raise CommandError(400, f"{named} is no node of this registrar")
 
     def _assert_leading(self) -> None:
         """Refuse to speak for others once another replica may: a frozen leader has old news."""
@@ -261,7 +280,7 @@ class Pool:
     async def _meet(self, member: Member, event: NodeBeat) -> None:
         """Learn, from a beat, of a node that was granted before this process began."""
         async with member.lock:
-            if member.opened:
+            if member.opened or not self._roster.has(member):
                 return
             try:
                 await self._open(member)

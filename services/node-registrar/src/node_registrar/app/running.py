@@ -141,6 +141,7 @@ async def _lead(settings: RegistrarSettings, world: World) -> None:
             tasks.create_task(pool.open_named(), name="named-nodes")
             tasks.create_task(_reconnects(world.bus, pool), name="bus-reconnects")
             tasks.create_task(pool.repeat(), name="repeat-grants")
+            tasks.create_task(pool.let_go(), name="let-go")
             log.info("registrar.leading", mode="cluster" if world.cluster else "static")
             await world.leadership.lost()
             raise LeadershipLostError("another replica may lead")

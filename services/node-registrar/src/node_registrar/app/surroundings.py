@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import NamedTuple, Protocol
 
+from contract.ids import NodeName
 from kubekit.leadership import Leadership
 from node_registrar.app.member import Member
 from node_registrar.app.publishing import Publisher
@@ -30,6 +31,14 @@ class Ledger(Protocol):
 
         Raises `GrantMovedError` when another one is recorded, with that one in the member.
         """
+        ...
+
+    async def has_node(self, name: NodeName) -> bool:
+        """Say whether there is such a node to write into, whoever holds it."""
+        ...
+
+    def close(self, member: Member) -> None:
+        """Keep a node no longer: it has ended."""
         ...
 
 

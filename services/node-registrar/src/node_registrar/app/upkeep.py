@@ -42,14 +42,21 @@ class Means(NamedTuple):
 
 
 class Upkeep:
-    """Starts the tasks of each node."""
+    """The tasks of each node."""
 
     def __init__(self, settings: RegistrarSettings, means: Means) -> None:
         self._settings = settings
         self._means = means
 
-    def begin(self, tasks: asyncio.TaskGroup, member: Member) -> None:
-        """Keep this node until the group ends."""
+    async def keep(self, member: Member) -> None:
+        """Keep this node until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                self._begin(tasks, member)
+        finally:
+            self._means.silences.forget(member.name)
+
+    def _begin(self, tasks: asyncio.TaskGroup, member: Member) -> None:
         settings = self._settings
         lease = NodeLease(self._means.cluster, member.name, settings.lease_s)
         tasks.create_task(self._follow(member), name=f"follow-{member.name}")

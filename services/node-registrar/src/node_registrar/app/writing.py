@@ -90,6 +90,10 @@ class NodeWriter:
         else:
             member.lose_node(member.node_uid)
 
+    async def has_node(self, name: NodeName) -> bool:
+        """Say whether the API has a Node of this name."""
+        return await self._nodes.get(name) is not None
+
     async def sync(self, member: Member) -> None:
         """Write what differs from how the Node should be, or what is due, or nothing."""
         if member.grant.holder is None:
