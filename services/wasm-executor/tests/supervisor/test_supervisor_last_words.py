@@ -80,7 +80,8 @@ def test_disk_that_fails_ends_nothing_but_the_message(desk: Desk) -> None:
     desk.prepare()
     folder = desk.settings.data_dir / FOLDER
     folder.rename(folder.with_name("gone"))
-    desk.words.drop_run(UID, C, RUN)
+    desk.words.take_run(UID, C, RUN)
+    desk.words.empty()
     desk.words.drop(UID)
     assert desk.read() == ""
 

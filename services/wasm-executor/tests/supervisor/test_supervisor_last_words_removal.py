@@ -24,7 +24,8 @@ def test_nothing_of_a_dropped_run_is_left_and_its_siblings_stay(desk: Desk) -> N
     container = ContainerPlan(name=C, image="x")
     (next_run,) = desk.words.prepare(UID, container, RUN + 1)
     (other_pod,) = desk.words.prepare(PodUid("other"), container, RUN)
-    desk.words.drop_run(UID, C, RUN)
+    desk.words.take_run(UID, C, RUN)
+    desk.words.empty()
     assert not file.parent.exists()
     assert Path(next_run.host_path).is_dir()
     desk.words.drop(UID)
@@ -55,7 +56,8 @@ def test_folders_deeper_than_descriptors_reach_are_removed(desk: Desk, tmp_path:
 def test_what_one_life_did_not_finish_the_next_removal_does(desk: Desk) -> None:
     unfinished = desk.settings.data_dir / FOLDER / ".removed" / "unfinished"
     (unfinished / "deep" / "er").mkdir(parents=True)
-    desk.words.drop_run(UID, C, RUN)
+    desk.words.take_run(UID, C, RUN)
+    desk.words.empty()
     assert left(desk) == []
 
 

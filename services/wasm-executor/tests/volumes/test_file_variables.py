@@ -171,5 +171,5 @@ async def test_an_exec_has_the_values_of_the_runs_start_until_it_is_dropped(tmp_
     rig.volumes.variables.read(plan, one, 3)
     (rig.empty_dir_of("e") / "env").write_text("K='after'\n")
     assert rig.volumes.variables.find(plan, one, 3).env == (("V", "before"),)
-    await rig.volumes.drop_run(UID, one.name, 3)
+    rig.volumes.take_run(UID, one.name, 3)
     assert rig.volumes.variables.find(plan, one, 3).env == ()

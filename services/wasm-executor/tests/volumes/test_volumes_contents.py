@@ -52,7 +52,8 @@ async def test_content_of_a_run_that_mounts_a_part_stays_with_the_run(rig: Volum
     rig.volumes.preopens(plan, plan.containers[0], 0)
     await rig.volumes.update(pod(container(), v=rig.blobs.files(a=b"2")))
     assert [each.read_bytes() for each in blobs(rig)] in ([b"1", b"2"], [b"2", b"1"])
-    await rig.volumes.drop_run(plan.uid, plan.containers[0].name, 0)
+    rig.volumes.take_run(plan.uid, plan.containers[0].name, 0)
+    rig.volumes.empty()
     await rig.volumes.update(pod(container(), v=rig.blobs.files(a=b"3")))
     assert [each.read_bytes() for each in blobs(rig)] == [b"3"]
 

@@ -48,7 +48,8 @@ async def test_entries_without_number_are_counted_up_to_an_end_and_removed(
     usage = (await rig.volumes.usage(plan))["e"]
     assert usage.complete is (more == 0)
     assert not measure(str(rig.empty_dir_of("e")), most_entries=1000).complete
-    await rig.volumes.drop_run(plan.uid, plan.containers[0].name, 0)
+    rig.volumes.take_run(plan.uid, plan.containers[0].name, 0)
+    rig.volumes.empty()
     await rig.volumes.drop(plan.uid)
     assert list((rig.disk / "pods").iterdir()) == []
     assert list((rig.disk / ".removed").iterdir()) == []

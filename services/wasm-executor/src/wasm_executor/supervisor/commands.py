@@ -16,7 +16,6 @@ from contract.messages.form import Done, Incarnation, Term
 from contract.messages.node import NodePing, NodePong
 from contract.messages.pod import OLDER_PLAN, PodAck, PodApply, PodForget, PodPlan
 from contract.messages.report import Inventory, ReportAll
-from servicekit.bus import Bus
 from servicekit.errors import BusUnavailableError
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
@@ -36,10 +35,9 @@ _plan_decoder: Final = msgspec.json.Decoder(PodPlan)
 class Commands:
     """Handlers, served while the node is granted."""
 
-    def __init__(self, node: Node, roster: Roster, bus: Bus) -> None:
+    def __init__(self, node: Node, roster: Roster) -> None:
         self._node = node
         self._roster = roster
-        self._bus = bus
 
     async def apply(self, _node: NodeName, command: PodApply) -> PodAck:
         self._check(command.incarnation, command.term)
@@ -54,6 +52,8 @@ class Commands:
         stored = StoredPlan(rank=rank, digest=command.plan_digest, plan=plan)
         known_rank = None if task is None else task.stored.rank
         known_digest = "" if task is None else task.stored.digest
+        if self._roster.is_going(command.uid):
+            raise CommandError(503, "the pod is being forgotten")
         match standing(known_rank, known_digest, rank, command.plan_digest):
             case Standing.OUTDATED:
                 raise CommandError(409, OLDER_PLAN)

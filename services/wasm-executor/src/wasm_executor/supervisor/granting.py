@@ -62,7 +62,7 @@ class Grant:
         self._bus = bus
         self._facts = facts
         self._subscriptions: list[Subscription] = []
-        self._commands = Commands(node, roster, bus)
+        self._commands = Commands(node, roster)
         self._logs = Logs(node, roster)
         self._streams = Streams(node, roster, self._logs)
         self._usage = UsageDesk(node, roster, facts)

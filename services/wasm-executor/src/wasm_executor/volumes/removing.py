@@ -42,8 +42,16 @@ class Remover:
 
         It is out of its place at once. What cannot be removed stays for the next call.
         """
+        self.take(folder)
+        self.empty()
+
+    def take(self, folder: str) -> None:
+        """Move a folder out of its place, if there is one: another may be made there at once."""
         with suppress(OSError):
             self._take(folder)
+
+    def empty(self) -> None:
+        """Remove what was taken. Blocks, as above."""
         with suppress(OSError):
             while self._empty_all():
                 pass

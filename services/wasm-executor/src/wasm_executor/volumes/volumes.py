@@ -217,14 +217,19 @@ class Volumes:
                     used[volume.name] = await at_leisure(measure, folder)
         return used
 
-    async def drop_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
-        """Remove what was made for a run, once none of its processes is left."""
-        await asyncio.to_thread(self.variables.drop, uid, container, run)
-        await at_leisure(
-            self._remove,
-            self._folders.run(uid, container, run, memory=False),
-            self._folders.run(uid, container, run, memory=True),
-        )
+    def take_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
+        """Take away what was made for a run, once none of its processes is left.
+
+        The next run may have its number. `empty` removes what was taken.
+        """
+        self.variables.drop(uid, container, run)
+        for remover, in_memory in zip(self._removers, (False, True), strict=True):
+            remover.take(self._folders.run(uid, container, run, memory=in_memory))
+
+    def empty(self) -> None:
+        """Remove what was taken away. Blocks: a guest may have left a lot."""
+        for remover in self._removers:
+            remover.empty()
 
     async def drop(self, uid: PodUid) -> None:
         """Remove all of a pod's volumes, once none of its containers is left."""

@@ -64,7 +64,6 @@ from wasm_executor.supervisor.pods.work import (
     image_of_run,
     prepare_image,
 )
-from wasm_executor.volumes.removing import at_leisure
 
 log = structlog.get_logger()
 
@@ -245,15 +244,8 @@ class Hands:
         """Hold nothing of a run that is over; what it said last is told by now."""
         self._node.memory.unwatch(key)
         self._checks.end(effect.container)
-        name = f"drop-world-{key}"
-        self._node.tasks.create_task(self._drop_world(effect), name=name)
-
-    async def _drop_world(self, effect: ForgetRun) -> None:
-        uid, drop = self._pod.plan.uid, self._node.last_words.drop_run
-        await at_leisure(drop, uid, effect.container, effect.run)
         container = self._plan_of(effect.container)
-        if container.mounts or container.file_variables:
-            await self._node.volumes.drop_run(uid, effect.container, effect.run)
+        self._node.worlds.drop(self._pod.plan.uid, container, effect.run)
 
     def _prepare_volumes(self, want: PrepareVolumes) -> None:
         """Bring the volumes to the plan in force; a task is over soon, so the last two are kept."""

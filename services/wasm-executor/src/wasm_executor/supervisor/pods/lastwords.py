@@ -150,9 +150,13 @@ class LastWords:
             return _text(said, MAX_BYTES)
         return _text(self._end_of_log(pod, container.name, run), LOG_BYTES)
 
-    def drop_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
-        """Remove what a run left, once it is read. Blocks: a guest may have left a lot."""
-        self._remover.remove(self._folder(uid, container, run))
+    def take_run(self, uid: PodUid, container: ContainerName, run: int) -> None:
+        """Take away what a run left, once it is read; the next run may have its number."""
+        self._remover.take(self._folder(uid, container, run))
+
+    def empty(self) -> None:
+        """Remove what was taken away. Blocks: a guest may have left a lot."""
+        self._remover.empty()
 
     def drop(self, uid: PodUid) -> None:
         """Remove what a pod's runs left. Blocks, as above."""

@@ -49,6 +49,8 @@ class Roster:
         self._planless = Planless(node)
         programs = Programs(node.toolbox, ModuleFiles(node.images))
         self.execs = Execs(node, node.worlds, programs, sockets=node.settings.guest_sockets)
+        self._going: set[PodUid] = set()
+        """The pods of which all that is left is being removed."""
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
@@ -70,6 +72,11 @@ class Roster:
             if (task.pod.plan.namespace, task.pod.plan.name) == (namespace, name)
         ]
         return max(found, key=lambda task: task.started_at, default=None)
+
+    def is_going(self, uid: PodUid) -> bool:
+        """Say whether a pod is being forgotten: what comes for it now would go with it."""
+        task = self._pods.get(uid)
+        return uid in self._going or (task is not None and task.pod.cause is Cause.FORGOTTEN)
 
     def running(self) -> int:
         """Return how many pods have a running container."""
@@ -194,13 +201,17 @@ class Roster:
         """Remove a pod's traces, its record last: a supervisor that dies here lists it again."""
         node = self._node
         record = node.checkpoint.records.get(uid)
-        node.plans.drop(uid)
-        if record is not None:
-            folder = pod_log_folder(node.settings.log_root, record)
-            await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-        await at_leisure(node.last_words.drop, uid)
-        await node.volumes.drop(uid)
-        node.checkpoint.drop(uid)
+        self._going.add(uid)
+        try:
+            node.plans.drop(uid)
+            if record is not None:
+                folder = pod_log_folder(node.settings.log_root, record)
+                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+            await at_leisure(node.last_words.drop, uid)
+            await node.volumes.drop(uid)
+            node.checkpoint.drop(uid)
+        finally:
+            self._going.discard(uid)
         log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:

@@ -1,13 +1,16 @@
 """What the processes of a run see of files: its last words, its pod's `/etc`, and its mounts."""
 
+from contextlib import suppress
 from typing import NamedTuple
 
+from contract.ids import PodUid
 from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.container.plan import Preopen
 from wasm_executor.supervisor.pods.lastwords import LastWords
 from wasm_executor.volumes.etcfiles import ETC, EtcFiles
 from wasm_executor.volumes.finishing import finished
 from wasm_executor.volumes.imageetc import ImageEtc
+from wasm_executor.volumes.removing import begin_at_leisure
 from wasm_executor.volumes.volumes import Volumes
 from wasm_executor.volumes.world import ROOT
 
@@ -69,6 +72,22 @@ class Worlds:
         if rootfs:
             others = self._with_rootfs(others, plan, rootfs)
         return World(container, self._volumes.preopens(plan, container, run, others))
+
+    def drop(self, uid: PodUid, container: ContainerPlan, run: int) -> None:
+        """Take away what a run was given, once none of its processes is left.
+
+        At once, for a run that never came to be leaves its number to the next one; what a guest has
+        put in there is removed later.
+        """
+        self._last_words.take_run(uid, container.name, run)
+        if container.mounts or container.file_variables:
+            self._volumes.take_run(uid, container.name, run)
+        with suppress(RuntimeError):  # no thread can be had: the next removal finds it
+            begin_at_leisure(self._empty)
+
+    def _empty(self) -> None:
+        self._last_words.empty()
+        self._volumes.empty()
 
     def _mount(
         self, plan: PodPlan, container: ContainerPlan, run: int, others: tuple[Preopen, ...]

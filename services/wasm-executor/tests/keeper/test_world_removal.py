@@ -1,0 +1,143 @@
+"""What is being removed of a run or a pod is never what its successor of the same name has."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from keeper_rig import KeeperProcess
+
+from contract.digests import plan_digest
+from contract.errors import CommandError
+from contract.ids import ContainerName, NodeName, PodUid
+from contract.messages.form import STATIC_TERM, Incarnation
+from contract.messages.pod import ContainerPlan, PodApply, PodForget, PodPlan
+from contract.messages.volume import EmptyDir, Mount, VolumePlan
+from wasm_executor.domain.checkpoint import PodRecord
+from wasm_executor.domain.effects import ForgetRun
+from wasm_executor.domain.moments import Moment
+from wasm_executor.domain.pod import Pod
+from wasm_executor.images.puller import ImageService
+from wasm_executor.settings import ExecutorSettings
+from wasm_executor.supervisor.commands import Commands
+from wasm_executor.supervisor.identity import Identity
+from wasm_executor.supervisor.node import Node
+from wasm_executor.supervisor.pods.hands import Hands
+from wasm_executor.supervisor.pods.roster import Roster
+from wasm_executor.supervisor.reporting import Reporter
+from wasm_executor.volumes import removing
+
+NODE = NodeName("n")
+UID = PodUid("0b5e4a52-0000-4000-8000-000000000001")
+C = ContainerName("c")
+MOUNTED = ContainerPlan(name=C, image="x", mounts=(Mount(volume="e", path="/e"),))
+PLAN = PodPlan(
+    uid=UID,
+    namespace="default",
+    name="p",
+    containers=(MOUNTED,),
+    volumes=(VolumePlan(name="e", source=EmptyDir()),),
+)
+AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
+
+
+@asynccontextmanager
+async def node_on(keeper: KeeperProcess) -> AsyncIterator[Node]:
+    """A supervisor's means, on a real keeper; no image is ever there."""
+    folder = keeper.folder
+    settings = ExecutorSettings(
+        node_name=NODE, data_dir=folder / "d", run_dir=folder / "r", log_root=folder / "l"
+    )
+    settings.data_dir.mkdir()
+    async with keeper.supervise() as supervisor, asyncio.TaskGroup() as tasks:
+        life = Incarnation(executor_id=supervisor.executor_id, start_count=supervisor.start_count)
+        images: asyncio.Future[ImageService] = asyncio.get_running_loop().create_future()
+        node = Node(
+            settings,
+            Identity(incarnation=life, epoch=supervisor.epoch, keeper_fd=-1),
+            tasks,
+            keeper=supervisor.client,
+            images=images,
+            reporter=Reporter(NODE, life, supervisor.epoch),
+        )
+        with closing(node.socket_holders):
+            yield node
+        for task in tuple(tasks._tasks):
+            task.cancel()
+
+
+@contextmanager
+def others_leave_a_lot() -> Iterator[None]:
+    """All threads for removing are busy, until the end."""
+    done = threading.Event()
+    workers = [removing._SLOW.submit(done.wait) for _ in range(removing._SLOW._max_workers)]
+    try:
+        yield
+    finally:
+        done.set()
+        for each in workers:
+            each.result()
+
+
+def all_is_removed() -> None:
+    """Wait for what was put off until now."""
+    for each in [removing._SLOW.submit(int) for _ in range(removing._SLOW._max_workers)]:
+        each.result()
+
+
+async def test_a_run_that_takes_a_free_number_keeps_what_it_was_given(
+    keeper: KeeperProcess,
+) -> None:
+    """An image that could not be used is tried again under the number of the run that was none."""
+    async with node_on(keeper) as node:
+        pod = Pod.new(PLAN, node.rules, Moment(wall=AT, mono=0.0))
+        hands = Hands(node, Roster(node).execs, pod, lambda _: None, lambda _: None)
+        await node.volumes.prepare(PLAN)
+        with others_leave_a_lot():
+            before = await node.worlds.make(PLAN, MOUNTED, 0)
+            (Path(before.preopens[0].host_path) / "left").touch()
+            await hands.do(ForgetRun(container=C, run=0))
+            await asyncio.sleep(0)
+            given = await node.worlds.make(PLAN, MOUNTED, 0)
+        await asyncio.to_thread(all_is_removed)
+        shown = [Path(each.host_path) for each in given.preopens]
+        assert all(each.is_dir() for each in shown)
+        assert not any((each / "left").exists() for each in shown)
+        assert node.worlds.find(PLAN, MOUNTED, 0) == given
+
+
+async def test_a_pod_that_comes_back_waits_until_nothing_is_left_of_it(
+    keeper: KeeperProcess,
+) -> None:
+    async with node_on(keeper) as node:
+        roster = Roster(node)
+        commands = Commands(node, roster)
+        past = PodRecord(
+            uid=UID, namespace="default", name="p", started_at=AT, start_count=1, containers=()
+        )
+        node.checkpoint.keep(past)
+        life = node.identity.incarnation
+        apply = PodApply(
+            uid=UID,
+            incarnation=life,
+            term=STATIC_TERM,
+            revision=1,
+            plan_digest=plan_digest(PLAN),
+            plan=PLAN,
+        )
+        forget = PodForget(uid=UID, incarnation=life, term=STATIC_TERM, grace_s=0.0)
+        with others_leave_a_lot():
+            forgetting = node.tasks.create_task(commands.forget(NODE, forget))
+            while removing._SLOW._work_queue.empty():
+                await asyncio.sleep(0.001)
+            with pytest.raises(CommandError, match="the pod is being forgotten"):
+                await commands.apply(NODE, apply)
+        await forgetting
+        assert UID not in node.checkpoint.records
+        ack = await commands.apply(NODE, msgspec.structs.replace(apply, revision=2))
+        assert ack.changed
+        assert roster.get(UID) is not None
