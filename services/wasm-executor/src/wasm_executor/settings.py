@@ -82,6 +82,8 @@ class ExecutorSettings(ServiceSettings, frozen=True, kw_only=True):
     """What this machine's resolver is told: pods that resolve names as their node does get it."""
     pulls_per_registry: Count = 5
     compile_jobs: Count = 2
+    slow_compile_s: Seconds = 5.0
+    """A pod that waits longer for its image to be compiled has an Event `Compiling`."""
     pull_stall_timeout_s: Seconds = 30.0
     pull_timeout_s: Seconds = 600.0
 

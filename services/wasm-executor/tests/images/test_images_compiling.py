@@ -147,6 +147,30 @@ async def test_a_component_of_a_later_wasi_is_told_from_a_broken_one(
     assert told.startswith(said)
 
 
+async def test_everybody_who_waits_long_for_a_compilation_is_told_once(
+    open_local: OpenImages, module: WriteModule
+) -> None:
+    image = module()
+    waiters: list[list[ImageEvent]] = [[], []]
+    async with open_local(slow_compile_s=0.001) as images:
+        async with asyncio.TaskGroup() as tasks:
+            for seen in waiters:
+                waiting = images.ensure(image, POLICY, on_event=seen.append)
+                tasks.create_task(waiting, name="waiting")
+        warm: list[ImageEvent] = []
+        await images.ensure(image, POLICY, on_event=warm.append)
+    assert [[each.reason for each in seen] for seen in waiters] == [["Pulled", "Compiling"]] * 2
+    assert waiters[0][1].message == f'Compiling image "{image}", once for this node'
+    assert [each.reason for each in warm] == ["Pulled"]
+
+
+async def test_a_quick_compilation_is_no_news(open_local: OpenImages, module: WriteModule) -> None:
+    seen: list[ImageEvent] = []
+    async with open_local(slow_compile_s=60.0) as images:
+        await images.ensure(module(), POLICY, on_event=seen.append)
+    assert [each.reason for each in seen] == ["Pulled"]
+
+
 def bomb(functions: int) -> bytes:
     """Small to write, long to compile: many functions with many branches."""
     body = "(block " * 100 + "(br_if 0 (local.get 0)) " * 300 + ")" * 100

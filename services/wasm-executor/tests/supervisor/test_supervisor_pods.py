@@ -25,7 +25,7 @@ async def test_a_pod_runs_to_completion(tmp_path: Path) -> None:
 
 
 async def test_a_prompt_start_is_one_report_and_an_end_one_more(tmp_path: Path) -> None:
-    async with executor_rig(tmp_path, SLOW_START_S="5") as rig:
+    async with executor_rig(tmp_path, SLOW_START_S="5", SLOW_COMPILE_S="60") as rig:
         plan = rig.plan("sleep", restart_policy=RestartPolicy.NEVER)
         await rig.peer.apply(plan)
         await rig.peer.running(plan)
@@ -51,6 +51,18 @@ async def test_a_slow_start_is_shown_as_container_creating(tmp_path: Path) -> No
         await rig.peer.apply(plan)
         await rig.peer.running(plan)
         assert rig.peer.of(plan)[0].containers[0].state == Waiting(reason="ContainerCreating")
+
+
+async def test_a_slow_compilation_is_told_of_the_container_that_waits(
+    tmp_path: Path,
+) -> None:
+    async with executor_rig(tmp_path, SLOW_COMPILE_S="0.001") as rig:
+        plan = rig.plan("sleep")
+        await rig.peer.apply(plan)
+        await rig.peer.running(plan)
+        reasons = ["Pulled", "Compiling", "Created", "Started"]
+        await rig.peer.until(lambda: [reason for reason, _ in rig.peer.said(plan)] == reasons)
+        assert {each.container for each in rig.peer.occurrences[plan.uid]} == {"c"}
 
 
 async def test_the_exit_code_of_a_failed_pod_is_reported(tmp_path: Path) -> None:

@@ -7,6 +7,8 @@ deployment of a compile bomb must not keep the machine busy.
 import asyncio
 import os
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -31,6 +33,7 @@ from wasm_executor.images.jobs import (
     EngineNamed,
     JobFailed,
 )
+from wasm_executor.images.policy import OnEvent, compiling, ignore
 from wasm_executor.images.records import ArtifactFacts, CompiledObject, World
 from wasm_executor.images.settings import ImageSettings
 from wasm_executor.images.singleflight import SingleFlight
@@ -88,18 +91,35 @@ class Compiler:
         self._flights: SingleFlight[str, CompiledObject] = SingleFlight(tasks, "images.compile")
         self._verdicts: dict[str, tuple[float, str]] = {}
 
-    async def compiled(self, image: str, digest: str, wasm: Path) -> CompiledObject:
-        """Return the object for this content, or raise `CompileError` that names the image."""
+    async def compiled(
+        self, image: str, digest: str, wasm: Path, on_event: OnEvent = ignore
+    ) -> CompiledObject:
+        """Return the object for this content, or raise `CompileError` that names the image.
+
+        Who waits long is told by an Event what for; few do, so that most pods have none of it.
+        """
         compiled = self._index.find_object(digest)
         if compiled is not None:
             return compiled
         try:
             self._repeat_verdict(digest)
-            with step("image.compile", {"container.image.name": image}):
+            with (
+                step("image.compile", {"container.image.name": image}),
+                self._patience(lambda: on_event(compiling(image))),
+            ):
                 return await self._flights.do(digest, lambda: self._compile(digest, wasm))
         except CompileError as error:
             message = f'failed to compile image "{image}": {error.message}'
             raise CompileError(message, retry=error.retry) from error
+
+    @contextmanager
+    def _patience(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Call this if the block takes long."""
+        timer = asyncio.get_running_loop().call_later(self._settings.slow_compile_s, tell)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     async def _compile(self, digest: str, wasm: Path) -> CompiledObject:
         async with self._turns:

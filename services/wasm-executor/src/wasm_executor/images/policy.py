@@ -1,8 +1,9 @@
 """When to pull, and what to say about it.
 
-The words are the kubelet's: dashboards, tests and people match on them.
+The words are the kubelet's: dashboards, tests and people match on them. It has none for compiling.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -35,6 +36,13 @@ class ImageEvent(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     message: str
     type: Literal["Normal", "Warning"] = "Normal"
+
+
+type OnEvent = Callable[[ImageEvent], None]
+
+
+def ignore(_event: ImageEvent) -> None:
+    """For callers that tell nobody."""
 
 
 DECISIONS: Final[dict[tuple[PullPolicy, bool], Decision]] = {
@@ -70,6 +78,10 @@ def pulled(image: str, *, pull_s: float, waited_s: float, size_bytes: int) -> Im
             f"({go_duration(waited_s)} including waiting). Image size: {size_bytes} bytes."
         ),
     )
+
+
+def compiling(image: str) -> ImageEvent:
+    return ImageEvent(reason="Compiling", message=f'Compiling image "{image}", once for this node')
 
 
 def failure_events(image: str, error: ImageError) -> tuple[ImageEvent, ...]:

@@ -23,12 +23,13 @@ from wasm_executor.images.keyring import NO_KEYS, Keyring
 from wasm_executor.images.localfile import PREFIX, LocalFiles
 from wasm_executor.images.policy import (
     Decision,
-    ImageEvent,
+    OnEvent,
     already_present,
     decide,
     failure_events,
+    ignore,
 )
-from wasm_executor.images.pulling import OnEvent, Pulls, Wanted
+from wasm_executor.images.pulling import Pulls, Wanted
 from wasm_executor.images.records import (
     CompiledObject,
     ImageRecord,
@@ -47,10 +48,6 @@ _NO_OVERRIDES: Final = Overrides()
 _MOST_LISTED: Final = 50
 _MOST_NAMES: Final = 5
 """Both are a kubelet's."""
-
-
-def ignore(_event: ImageEvent) -> None:
-    """For callers that tell nobody."""
 
 
 class ImageService:
@@ -129,7 +126,9 @@ class ImageService:
             if image.startswith(PREFIX):
                 return await self._ensure_local(image, on_event, compiled=compiled)
             record, pull_s = await self._have(image, policy, on_event, keyring)
-            return await self._prepared(image, record, pull_s, overrides, compiled=compiled)
+            module = await self._module_of(image, record, overrides)
+            code = await self._code_of(image, module, on_event, compiled=compiled)
+            return self._prepared(image, record, pull_s, module, code, compiled=compiled)
         except ImageError as error:
             for event in failure_events(image, error):
                 on_event(event)
@@ -213,17 +212,16 @@ class ImageService:
         await self._accesses.note_pull(digest, reference, keyring.namespace, made.key)
         return made.record, made.pull_s
 
-    async def _prepared(
+    def _prepared(
         self,
         image: str,
         record: ImageRecord,
         pull_s: float | None,
-        overrides: Overrides,
+        module: Module,
+        code: CompiledObject,
         *,
         compiled: bool,
     ) -> PreparedImage:
-        module = await self._module_of(image, record, overrides)
-        code = await self._code_of(image, module, compiled=compiled)
         return PreparedImage(
             image=image,
             image_id=parse_reference(image).with_digest(record.manifest_digest),
@@ -240,9 +238,11 @@ class ImageService:
             pull_duration_s=pull_s or 0.0,
         )
 
-    async def _code_of(self, image: str, module: Module, *, compiled: bool) -> CompiledObject:
+    async def _code_of(
+        self, image: str, module: Module, on_event: OnEvent, *, compiled: bool
+    ) -> CompiledObject:
         if compiled:
-            return await self._compiler.compiled(image, module.digest, module.path)
+            return await self._compiler.compiled(image, module.digest, module.path, on_event)
         return await asyncio.to_thread(uncompiled, image, module.digest, module.path)
 
     async def _module_of(self, image: str, record: ImageRecord, overrides: Overrides) -> Module:
@@ -262,7 +262,7 @@ class ImageService:
             hashed = await asyncio.to_thread(self._local_files.hash, image)
             file, digest = hashed.file, hashed.digest
         on_event(already_present(image))
-        code = await self._code_of(image, Module(file.path, digest), compiled=compiled)
+        code = await self._code_of(image, Module(file.path, digest), on_event, compiled=compiled)
         return PreparedImage(
             image=image,
             image_id=f"{PREFIX}{file.path}@{digest}",

@@ -5,7 +5,6 @@ Each runs as a process of its own that ends with its last caller, its time limit
 
 import asyncio
 import time
-from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import structlog
@@ -23,7 +22,7 @@ from wasm_executor.images.jobrunner import (
 )
 from wasm_executor.images.jobs import JobFailed, Pulled, PullJob
 from wasm_executor.images.keyring import credentials_of
-from wasm_executor.images.policy import ImageEvent, pull_failed, pulled, pulling
+from wasm_executor.images.policy import OnEvent, pull_failed, pulled, pulling
 from wasm_executor.images.records import ImageRecord
 from wasm_executor.images.reference import ImageReference
 from wasm_executor.images.settings import ImageSettings
@@ -31,8 +30,6 @@ from wasm_executor.images.singleflight import SingleFlight
 from wasm_executor.images.store import ContentStore
 
 log = structlog.get_logger(__name__)
-
-type OnEvent = Callable[[ImageEvent], None]
 
 _EXTRA_S: Final = 10.0
 """The job ends itself at its time limit and says why; this is for one that cannot."""

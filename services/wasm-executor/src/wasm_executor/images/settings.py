@@ -27,6 +27,8 @@ class ImageSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the files of `file:` images may lie; none means that there are no such images."""
     pulls_per_registry: int = 5
     compile_jobs: int = 2
+    slow_compile_s: float = 5.0
+    """Who waits longer for a compilation is told by an Event."""
     broken_for_s: float = 300.0
     """How long the verdict on an artifact that cannot be compiled is repeated, not renewed."""
     gc_high_percent: int = 85

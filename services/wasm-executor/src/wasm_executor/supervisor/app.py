@@ -151,6 +151,7 @@ class Supervisor:
                 local_folders=() if root is None else (root,),
                 pulls_per_registry=settings.pulls_per_registry,
                 compile_jobs=settings.compile_jobs,
+                slow_compile_s=settings.slow_compile_s,
                 gc_high_percent=settings.image_gc_high_percent,
                 gc_low_percent=settings.image_gc_low_percent,
                 gc_min_age_s=settings.image_gc_min_age_s,
