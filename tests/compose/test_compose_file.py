@@ -76,6 +76,17 @@ def test_each_service_accepts_what_compose_tells_it(monkeypatch: pytest.MonkeyPa
         assert services()[name]["healthcheck"]["test"][-1] == "9400"
 
 
+def test_each_service_that_traces_is_told_the_one_collector() -> None:
+    written = yaml.safe_load((REPOSITORY / "compose.yaml").read_text())["services"]
+    told = {
+        name: written[name]["environment"].get("WASMLET_TRACES_ENDPOINT", "nobody") for name in OURS
+    }
+    assert told == {
+        name: "${TRACES_ENDPOINT:-}" if "traces_endpoint" in kind.__struct_fields__ else "nobody"
+        for name, kind in OURS.items()
+    }
+
+
 def _environment_of_container(
     number: int, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> dict[str, str]:
