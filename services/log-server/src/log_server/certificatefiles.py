@@ -7,7 +7,6 @@ before is shown on, and the service says that it is not ready, because it would 
 import asyncio
 import datetime as dt
 import hashlib
-import ipaddress
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from contract.ids import NodeName
-from log_server.certificates import UNREADABLE, ServingCertificate
+from kubekit.certificates import UNREADABLE, names_address
+from log_server.certificates import ServingCertificate
 from log_server.errors import CertificateError
 from log_server.tls import ListenerTls
 
@@ -88,18 +88,8 @@ class CertificateFiles:
 
     def _warn_of_names(self, node: NodeName, shown: ServingCertificate) -> None:
         """Say whom this certificate keeps out: clients that verify it, of which not all do."""
-        leaf = x509.load_pem_x509_certificates(shown.pem)[0]
-        if not names_address(leaf, self._address):
+        if not names_address(shown.pem, self._address):
             log.warning("certificate.address_unnamed", node=node, address=self._address)
-
-
-def names_address(certificate: x509.Certificate, address: str) -> bool:
-    """Say whether a client that asks this IP address believes the certificate."""
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (*UNREADABLE, x509.ExtensionNotFound):
-        return False
-    return ipaddress.ip_address(address) in names.get_values_for_type(x509.IPAddress)
 
 
 def _content(file: Path) -> bytes:

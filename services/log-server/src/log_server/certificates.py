@@ -16,12 +16,12 @@ from typing import Final
 import msgspec
 import structlog
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from contract.ids import NodeName
+from kubekit.certificates import UNREADABLE
 from log_server.errors import CertificateError
 
 log = structlog.get_logger()
@@ -30,16 +30,6 @@ _BACKDATED: Final = dt.timedelta(minutes=5)
 """Clocks of a cluster differ a little."""
 RENEW_BETWEEN: Final = (0.7, 0.9)
 """The parts of its life between which a certificate is replaced: not all nodes at one time."""
-
-
-UNREADABLE: Final = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-"""What a certificate's parts raise when they are looked at: each is parsed only then."""
 
 
 class ServingCertificate(msgspec.Struct, frozen=True, kw_only=True):
@@ -198,6 +188,17 @@ def keep(
         _keep(_file_in(folder, node, signed=signed), new.pem)
     except OSError as error:
         log.warning("certificate.unkept", node=node, reason=str(error))
+
+
+def remove(folder: Path | None, node: NodeName) -> None:
+    """Remove what was left of a node."""
+    if folder is None:
+        return
+    for signed in (False, True):
+        try:
+            _file_in(folder, node, signed=signed).unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("certificate.unremoved", node=node, reason=str(error))
 
 
 def _file_in(folder: Path, node: NodeName, *, signed: bool) -> Path:

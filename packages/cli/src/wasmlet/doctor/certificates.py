@@ -1,25 +1,15 @@
-"""How old a certificate is, against its lifetime, and for which address it is."""
+"""How old a certificate is, against its lifetime."""
 
-import ipaddress
 from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 
+from kubekit.certificates import UNREADABLE
 from wasmlet.doctor.findings import Finding, problem, warning, well
 
 OLD_SHARE: Final = 0.9
 """Those that are renewed by themselves are so before this share of their lifetime."""
-
-UNREADABLE: Final = (
-    ValueError,
-    UnsupportedAlgorithm,
-    x509.InvalidVersion,
-    x509.DuplicateExtension,
-    x509.UnsupportedGeneralNameType,
-)
-"""What a certificate's parts raise when they are looked at: each is parsed only then."""
 
 
 def certificate_finding(about: str, pem: str, advice: str, now: datetime | None = None) -> Finding:
@@ -37,13 +27,3 @@ def certificate_finding(about: str, pem: str, advice: str, now: datetime | None 
     if now > begin + OLD_SHARE * (end - begin):
         return warning(about, f"its certificate ends on {end:%Y-%m-%d %H:%M}", advice)
     return well(about, f"its certificate holds until {end:%Y-%m-%d}")
-
-
-def names_address(pem: str, address: str) -> bool:
-    """Say whether who asks this address may believe the certificate."""
-    try:
-        certificate = x509.load_pem_x509_certificate(pem.encode())
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (*UNREADABLE, x509.ExtensionNotFound):
-        return False
-    return ipaddress.ip_address(address) in names.get_values_for_type(x509.IPAddress)

@@ -13,11 +13,12 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from kubekit.certificates import UNREADABLE
 from kubekit.client import Api
 from kubekit.errors import NotFoundError
 from kubekit.signingrequests import KUBELET_SERVING, PATH
 from wasmlet.doctor.arguments import DoctorOptions
-from wasmlet.doctor.certificates import UNREADABLE, certificate_finding
+from wasmlet.doctor.certificates import certificate_finding
 from wasmlet.doctor.cluster import pods_of_services
 from wasmlet.doctor.findings import Finding, problem, warning
 

@@ -7,10 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from kubekit.certificates import names_address
 from kubekit.client import Api
 from kubekit.errors import ApiError, NotFoundError, ServerError
 from wasmlet.doctor.arguments import DoctorOptions
-from wasmlet.doctor.certificates import certificate_finding, names_address
+from wasmlet.doctor.certificates import certificate_finding
 from wasmlet.doctor.findings import Finding, problem, warning, well
 from wasmlet.installation import INCARNATION
 
@@ -101,7 +102,7 @@ async def _certificate(name: str, node: dict[str, Any]) -> list[Finding]:
     about = f"certificate of {name}"
     advice = "renew it where it lies in a Secret; else restart its log-server, and kubectl get csr"
     found = [certificate_finding(about, pem, advice)]
-    if not names_address(pem, addresses[0]):
+    if not names_address(pem.encode(), addresses[0]):
         text = f"it does not name {addresses[0]}: who verifies it, refuses it"
         found.append(warning(about, text, "`certificates` by mode in docs/identity.md"))
     return found
