@@ -71,6 +71,20 @@ def test_a_container_is_started_when_its_startup_probe_succeeds(
     assert pods.container("slow")["restartCount"] == 0
 
 
+def test_a_container_that_does_not_start_in_time_is_restarted(
+    pods: Pods, create: Make, play: Make
+) -> None:
+    """After as many failures as are allowed, and not asked for its liveness meanwhile."""
+    startup = does("exit1", periodSeconds=1, failureThreshold=2)
+    main = play("main", "sleep", startupProbe=startup, livenessProbe=does("exit2"))
+    create("late", main, restartPolicy="Always")
+    eventually(lambda: pods.container("late").get("restartCount", 0) >= 1)
+    assert pods.container("late")["lastState"]["terminated"]["exitCode"] == 143
+    said = "Container main failed startup probe, will be restarted"
+    eventually(lambda: has_event(pods, "late", "Killing", said))
+    assert not [each for each in pods.events("late") if each[1].startswith("Liveness")]
+
+
 def test_a_command_that_is_not_there_is_an_error_of_the_probe(
     pods: Pods, create: Make, play: Make
 ) -> None:

@@ -5,9 +5,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from e2e import guests
 from e2e.anatomy import Anatomy
+from e2e.api import Api
 from e2e.expectations import eventually
-from e2e.pods import Pods
+from e2e.history import History
+from e2e.images import Images
+from e2e.pods import Pods, pod
 from e2e.running_wasmlet import RunningWasmlet
 
 pytestmark = pytest.mark.usefixtures("wasmlet_up")
@@ -50,14 +54,38 @@ def test_a_pod_ends_at_its_deadline(pods: Pods, create: Make, play: Make) -> Non
     eventually(lambda: ("DeadlineExceeded", DEADLINE) in pods.events("late"))
 
 
-def test_a_default_delete_does_not_wait_out_the_grace(pods: Pods, create: Make, play: Make) -> None:
-    """Where guests have no signals to handle, 30 s of grace would be 30 s of nothing."""
-    create("prompt", play("main", "sleep"))
-    pods.await_phase("prompt", "Running")
-    began = time.monotonic()
-    pods.delete("prompt")
-    eventually(lambda: pods.is_gone("prompt"), 10)
-    assert time.monotonic() - began < 10
+def test_a_default_delete_of_a_running_pod_is_gone_within_100_ms(
+    pods: Pods, create: Make, play: Make
+) -> None:
+    """Where guests have no signals to handle, 30 s of grace would be 30 s of nothing.
+
+    A machine that does other things meanwhile is slower at times, so the fastest of ten counts:
+    whoever waited for anything but work would be late each time.
+    """
+    took_s = []
+    for number in range(10):
+        name = f"prompt-{number}"
+        create(name, play("main", "sleep"))
+        assert pods.await_phase(name, "Running")["spec"]["terminationGracePeriodSeconds"] == 30
+        began = time.monotonic()
+        pods.delete(name)
+        eventually(lambda name=name: pods.is_gone(name), 10, every_s=0.005)  # type: ignore[misc]  # a default binds it
+        took_s.append(time.monotonic() - began)
+    assert min(took_s) < 0.1, took_s
+
+
+def test_a_guest_that_drains_at_a_file_ends_by_itself(pods: Pods, images: Images, api: Api) -> None:
+    history = History(api, pods.namespace)
+    manifest = pod("drains", images.push(guests.drains_at_a_file(), "drains-at-a-file"))
+    manifest["metadata"]["annotations"] = {"wasmlet.dev/drain": "file"}
+    pods.create(manifest)
+    pods.await_phase("drains", "Running")
+    eventually(lambda: pods.logs("drains") == "waiting\n")
+    pods.delete("drains")
+    eventually(lambda: pods.is_gone("drains"), 10)
+    last = history.moments()[-1].pod
+    assert last["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 5
+    assert last["status"]["phase"] == "Failed"
 
 
 def test_a_forced_delete_ends_the_process_too(

@@ -1,6 +1,7 @@
 """Probes over the network: a guest that listens, its own port, and nobody else's."""
 
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -8,9 +9,12 @@ from typing import Any
 
 import pytest
 from e2e import guests
+from e2e.anatomy import Anatomy
 from e2e.expectations import eventually
 from e2e.images import Images
 from e2e.pods import Pods
+from e2e.processes import frozen
+from e2e.running_wasmlet import RunningWasmlet
 
 pytestmark = pytest.mark.usefixtures("wasmlet_up")
 type Make = Callable[..., dict[str, Any]]
@@ -81,6 +85,42 @@ def test_a_guest_that_answers_no_more_is_restarted(
     eventually(lambda: pods.container("web").get("restartCount", 0) >= 1)
     said = "Container main failed liveness probe, will be restarted"
     eventually(lambda: ("Killing", said) in pods.events("web"))
+
+
+def test_a_pod_is_in_service_again_after_as_many_successes_as_asked(
+    pods: Pods, create: Make, listener: str, port: int
+) -> None:
+    times = {"periodSeconds": 1, "failureThreshold": 1, "successThreshold": 4}
+    create("web", listening(listener, port, readinessProbe={"httpGet": {"port": port}} | times))
+    eventually(lambda: pods.conditions("web").get("Ready") == "True")
+    with pytest.raises(urllib.error.HTTPError, match="500"):
+        asks(pods, "web", port, "/break")
+    eventually(lambda: pods.conditions("web")["Ready"] == "False")
+    mended = time.monotonic()
+    asks(pods, "web", port, "/mend")
+    eventually(lambda: pods.conditions("web")["Ready"] == "True")
+    assert time.monotonic() - mended > 3 - 0.5, (
+        "the fourth success is three periods after the first"
+    )
+
+
+def test_a_guest_that_accepts_and_does_not_answer_fails_when_the_time_is_out(
+    wasmlet_up: RunningWasmlet, pods: Pods, create: Make, listener: str, port: int
+) -> None:
+    anatomy = Anatomy(wasmlet_up)
+    others = anatomy.containers()
+    probe = {"httpGet": {"port": port}, "periodSeconds": 1, "failureThreshold": 1}
+    create("web", listening(listener, port, readinessProbe=probe | {"timeoutSeconds": 2}))
+    eventually(lambda: pods.conditions("web").get("Ready") == "True")
+    (guest,) = anatomy.await_more(others, 1)
+    address = pods.get("web")["status"]["podIP"]
+    late = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
+    said = f'Readiness probe failed: Get "http://{address}:{port}/": {late}'
+    with frozen(guest):
+        eventually(lambda: pods.conditions("web")["Ready"] == "False")
+        eventually(lambda: ("Unhealthy", said) in pods.events("web"))
+    eventually(lambda: pods.conditions("web")["Ready"] == "True")
+    assert pods.container("web")["restartCount"] == 0
 
 
 def test_a_connection_is_enough_for_a_tcp_probe(

@@ -233,3 +233,24 @@ def test_a_container_s_own_policy_comes_before_its_pod_s(
     found = eventually(restarted)
     assert found["status"]["phase"] == "Running"
     assert statuses(found)["once"]["restartCount"] == 0
+
+
+@pytest.mark.parametrize(("operator", "again"), [("In", "app"), ("NotIn", "other")])
+def test_a_rule_restarts_one_container_for_its_exit_code(
+    pods: Pods, create: Make, play: Make, operator: str, again: str
+) -> None:
+    """`app` ends with 7 and `other` with 3, under a policy that would restart neither."""
+    rule = {"action": "Restart", "exitCodes": {"operator": operator, "values": [7]}}
+    ruled = {"restartPolicy": "Never", "restartPolicyRules": [rule]}
+    create("ruled", play("app", "exit7", **ruled), play("other", "exit3", **ruled))
+
+    def settled() -> dict[str, Any]:
+        found = statuses(pods.get("ruled"))
+        assert found[again]["restartCount"] >= 1
+        return found
+
+    found = eventually(settled)
+    (once,) = set(found) - {again}
+    assert found[once]["restartCount"] == 0
+    assert "terminated" in found[once]["state"]
+    assert pods.get("ruled")["status"]["phase"] == "Running"

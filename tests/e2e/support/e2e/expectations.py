@@ -8,7 +8,7 @@ LONGEST_LOOK_S = 5.0
 """What a look counts at most: a machine that was paused meanwhile has not waited."""
 
 
-def eventually[T](ask: Callable[[], T], within_s: float = 30.0) -> T:
+def eventually[T](ask: Callable[[], T], within_s: float = 30.0, every_s: float = LOOK_EVERY_S) -> T:
     """Returns the first true answer; an assertion that fails inside counts as not yet.
 
     At the deadline the last failed assertion is raised, or the last answer is shown.
@@ -29,7 +29,7 @@ def eventually[T](ask: Callable[[], T], within_s: float = 30.0) -> T:
         if waited_s > within_s:
             shown = str(failure) if failure else repr(answer)
             raise AssertionError(f"not after {within_s:.0f} s: {shown}") from failure
-        time.sleep(LOOK_EVERY_S)
+        time.sleep(every_s)
 
 
 def steadily(ask: Callable[[], object], for_s: float) -> None:

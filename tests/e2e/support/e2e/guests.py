@@ -232,6 +232,21 @@ def drains(*, leaves: bool) -> bytes:
     )
 
 
+def drains_at_a_file() -> bytes:
+    """Says `waiting`, looks for `drain` beside its termination message, and then leaves with 5."""
+    return module(
+        """
+(call $write (i32.const 1) (i32.const 256) (i32.const 8))
+(loop $again
+  (call $sleep_ms (i64.const 20))
+  (br_if $again (call $path_open (i32.const 3) (i32.const 0) (i32.const 264) (i32.const 5)
+    (i32.const 0) (i64.const 2) (i64.const 0) (i32.const 0) (i32.const 24))))
+(call $proc_exit (i32.const 5))""",
+        more=r'(data (i32.const 256) "waiting\ndrain")',
+        imports=PATH_OPEN,
+    )
+
+
 def traps() -> bytes:
     """Reaches an `unreachable`."""
     return module("(unreachable)")
