@@ -52,6 +52,22 @@ async def test_an_event_is_created_and_then_counted_up(server: RecordedServer) -
     assert msgspec.json.decode(patch.body)["count"] == 2
 
 
+async def test_a_sender_that_is_finished_sends_what_it_has_and_takes_no_more(
+    server: RecordedServer,
+) -> None:
+    server.will("POST", OK, OK)
+    async with connected(Connection(server=server.url), user_agent="t") as api:
+        sender = EventSender(api, qps=1000, burst=2)
+        emit(sender, "first", "second")
+        sender.finish()
+        emit(sender, "late")
+        async with asyncio.timeout(10):
+            await sender.run()
+    assert sender.tally.sent == 2
+    assert sender.tally.dropped_full == 1
+    assert len(server.asked) == 2
+
+
 async def test_an_event_that_has_expired_is_created_again_under_its_name(
     server: RecordedServer,
 ) -> None:

@@ -94,7 +94,7 @@ def test_a_start_of_ones_own_is_not_taken_over_by_a_report(collector: Collector)
         with tracer.arrived(ELSEWHERE):
             under_way.reported(UID)
         under_way.of(UID).begin("status.write").end()
-        under_way.leave()
+        under_way.leave("LeadershipLost")
     assert {each.trace_id for each in collector.spans} == {roots(collector)[0].trace_id}
 
 
@@ -131,7 +131,7 @@ def test_each_end_that_is_no_start_is_told_as_such(
         under_way.look_at(UID)
 
     def lost(under_way: Starts, _: NodeView) -> None:
-        under_way.leave()
+        under_way.leave("LeadershipLost")
 
     def slow(under_way: Starts, _: NodeView) -> None:
         under_way.give_up()

@@ -64,13 +64,20 @@ class EventSender:
         """Queue it, or drop and count it; never waits."""
         try:
             self._queue.put_nowait(what)
-        except asyncio.QueueFull:
+        except (asyncio.QueueFull, asyncio.QueueShutDown):
             self.tally.dropped_full += 1
 
+    def finish(self) -> None:
+        """Take nothing more; `run` returns when all that was taken is sent."""
+        self._queue.shutdown()
+
     async def run(self) -> None:
-        """Send until cancelled; what is queued then is lost."""
+        """Send until cancelled, when what is queued is lost, or finished."""
         while True:
-            what = await self._queue.get()
+            try:
+                what = await self._queue.get()
+            except asyncio.QueueShutDown:
+                return
             await self._give_way()
             write = self._correlator.correlate(what, time.monotonic())
             if write is None:

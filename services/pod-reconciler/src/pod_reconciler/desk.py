@@ -15,6 +15,7 @@ from contract.messages.node import NodeBeat, NodeGranted
 from contract.messages.report import Occurrence, PodHappened, PodReported
 from pod_reconciler.asking import Inquirer
 from pod_reconciler.commanding import Commander
+from pod_reconciler.crews import Crew
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.duties import command_due
 from pod_reconciler.domain.lifecycle import PodState
@@ -45,6 +46,7 @@ class NodeDesk:
         self.view = NodeView(node, utc_now)
         self.view.names = links.names
         self._links = links
+        self._crew = Crew(tasks)
         self._starts = Starts(self.view, links.tracer)
         self._dropped = DroppedReports(self.view, links.clock)
         self._commander = Commander(self.view, links)
@@ -54,7 +56,9 @@ class NodeDesk:
         writes = Pace(settings.write_backoff_s, settings.write_backoff_max_s)
 
         def lane(name: str, step: Step, pace: Pace, *about: About) -> Lane:
-            return Lane(tasks, f"{name}-{node}", guarded(self._acting_after(step)), pace, *about)
+            return Lane(
+                self._crew, f"{name}-{node}", guarded(self._acting_after(step)), pace, *about
+            )
 
         self._commands = lane("command", self._commander.step, commands, self._commander.about)
         self._writes = lane("write", self._writer.step, writes)
@@ -65,9 +69,9 @@ class NodeDesk:
             self._provisions = lane("provision", self._provisioner.step, writes)
         holder = self._commander.holder
         take_stock = guarded(self._take_stock)
-        self._stock = Lane(tasks, f"stock-{node}", take_stock, commands, lambda _: holder())
+        self._stock = Lane(self._crew, f"stock-{node}", take_stock, commands, lambda _: holder())
         self._stock_wanted = False
-        tasks.create_task(links.cluster.follow(node, self), name=f"follow-{node}")
+        self._crew.create_task(links.cluster.follow(node, self), name=f"follow-{node}")
 
     # What the watch shows.
 
@@ -138,7 +142,18 @@ class NodeDesk:
 
     def leave(self) -> None:
         """The term of leadership is over."""
-        self._starts.leave()
+        self._starts.leave("LeadershipLost")
+
+    async def close(self) -> None:
+        """The node has ended: nothing more is done about its pods, and nothing of them is kept.
+
+        What the API still has of them is the garbage collector's, as of every node that is gone.
+        """
+        await self._crew.end()
+        self._starts.leave("NodeEnded")
+        if self._provisioner is not None:
+            self._provisioner.leave()
+        self._links.cluster.leave(self.node)
 
     def take_stock(self) -> None:
         """Ask the executor for everything that it has."""

@@ -28,6 +28,13 @@ class NodeEvents:
             self._recorders[node] = EventRecorder(sender, host=node)
         return self._recorders[node]
 
+    def leave(self, node: NodeName) -> None:
+        """Nobody speaks for a node any more; what it has said is still sent."""
+        self._recorders.pop(node, None)
+        sender = self._senders.pop(node, None)
+        if sender is not None:
+            sender.finish()
+
     def stand_back(self) -> None:
         """Users wait for something else of this process: let that go first for a moment."""
         for sender in self._senders.values():

@@ -64,9 +64,15 @@ class KubeCluster:
         reflector = Reflector(
             self._api, source, decode=read_version, deliver=deliver, pace=self._pace
         )
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._nodes.follow(node), name=f"follow-place-{node}")
-            tasks.create_task(reflector.run(), name=f"follow-pods-{node}")
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._nodes.follow(node), name=f"follow-place-{node}")
+                tasks.create_task(reflector.run(), name=f"follow-pods-{node}")
+        finally:
+            self._events.leave(node)  # with the term, or with the node
+
+    def leave(self, node: NodeName) -> None:
+        self._events.leave(node)
 
     async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
         self._events.stand_back()

@@ -14,6 +14,7 @@ import structlog
 
 from contract.ids import PodUid
 from kubekit.errors import NotLeadingError
+from pod_reconciler.crews import Tasks
 from pod_reconciler.errors import ActFailedError
 
 log = structlog.get_logger()
@@ -50,7 +51,7 @@ class Lane:
 
     def __init__(
         self,
-        tasks: asyncio.TaskGroup,
+        tasks: Tasks,
         name: str,
         step: Step,
         pace: Pace,

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 STATUS_WRITES: Final = Counter(
     "wasmlet_status_writes", "Status writes to the API server, by outcome.", ["outcome"]
@@ -22,4 +22,7 @@ STATUS_WRITE_S: Final = Histogram(
     "wasmlet_status_write_seconds",
     "How long the API server takes for a status write.",
     buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+)
+NODES: Final = Gauge(
+    "wasmlet_reconciler_nodes", "Nodes whose pods are seen to here; 0 where another one leads."
 )

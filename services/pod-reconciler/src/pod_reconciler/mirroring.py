@@ -60,6 +60,12 @@ class MirroringCluster:
                     name=f"follow-folder-{node}",
                 )
 
+    def leave(self, node: NodeName) -> None:
+        self._keepers.pop(node, None)
+        self._kube.leave(node)
+        if self._statics is not None:
+            self._statics.leave(node)
+
     async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
         statics = self._statics_of(write.pod)
         if statics is None:

@@ -84,6 +84,7 @@ class Nodes:
         finally:
             if self._followed.get(node) is reflector:
                 del self._followed[node]
+                self._known.pop(node, None)
 
     async def placed(self, version: PodVersion, node: NodeName) -> PodVersion:
         """The pod with what is to be known of its place, where it is still to be judged."""

@@ -16,8 +16,10 @@ from pod_reconciler.desk import NodeDesk
 from pod_reconciler.errors import ActFailedError
 from pod_reconciler.lanes import Pace
 from pod_reconciler.links import Links
+from pod_reconciler.metrics import NODES
 from pod_reconciler.serving import Library
 from servicekit.bus import Bus
+from servicekit.departures import Departures
 from servicekit.ending import end
 
 log = structlog.get_logger()
@@ -34,10 +36,12 @@ class Office:
         self._tasks = tasks
         self.desks: dict[NodeName, NodeDesk] = {}
         self._library = Library(self.desks.get)
+        self._departures = Departures(bus, links.settings.node_check_s)
 
     async def work(self) -> None:
         """Listen, ask who holds which node, and go on until cancelled."""
         async with self._listening():
+            self._tasks.create_task(self._departures.run(self._ended), name="departures")
             await self._learn_grants()
             while True:
                 await self._bus.wait_reconnected()
@@ -62,6 +66,7 @@ class Office:
             for desk in self.desks.values():
                 desk.leave()
             await end(*subscriptions)
+            NODES.set(0)
 
     async def _learn_grants(self) -> None:
         settings = self._links.settings
@@ -82,10 +87,20 @@ class Office:
                 return
 
     def _granted(self, node: NodeName, grant: NodeGranted) -> None:
+        self._departures.heard(node)
         desk = self.desks.get(node)
         if desk is None:
             desk = self.desks[node] = NodeDesk(node, self._links, self._tasks)
+            NODES.set(len(self.desks))
         desk.granted(grant)
+
+    async def _ended(self, node: NodeName) -> None:
+        """Let go of a node. One that is granted meanwhile gets a desk when that is said again."""
+        desk = self.desks.get(node)
+        if desk is not None:
+            await desk.close()
+            del self.desks[node]
+            NODES.set(len(self.desks))
 
     def _beaten(self, node: NodeName, beat: NodeBeat) -> None:
         if (desk := self.desks.get(node)) is not None:

@@ -69,6 +69,12 @@ class Provisioner:
             self._view.on_material(uid, material)
         return 0.0
 
+    def leave(self) -> None:
+        """Let go of what was gathered for any pod. No step may be under way."""
+        for uid in self._held:
+            self._supplies.release(_User(self._view.node, uid))
+        self._held.clear()
+
     def _outdate(self, uid: PodUid) -> None:
         self._outdated.add(uid)
         self._changed(uid)

@@ -42,6 +42,9 @@ class Settings(ServiceSettings, frozen=True, kw_only=True):
     """How soon a status that the API server refused is sent again, unless there is news before."""
     write_concurrency: int = 32
     """How many requests to the API server may be in flight."""
+    node_check_s: Seconds = 60.0
+    """The registrar is asked about a node that was not granted for so long: what is held of one
+    that has ended is let go."""
     creating_delay_s: float = 0.25
     """A start that is quicker than this costs one status write."""
     cluster_dns: tuple[str, ...] = ()

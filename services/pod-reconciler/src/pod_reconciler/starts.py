@@ -84,10 +84,10 @@ class Starts:
         """The pod's object is no more."""
         self._end(uid, "Deleted")
 
-    def leave(self) -> None:
-        """Another leader sees to them."""
+    def leave(self, why: str) -> None:
+        """Nobody here sees to them any more."""
         for uid in tuple(self._under_way):
-            self._end(uid, "LeadershipLost")
+            self._end(uid, why)
 
     def _is_to_start(self, uid: PodUid, pod: Pod) -> bool:
         has_node = self._view.inventory is not None and uid in self._view.inventory

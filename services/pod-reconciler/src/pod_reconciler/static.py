@@ -79,6 +79,11 @@ class StaticCluster:
             self._compare(node, watcher)
             self._tell_outcome()
 
+    def leave(self, node: NodeName) -> None:
+        self._nodes.discard(node)
+        self._changed.pop(node, None)
+        self.pods.leave(node)
+
     async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
         del timeout_s  # memory is quick
         version = self.pods.write_status(write)

@@ -10,9 +10,17 @@ import msgspec
 
 from contract.digests import inventory_digest, plan_digest
 from contract.errors import CommandError
-from contract.ids import NO_NODE, ContainerName, NodeName, PodUid
+from contract.ids import EVERY_NODE, NO_NODE, ContainerName, NodeName, PodUid
 from contract.messages.form import Done, Incarnation
-from contract.messages.node import GrantsList, GrantsListed, NodeBeat, NodeFacts, NodeGranted
+from contract.messages.node import (
+    GrantsList,
+    GrantsListed,
+    NodeBeat,
+    NodeCheck,
+    NodeChecked,
+    NodeFacts,
+    NodeGranted,
+)
 from contract.messages.pod import Deletion, PodAck, PodApply, PodForget
 from contract.messages.report import (
     ContainerReport,
@@ -84,6 +92,8 @@ class Registrar:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self.grants: dict[NodeName, NodeGranted] = {}
+        self.ended: set[NodeName] = set()
+        self.checked: list[NodeName] = []
 
     async def grant(
         self, node: NodeName = NODE, holder: Incarnation = LIFE, facts: NodeFacts = FACTS
@@ -92,7 +102,17 @@ class Registrar:
             node=node, holder=holder, host_ip=HOST_IP, node_uid=NODE_UID, facts=facts
         )
         self.grants[node] = granted
+        self.ended.discard(node)
         await self.bus.publish(node, granted)
+
+    def end(self, node: NodeName) -> None:
+        """Nobody has the node any more, and there is no Node."""
+        del self.grants[node]
+        self.ended.add(node)
+
+    async def check(self, node: NodeName, _: NodeCheck) -> NodeChecked:
+        self.checked.append(node)
+        return NodeChecked(node=node, ended=node in self.ended)
 
     async def list_grants(self, _: NodeName, __: GrantsList) -> GrantsListed:
         return GrantsListed(grants=tuple(self.grants.values()))
@@ -233,6 +253,7 @@ async def registrar_on(server: EmbeddedNats) -> AsyncIterator[Registrar]:
     async with connected(bus_settings(server, role), role) as bus, asyncio.TaskGroup() as tasks:
         registrar = Registrar(bus)
         await bus.serve(tasks, GrantsList, NO_NODE, registrar.list_grants)
+        await bus.serve(tasks, NodeCheck, EVERY_NODE, registrar.check)
         yield registrar
 
 

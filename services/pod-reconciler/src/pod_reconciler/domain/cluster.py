@@ -68,6 +68,9 @@ class Cluster(Protocol):
     async def follow(self, node: NodeName, watcher: Watcher) -> None:
         """Tell the watcher about the pods of a node, until cancelled."""
 
+    def leave(self, node: NodeName) -> None:
+        """Keep nothing of a node that has ended and is not followed any more."""
+
     async def write_status(self, write: StatusWrite, timeout_s: float) -> PodVersion:
         """Write a status; the pod as it is then."""
         ...

@@ -130,6 +130,13 @@ class StaticPods:
             del self._over[next(iter(self._over))]
         self._gone.setdefault(NodeName(pod.spec.node_name), []).append(uid)
 
+    def leave(self, node: NodeName) -> None:
+        """Forget what a node had: it has ended."""
+        for uid in self._uids.pop(node, ()):
+            del self._pods[uid], self._views[uid]
+        self._wanted.pop(node, None)
+        self._gone.pop(node, None)
+
     def _wants(
         self, manifests: tuple[Manifest, ...], node: NodeName
     ) -> tuple[dict[PodUid, Json], list[str]]:
