@@ -16,7 +16,7 @@ READY_WITHIN_S = 60.0
 
 
 class RunningWasmlet:
-    """One `wasmlet up`, its nodes and its output."""
+    """One `wasmlet up`, its nodes and its output; `environment` is inherited by all it starts."""
 
     _running: ClassVar[list["RunningWasmlet"]] = []
 
@@ -28,11 +28,14 @@ class RunningWasmlet:
         node_name: str,
         nodes: int = 1,
         options: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         folder.mkdir(parents=True)
         self.nodes = _node_names(node_name, nodes)
         self.data_dir = folder / "data"
-        command = [sys.executable, "-m", "wasmlet", "up"]
+        pairs = [f"{name}={value}" for name, value in (environment or {}).items()]
+        command = ["/usr/bin/env", *pairs] if pairs else []
+        command += [sys.executable, "-m", "wasmlet", "up"]
         command += ["--kubeconfig", str(plane.admin_kubeconfig), "--kubelet-port", "0"]
         command += ["--data-dir", str(self.data_dir)]
         command += ["--node-name", node_name, "--nodes", str(nodes), *options]
