@@ -13,7 +13,6 @@ from keeper_rig import (
     Container,
     KeeperProcess,
     Supervisor,
-    children,
     guests,
     is_alive,
     kill,
@@ -21,6 +20,7 @@ from keeper_rig import (
     spares,
     wait_until,
 )
+from process_tree import children
 
 from wasm_executor.keeper.errors import KeeperGoneError
 from wasm_executor.keeper.records import start_ticks

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 from http_rig import Client, serving
-from keeper_rig import KeeperProcess, children, status_field
+from keeper_rig import KeeperProcess, status_field
+from process_tree import children
 
 MEBIBYTE = 1024 * 1024
 

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from http_rig import Client, serving
-from keeper_rig import KeeperProcess, children, wait_until
+from keeper_rig import KeeperProcess, wait_until
+from process_tree import children
 
 from wasm_executor.container.plan import HttpPlan
 

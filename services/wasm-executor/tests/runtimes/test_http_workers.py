@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from http_rig import serving
-from keeper_rig import GUESTS, Compiler, KeeperProcess, children, descriptors, is_alive, wait_until
+from keeper_rig import GUESTS, Compiler, KeeperProcess, descriptors, is_alive, wait_until
+from process_tree import children
 from wasmtime import WasmtimeError
 from wasmtime.component import Component
 

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 from answering_server import answering, own_certificate
 from http_rig import Served, serving
-from keeper_rig import Compiler, KeeperProcess, Supervisor, children, wait_until
+from keeper_rig import Compiler, KeeperProcess, Supervisor, wait_until
+from process_tree import children
 
 from wasm_executor.container.plan import HttpPlan, Preopen, ProcessPlan, Route
 from wasm_executor.runtimes.engine import new_engine

@@ -9,7 +9,8 @@ from threading import Thread
 import msgspec
 import pytest
 from http_rig import Served, serving
-from keeper_rig import KeeperProcess, Supervisor, children, is_alive, wait_until
+from keeper_rig import KeeperProcess, Supervisor, is_alive, only_child, wait_until
+from process_tree import children
 
 from wasm_executor.container.plan import HttpPlan, Route
 from wasm_executor.keeper.errors import StartFailedError
@@ -162,12 +163,10 @@ async def test_a_handler_asks_allowed_hosts_alone(keeper: KeeperProcess) -> None
 
 async def test_processes_end_with_their_container(keeper: KeeperProcess) -> None:
     async with keeper.supervise() as supervisor, cgi(supervisor) as served:
-        wait_until(lambda: bool(children(served.container.pid)))
-        [worker] = children(served.container.pid)
+        worker = only_child(served.container.pid)
         with served.client() as client:
             client.send("GET /loop HTTP/1.1\r\nHost: a\r\n\r\n")
-            wait_until(lambda: bool(children(worker)))
-            [handler] = children(worker)
+            handler = only_child(worker)
             await supervisor.client.signal(served.container.key, signal.SIGKILL)
             assert (await supervisor.next_exit()).code == 137
         wait_until(lambda: not is_alive(handler))

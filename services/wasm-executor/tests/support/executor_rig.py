@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 from executor_peer import DEADLINE_S, NODE, Peer, text_of
+from process_tree import children
 from wasmtime import wat2wasm
 
 from contract.ids import ContainerName, PodUid
@@ -104,8 +105,7 @@ class Executor:
         return next(named, None)
 
     def _children(self) -> list[int]:
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(each) for each in text.split()]
+        return children(self.pid)
 
     def container_pids(self) -> set[int]:
         """Return the processes of containers."""

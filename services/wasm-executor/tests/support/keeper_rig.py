@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
+from process_tree import children
 from wasmtime import Module
 from wasmtime.component import Component
 
@@ -224,11 +225,11 @@ def numbered(count: int) -> str:
     return "".join(f"{number:010}\n" for number in range(count))
 
 
-def children(pid: int) -> list[int]:
-    found: list[int] = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
-    return found
+def only_child(pid: int) -> int:
+    """Wait for it."""
+    wait_until(lambda: len(children(pid)) == 1)
+    (child,) = children(pid)
+    return child
 
 
 def is_zygote(pid: int) -> bool:
