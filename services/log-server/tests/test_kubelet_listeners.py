@@ -16,6 +16,7 @@ from log_server_world import (
     NODE,
     OTHER,
     eventually,
+    free_ports,
     running,
     shown_certificate,
     trusting,
@@ -83,21 +84,6 @@ async def test_named_nodes_have_their_ports_in_order_and_others_none(tmp_path: P
         await here.peers.control.grant(NODE)
         await eventually(lambda: len(here.peers.control.announced) == 2)
         assert set(here.server.listeners) == {OTHER, NODE}
-
-
-def free_ports(count: int) -> int:
-    """The first of some ports in a row that nobody uses."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            first: int = probe.getsockname()[1]
-        try:
-            for port in range(first, first + count):
-                with socket.create_server(("127.0.0.1", port)):
-                    pass
-        except (OSError, OverflowError):
-            continue
-        return first
 
 
 async def test_a_port_in_use_is_an_error_that_names_it(tmp_path: Path) -> None:
@@ -207,7 +193,7 @@ async def test_it_is_ready_when_it_listens_and_reaches_everybody(tmp_path: Path)
             nats_url=nats.url, nats_password_file=nats.password_file(Role.LOG_SERVER), **FAST
         )
         async with peers_on(nats, []) as peers, running(settings) as server:
-            assert server.unready() == "no node has been granted yet"
+            assert server.unready() == "no node is granted"
             await peers.control.grant(NODE)
             await eventually(lambda: server.unready() is None)
             nats.kill()

@@ -1,6 +1,7 @@
 """The log-server wired together: who owns which task, and what lives as long as what."""
 
 import asyncio
+import itertools
 import time
 from contextlib import suppress
 from typing import Final
@@ -21,7 +22,7 @@ from log_server.issuing import Certificates
 from log_server.kube import ApiServer, api_server
 from log_server.listener import Listener
 from log_server.metrics import LISTENERS
-from log_server.nodes import nodes_to_serve
+from log_server.nodes import NodesToServe
 from log_server.protocol import limits_of
 from log_server.routes import kubelet_api
 from log_server.settings import LogServerSettings, only_node
@@ -54,13 +55,15 @@ class LogServer:
         self.listeners: dict[NodeName, Listener] = {}
         self._closed: dict[NodeName, str] = {}
         """Why a node has no listener yet, while others have theirs."""
+        self._positions: dict[NodeName, int] = {}
+        self._serving: dict[NodeName, asyncio.Task[None]] = {}
 
     def unready(self) -> str | None:
         """Say why this service cannot do its work now, None when it can."""
         if not self._bus.ready:
             return "NATS is away"
         if not self.listeners:
-            return "no node has been granted yet"
+            return "no node is granted"
         if not all(listener.serving for listener in self.listeners.values()):
             return "a listener is starting"
         if self._certificates.problem is not None:
@@ -81,12 +84,30 @@ class LogServer:
                 tasks.create_task(health, name="api-health")
             healthz = serve_healthz(self._settings, self._peers, self.listeners.keys)
             tasks.create_task(healthz, name="healthz")
-            nodes = nodes_to_serve(self._bus, self._peers, self._settings.node_names)
-            position = 0
-            async for node in nodes:
+            nodes = NodesToServe(self._bus, self._peers, self._settings)
+            tasks.create_task(nodes.going(self._let_go), name="ended-nodes")
+            async for node in nodes.coming():
+                position = self._free_position()
                 port = port_of(self._settings.kubelet_port, position)
-                tasks.create_task(self._serve(node, port), name=f"node-{node}")
-                position += 1
+                serving = tasks.create_task(self._serve(node, port), name=f"node-{node}")
+                self._positions[node], self._serving[node] = position, serving
+
+    def _free_position(self) -> int:
+        """Return the first that no node has: the ports of those that have ended are used again."""
+        taken = self._positions.values()
+        return next(position for position in itertools.count() if position not in taken)
+
+    async def _let_go(self, node: NodeName) -> None:
+        """Close the port of a node that has ended, and keep nothing of it."""
+        serving = self._serving.pop(node)
+        serving.cancel()  # what is followed through it breaks off
+        await asyncio.wait([serving])
+        self._positions.pop(node)
+        self._closed.pop(node, None)
+        self._certificates.forget(node)
+        if self.listeners.pop(node, None) is not None:
+            LISTENERS.set(len(self.listeners))
+            log.info("listener.closed", node=node)
 
     async def _serve(self, node: NodeName, port: int) -> None:
         """Serve one node on its port, from when that is free."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from contract.ids import NodeName
 from log_server.access import Access, Refusal
+from log_server.domain.healthchecks import CheckCounts
 from log_server.metrics import REQUESTS, method_label, path_label
 
 type Scope = MutableMapping[str, Any]
@@ -33,6 +34,7 @@ class Guard:
         self._application = application
         self._access = access
         self._node = node
+        self._checks = CheckCounts()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -40,6 +42,7 @@ class Guard:
             # Nothing else is served here yet, so nothing else can be let through by mistake.
             return
         scope["state"]["node"] = self._node
+        scope["state"]["checks"] = self._checks
         counted = _counted(scope, send)
         refusal = await self._refusal(scope)
         if refusal is None:

@@ -4,7 +4,6 @@
 A check's own path needs a credential, `/healthz` none.
 """
 
-from collections import defaultdict
 from typing import Final
 
 from fastapi import FastAPI, Request
@@ -22,7 +21,6 @@ _EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 class _Health:
     def __init__(self, peers: Peers) -> None:
         self._peers = peers
-        self._counts: dict[NodeName, CheckCounts] = defaultdict(CheckCounts)
 
     async def whole(self, request: Request) -> Response:
         node: NodeName = request.state.node
@@ -31,7 +29,8 @@ class _Health:
         results = {
             check: await self._good(check, node) for check in CHECKS if check not in excluded
         }
-        self._counts[node].count(results)
+        counts: CheckCounts = request.state.checks
+        counts.count(results)
         answer = told(results, excluded, verbose="verbose" in asked)
         code = 200 if answer.healthy else 500
         return PlainTextResponse(answer.text, code, headers=NO_SNIFFING)
@@ -44,7 +43,7 @@ class _Health:
         return PlainTextResponse(text, 500, headers=NO_SNIFFING)
 
     async def slis(self, request: Request) -> Response:
-        counts = self._counts[request.state.node]
+        counts: CheckCounts = request.state.checks
         if request.method == "DELETE":
             counts.reset()
             return PlainTextResponse("metrics reset\n")

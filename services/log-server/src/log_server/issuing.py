@@ -28,6 +28,7 @@ from log_server.certificates import (
     kept,
     kept_or_made,
     made,
+    remove,
     requested,
     self_signed,
 )
@@ -75,6 +76,11 @@ class Certificates:
             return found
         now = dt.datetime.now(dt.UTC)
         return self_signed(node, self._address, self._lifetime_s, now).to_be_replaced()
+
+    def forget(self, node: NodeName) -> None:
+        """Keep nothing of a node that has ended, nor the keys that a restart would find."""
+        self._asked.pop(node, None)
+        remove(self._folder, node)
 
     async def keep_current(
         self, node: NodeName, tls: ListenerTls, changed: Callable[[], None]

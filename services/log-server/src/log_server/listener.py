@@ -103,6 +103,7 @@ class Listener:
                 connection.transport.abort()
             if self._server.started:
                 await self._server.shutdown(sockets=sockets)
+            self._socket.close()
 
     def retire_connections(self) -> None:
         """Close idle connections, and the others after their present answer.

@@ -74,6 +74,9 @@ class LogServerSettings(ServiceSettings, frozen=True, kw_only=True):
     followed log is one. More are closed at once."""
     announce_interval_s: Seconds = 5.0
     grants_retry_s: Seconds = 1.0
+    node_check_s: Seconds = 60.0
+    """The registrar is asked about a node that was not granted for so long: the port of one that
+    has ended is closed, unless the settings name it."""
     client_ca_interval_s: Seconds = 60.0
     """How often the client CA is read again."""
     api_check_interval_s: Seconds = 10.0

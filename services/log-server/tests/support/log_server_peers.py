@@ -15,6 +15,8 @@ from contract.messages.log import LogChunk, LogOpen, LogOpened, LogRead
 from contract.messages.node import (
     GrantsList,
     GrantsListed,
+    NodeCheck,
+    NodeChecked,
     NodeGranted,
     NodePing,
     NodePong,
@@ -149,19 +151,27 @@ class ControlPeers:
         self.part_bytes = 10_000
         self.announced: dict[NodeName, ServerAnnounced] = {}
         self.broken_from: int | None = None
+        self.ended: set[NodeName] = set()
+        self.checked: list[NodeName] = []
 
     async def serve(self, reconciler: Bus, tasks: asyncio.TaskGroup) -> None:
         await self._registrar.serve(tasks, GrantsList, NO_NODE, self._grants)
+        await self._registrar.serve(tasks, NodeCheck, EVERY_NODE, self._check)
         await self._registrar.listen(ServerAnnounced, EVERY_NODE, self._hear)
         await reconciler.serve(tasks, PodsList, EVERY_NODE, self._pods)
 
     async def grant(self, node: NodeName) -> None:
         """Let the log-server hear of a node."""
         self.granted.append(node)
+        self.ended.discard(node)
         await self._registrar.publish(node, NodeGranted(node=node, holder=HOLDER))
 
     def _hear(self, node: NodeName, event: ServerAnnounced) -> None:
         self.announced[node] = event
+
+    async def _check(self, node: NodeName, _command: NodeCheck) -> NodeChecked:
+        self.checked.append(node)
+        return NodeChecked(node=node, ended=node in self.ended)
 
     async def _grants(self, _node: NodeName, _command: GrantsList) -> GrantsListed:
         grants = tuple(NodeGranted(node=node, holder=HOLDER) for node in self.granted)

@@ -98,6 +98,21 @@ def shown_certificate(port: int) -> bytes:
     return certificate
 
 
+def free_ports(count: int) -> int:
+    """The first of some ports in a row that nobody uses."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            first: int = probe.getsockname()[1]
+        try:
+            for port in range(first, first + count):
+                with socket.create_server(("127.0.0.1", port)):
+                    pass
+        except (OSError, OverflowError):
+            continue
+        return first
+
+
 async def eventually(condition: Callable[[], object], within_s: float = 10.0) -> None:
     """Return when the condition holds."""
     async with asyncio.timeout(within_s):
