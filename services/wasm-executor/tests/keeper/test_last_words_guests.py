@@ -24,7 +24,7 @@ async def rig(keeper: KeeperProcess) -> AsyncIterator[ExecRig]:
 @pytest.fixture(scope="session")
 def guest_in_c(compiler: Compiler, tmp_path_factory: pytest.TempPathFactory) -> str:
     if importlib.util.find_spec("ziglang") is None:
-        pytest.skip("there is no ziglang (uv's group `guests`)")
+        pytest.skip("there is no ziglang: `make test-slow` brings it")
     made = tmp_path_factory.mktemp("c") / "last_words.wasm"
     source = SOURCES / "last_words.c"
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-Os", "-s"]

@@ -188,7 +188,7 @@ async def test_folder_over_a_volume_is_found_by_the_longest_path(
 @pytest.fixture(scope="session")
 def guest_in_c(compiler: Compiler, tmp_path_factory: pytest.TempPathFactory) -> str:
     if importlib.util.find_spec("ziglang") is None:
-        pytest.skip("there is no ziglang (uv's group `guests`)")
+        pytest.skip("there is no ziglang: `make test-slow` brings it")
     made = tmp_path_factory.mktemp("c") / "show_path.wasm"
     zig = [sys.executable, "-m", "ziglang", "cc", "-target", "wasm32-wasi", "-Os", "-s"]
     source = GUESTS[0] / "show_path.c"
