@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -146,6 +147,18 @@ def test_what_is_neither_file_nor_reference_is_told_as_that(
     assert "there is no such file, and 'nosuch.wasm' is not a reference" in capsys.readouterr().err
 
 
+def test_whoever_stops_reading_is_shown_no_traceback(file: Path) -> None:
+    many = " ".join(f'(import "env" "f{each}" (func))' for each in range(10_000))
+    file.write_bytes(bytes(wat2wasm(f"(module {many})")))
+    command = [sys.executable, "-m", "wasmlet", "inspect", str(file)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == b"kind      module (without WASI)\n"
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == (b"", 141)
+
+
 def test_ctrl_c_ends_it_without_a_traceback() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
@@ -186,20 +199,15 @@ def test_what_was_pushed_is_recognised_and_says_what_it_is(
     }
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bytes])
+PACKS = pytest.mark.parametrize("pack", [gzip.compress, zstd.compress, bytes])
+
+
+@PACKS
 def test_the_module_of_an_ordinary_image_is_found_in_its_layers(
     pack: Any, registry: Registry, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shelf = Shelf(registry, f"image-{pack.__name__}")
-    settings = {"Entrypoint": ["app.wasm", "-v"], "WorkingDir": "/srv", "Env": ["TOKEN=secret"]}
-    config = json.dumps({"os": "wasi", "architecture": "wasm", "config": settings}).encode()
-    document = {
-        "schemaVersion": 2,
-        "mediaType": DOCKER,
-        "config": shelf.blob(config, "application/vnd.docker.container.image.v1+json"),
-        "layers": [shelf.blob(pack(tar("srv/app.wasm", MODULE)), "application/x.layer")],
-    }
-    entry = shelf.manifest(document, DOCKER, "image")
+    entry = shelf.image(pack(tar("srv/app.wasm", MODULE)))
     platform = {"os": "wasi", "architecture": "wasm"}
     index = {"schemaVersion": 2, "mediaType": INDEX, "manifests": [{**entry, "platform": platform}]}
     shelf.manifest(index, INDEX, "v1")
@@ -214,6 +222,21 @@ def test_the_module_of_an_ordinary_image_is_found_in_its_layers(
         ["directory", "/srv"],
         ["kind", "module (WASI 0.1)"],
     ]
+
+
+@PACKS
+@pytest.mark.parametrize("damage", ["cut", "flipped"])
+def test_a_layer_that_is_broken_is_told_in_one_line(
+    damage: str, pack: Any, registry: Registry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shelf = Shelf(registry, f"{damage}-{pack.__name__}")
+    layer = pack(tar("srv/app.wasm", MODULE + os.urandom(100_000)))
+    half = len(layer) // 2
+    broken = layer[:half] if damage == "cut" else layer[:20] + b"\xff" * 40 + layer[60:]
+    shelf.image(broken)
+    assert main(["inspect", f"{shelf.name}:image", "--insecure"]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wasmlet: a layer cannot be unpacked: ")
 
 
 def test_an_index_without_webassembly_is_told(
@@ -253,6 +276,18 @@ class Shelf:
         url = f"{self._base}/manifests/{tag}"
         httpx.put(url, content=content, headers=headers).raise_for_status()
         return descriptor(content, media_type)
+
+    def image(self, layer: bytes) -> dict[str, Any]:
+        """One of Docker's form, called `image`, whose command is a module in its only layer."""
+        settings = {"Entrypoint": ["app.wasm", "-v"], "WorkingDir": "/srv", "Env": ["TOKEN=secret"]}
+        config = json.dumps({"os": "wasi", "architecture": "wasm", "config": settings}).encode()
+        document = {
+            "schemaVersion": 2,
+            "mediaType": DOCKER,
+            "config": self.blob(config, "application/vnd.docker.container.image.v1+json"),
+            "layers": [self.blob(layer, "application/x.layer")],
+        }
+        return self.manifest(document, DOCKER, "image")
 
 
 def descriptor(content: bytes, media_type: str) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`wasmlet`: parse the command line, run one command, end with its exit code."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,6 +17,8 @@ from wasmlet.up import arguments as up
 
 INTERRUPTED: Final = 130
 """What a shell says of a program that Ctrl-C has ended."""
+UNREAD: Final = 141
+"""And of one that nobody reads any more, as in `wasmlet check FILE | head`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,13 +44,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         # The parser of the command shows that command's own usage.
         chosen.usage.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return _code_of(chosen)
+
+
+def _code_of(chosen: argparse.Namespace) -> int:
     try:
-        return int(chosen.run(chosen))
+        code = int(chosen.run(chosen))
+        sys.stdout.flush()  # here, where its failure is heard of
     except CommandLineError as error:
         sys.stderr.write(f"wasmlet: {error}\n")
         return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNREAD
     except KeyboardInterrupt:  # where a command has no end of its own yet, as while it begins
         return INTERRUPTED
+    return code
 
 
 if __name__ == "__main__":

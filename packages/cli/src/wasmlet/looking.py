@@ -8,10 +8,12 @@ import gzip
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from backports import zstd
 
 from wasmlet.errors import CommandLineError
 from wasmlet.uploading import PushRegistry
@@ -33,6 +35,8 @@ _MOST_DEEP: Final = 4
 _MOST_BYTES: Final = 256 << 20
 _GZIP: Final = b"\x1f\x8b"
 _ZSTD: Final = b"\x28\xb5\x2f\xfd"
+_BROKEN: Final = (tarfile.TarError, EOFError, OSError, zlib.error, zstd.ZstdError)
+"""What a layer that is not whole, or not what it begins as, raises while it is read."""
 
 
 class Found(NamedTuple):
@@ -103,26 +107,26 @@ def _in_files(
 
 
 def _file_in(layer: bytes, path: str) -> bytes | None:
-    for entry, archive in _entries(layer):
-        if posixpath.normpath(f"/{entry.name}").replace("//", "/") == path and entry.isreg():
-            file = archive.extractfile(entry)
-            return None if file is None else file.read(_MOST_BYTES)
-    return None
-
-
-def _entries(layer: bytes) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     try:
         with tarfile.open(fileobj=_unpacked(layer), mode="r|") as archive:
             for entry in archive:
-                yield entry, archive
-    except (tarfile.TarError, EOFError, OSError) as error:
+                if (
+                    posixpath.normpath(f"/{entry.name}").replace("//", "/") == path
+                    and entry.isreg()
+                ):
+                    file = archive.extractfile(entry)
+                    return None if file is None else file.read(_MOST_BYTES)
+    except _BROKEN as error:
         raise CommandLineError(f"a layer cannot be unpacked: {error}") from error
+    return None
+
+
+def _absolute(name: str) -> str:
+    return posixpath.normpath(f"/{name}").replace("//", "/")
 
 
 def _unpacked(layer: bytes) -> Any:
     if layer.startswith(_ZSTD):
-        from backports import zstd
-
         return zstd.ZstdFile(io.BytesIO(layer), "rb")
     packed = io.BytesIO(layer)
     return gzip.GzipFile(fileobj=packed, mode="rb") if layer.startswith(_GZIP) else packed
