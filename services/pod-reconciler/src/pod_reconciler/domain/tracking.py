@@ -11,7 +11,7 @@ from enum import StrEnum
 
 from contract.ids import NodeName, PodUid
 from contract.messages.node import NodeBeat, NodeGranted
-from contract.messages.report import Inventory, InventoryEntry, PodReported
+from contract.messages.report import Inventory, PodReported
 from pod_reconciler.domain.cluster import PodVersion
 from pod_reconciler.domain.deciding import Decider
 from pod_reconciler.domain.granting import grant_after
@@ -20,11 +20,8 @@ from pod_reconciler.domain.material import Material
 from pod_reconciler.domain.numbering import Ledger
 from pod_reconciler.domain.pod import Pod, is_known
 from pod_reconciler.domain.record import PodRecord
-from pod_reconciler.domain.strangers import MAX_STRANGERS, Stranger, can_exist
+from pod_reconciler.domain.strangers import Strangers, can_exist
 from pod_reconciler.domain.surroundings import ClusterNames, Surroundings, surroundings_of
-
-ASK_AGAIN_S = 5.0
-ASK_AGAIN_ELSEWHERE_S = 300.0
 
 _OPEN = frozenset({PodState.SEEN, PodState.REFUSED, PodState.ADMITTED})
 _AFTER_THE_OBJECT = frozenset({PodState.GONE, PodState.FORGOTTEN})
@@ -50,8 +47,7 @@ class NodeView:
     def __init__(self, node: NodeName, wall: Callable[[], datetime]) -> None:
         self.node, self.names = node, ClusterNames()
         self.records: dict[PodUid, PodRecord] = {}
-        self.strangers: dict[PodUid, Stranger] = {}
-        self._left_over: set[PodUid] = set()
+        self.strangers = Strangers()
         self.grant: NodeGranted | None = None
         self.inventory: dict[PodUid, str] | None = None
         self.synced = False
@@ -167,9 +163,10 @@ class NodeView:
         digests = {entry.uid: entry.plan_digest for entry in inventory.entries}
         self.inventory = digests
         self._ledger.keep_only(digests)
-        self.strangers = {uid: each for uid, each in self.strangers.items() if uid in digests}
+        self.strangers.keep_only(digests)
         for entry in inventory.entries:
-            self._on_strange_entry(entry)
+            if entry.uid not in self.records:
+                self.strangers.note(entry)
         for record in tuple(self.records.values()):
             record.acked_digest = digests.get(record.uid, "")
             record.was_sent = record.uid in digests
@@ -212,18 +209,12 @@ class NodeView:
 
     def on_answer(self, uid: PodUid, found: Pod | None, now_s: float) -> None:
         """What a GET by name said about a stranger."""
-        stranger = self.strangers.get(uid)
+        stranger = self.strangers.take_answer(uid, found, self.node, now_s)
         if stranger is None:
             return
-        if found is not None and found.metadata.uid == uid:
-            here = found.spec.node_name == self.node
-            stranger.ask_at_s = now_s + (ASK_AGAIN_S if here else ASK_AGAIN_ELSEWHERE_S)
-            return
-        del self.strangers[uid]
         record = PodRecord(uid=uid, namespace=stranger.namespace, name=stranger.name, was_sent=True)
         record.moved(PodEvent.OBJECT_GONE)
         self.records[uid] = record
-        self._left_over.add(uid)
 
     def _on_agreement(self) -> None:
         """The executor has exactly the pods that were reported.
@@ -254,32 +245,14 @@ class NodeView:
         self.records[uid] = record
         return record
 
-    @property
-    def _has_enough_strangers(self) -> bool:
-        return len(self.strangers) + len(self._left_over) >= MAX_STRANGERS
-
     def _on_strange_report(self, report: PodReported, now_s: float) -> ReportFate:
         if not can_exist(report.uid, report.namespace, report.name):
             return ReportFate.MALFORMED
-        known = self.strangers.get(report.uid)
-        if known is None and self._has_enough_strangers:
+        if not self.strangers.has_room_for(report.uid):
             return ReportFate.UNPLACED
         if self._ledger.take(report):
-            ask_at_s = now_s if known is None else known.ask_at_s
-            self.strangers[report.uid] = Stranger(
-                namespace=report.namespace, name=report.name, report=report, ask_at_s=ask_at_s
-            )
+            self.strangers.tell(report, now_s)
         return ReportFate.UNPLACED if self.synced else ReportFate.TAKEN
-
-    def _on_strange_entry(self, entry: InventoryEntry) -> None:
-        """A pod that no report tells of, and perhaps no watch: ask, or its logs stay for ever."""
-        is_known = entry.uid in self.records or entry.uid in self.strangers
-        if is_known or self._has_enough_strangers:
-            return
-        if can_exist(entry.uid, entry.namespace, entry.name):
-            self.strangers[entry.uid] = Stranger(
-                namespace=entry.namespace, name=entry.name, ask_at_s=0.0
-            )
 
     def _consider_all(self) -> None:
         for record in sorted(self.records.values(), key=lambda each: each.turn):
@@ -296,4 +269,4 @@ class NodeView:
             return
         if not self.may_be_known(record):
             self.records.pop(record.uid, None)
-            self._left_over.discard(record.uid)
+            self.strangers.forgotten(record.uid)
