@@ -174,14 +174,15 @@ examples: guest-compiler ## Build the example guests into .dev/guests (text, C, 
 	@mkdir -p .dev/guests
 	@$(PYTHON) -c 'import wasmtime; open(".dev/guests/counter.wasm", "wb").write(wasmtime.wat2wasm(open("examples/guests/counter.wat").read()))'
 	@$(PYTHON) -m ziglang cc -target wasm32-wasi -Os -s -o .dev/guests/hello.wasm examples/guests/hello.c
-	@cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .
+	@if command -v go >/dev/null; then \
+		(cd examples/guests/hello-go && GOOS=wasip1 GOARCH=wasm go build -o ../../../.dev/guests/hello-go.wasm .) && \
+		sh examples/toolbox/build .dev/guests/toolbox.wasm && sh examples/http-go/build .dev/guests/http-go.wasm; \
+	else echo 'no hello-go, no toolbox, no http-go: they want Go 1.26 or newer'; fi
 	@if $(HAS_WASIP2); then \
 		rustc --target wasm32-wasip2 -C opt-level=s -C strip=symbols -o .dev/guests/hello-rust.wasm examples/guests/hello.rs; \
 	else echo 'no hello-rust: it wants rustc with wasm32-wasip2 (rustup target add)'; fi
-	@sh examples/toolbox/build .dev/guests/toolbox.wasm
 	@if command -v cargo >/dev/null && $(HAS_WASIP2); then sh examples/http-rust/build .dev/guests/http-rust.wasm; \
 	else echo 'no http-rust: it wants cargo, and rustc with wasm32-wasip2'; fi
-	@sh examples/http-go/build .dev/guests/http-go.wasm
 	@if command -v cargo >/dev/null; then sh examples/http-python/build .dev/guests/http-python.wasm; \
 	else echo 'no http-python: it wants cargo, for the WASI definitions'; fi
 	@if command -v cargo >/dev/null && command -v npm >/dev/null; then \
