@@ -1,20 +1,18 @@
 """From a spawn request to a container that is the keeper's child.
 
-The keeper makes everything the container will hold, sends it through the zygote in one message,
-and hears from the container itself, at its gate, that it is there: the kernel vouches for the pid.
-A gate that closes unopened means that no guest can have run, so a killed zygote costs a retry and
-nothing else.
+The keeper sends everything the container will hold through the zygote in one message, and hears
+from the container itself, at its gate, that it is there: the kernel vouches for the pid. A gate
+that closes unopened means that no guest can have run, so a killed zygote costs a retry and nothing
+else.
 """
 
-import fcntl
 import os
 import signal
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from pathlib import Path
-from typing import Final, Self
+from typing import Final
 
 import msgspec
 
@@ -22,10 +20,9 @@ from wasm_executor.keeper.children import Service, spawn_bound
 from wasm_executor.keeper.containers import OurEnds
 from wasm_executor.keeper.events import warn
 from wasm_executor.keeper.gate import greeting
-from wasm_executor.keeper.logfile import LogFile
 from wasm_executor.keeper.loop import EventLoop
-from wasm_executor.keeper.output import OutputEnds
-from wasm_executor.keeper.protocol import Spawn, SpawnSpec
+from wasm_executor.keeper.outfitting import Outfitter
+from wasm_executor.keeper.protocol import Spawn
 from wasm_executor.keeper.records import Records, start_ticks
 from wasm_executor.keeper.settings import KeeperSettings
 from wasm_executor.zygote.wire import GO, PLAIN, REHEARSED, SPAWN
@@ -77,32 +74,6 @@ class _Attempt(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     gate: socket.socket
 
 
-class _Ends:
-    """Both ends of what is made for one container: theirs are closed in any case, once sent."""
-
-    def __init__(self) -> None:
-        self._ours: list[int] = []
-        self.theirs: list[int] = []
-
-    def keep(self, fd: int) -> int:
-        self._ours.append(fd)
-        return fd
-
-    def give(self, fd: int) -> None:
-        self.theirs.append(fd)
-
-    def sent(self) -> None:
-        """Ours live on; without this call they are closed too."""
-        self._ours.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for fd in (*self._ours, *self.theirs):
-            os.close(fd)
-
-
 class Spawner:
     """Feeds the zygote; holds the orders that it has not answered."""
 
@@ -111,10 +82,8 @@ class Spawner:
     ) -> None:
         self.service = Service("zygote", loop, self._launch, settings.keeper_restart_max_s)
         self._loop = loop
-        self._records = records
+        self._outfitter = Outfitter(records, settings.keeper_pipe_bytes)
         self._argv = argv
-        self._pipe_bytes = settings.keeper_pipe_bytes
-        self._null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
         self._zygote: socket.socket | None = None
         self._ready = False
         self._rehearsal = REHEARSED
@@ -187,58 +156,15 @@ class Spawner:
                 self._fail(order, str(error))
 
     def _attempt(self, order: SpawnOrder) -> None:
-        log = _open_log(order.request.spec)
-        try:
-            with _Ends() as ends:
-                ours, gate = self._prepare(order, ends, log)
-                assert self._zygote is not None
-                socket.send_fds(self._zygote, [SPAWN], ends.theirs)
-                ends.sent()
-        except OSError:
-            if log is not None:
-                log.close()
-            raise
+        assert self._zygote is not None
+        with self._outfitter.outfit(order.request.spec, order.fds) as outfit:
+            socket.send_fds(self._zygote, [SPAWN], outfit.theirs)
+            outfit.sent()
         order.attempts += 1
-        attempt = _Attempt(order=order, ends=ours, gate=socket.socket(fileno=gate))
-        self._under_way[gate] = attempt
-        self._loop.add(gate, lambda: self._hear_gate(attempt))
-
-    def _prepare(self, order: SpawnOrder, ends: _Ends, log: LogFile | None) -> tuple[OurEnds, int]:
-        """Make everything, theirs in the order of `Descriptors`; return ours and our gate."""
-        plan, *stdio = order.fds
-        if log is None:
-            for fd in stdio:
-                ends.give(os.dup(fd))
-            ours = OurEnds()
-        else:
-            stdin = self._stdin(ends, hold=order.request.spec.hold_stdin)
-            stdout, stderr = self._output_pipe(ends), self._output_pipe(ends)
-            ours = OurEnds(stdin=stdin, output=OutputEnds(stdout=stdout, stderr=stderr, log=log))
-        ends.give(os.dup(plan))
-        ends.give(self._records.open_outcome(order.request.spec.key))
-        return ours, self._gate(ends)
-
-    def _gate(self, ends: _Ends) -> int:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        ends.give(theirs.detach())
-        return ends.keep(ours.detach())
-
-    def _stdin(self, ends: _Ends, *, hold: bool) -> int | None:
-        if not hold:
-            ends.give(os.dup(self._null))
-            return None
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        ends.give(read_end)
-        return ends.keep(write_end)
-
-    def _output_pipe(self, ends: _Ends) -> int:
-        read_end, write_end = os.pipe2(os.O_CLOEXEC)
-        ends.give(write_end)
-        if self._pipe_bytes is not None:
-            with suppress(OSError):  # above a user's limit the kernel keeps its own size
-                fcntl.fcntl(read_end, fcntl.F_SETPIPE_SZ, self._pipe_bytes)
-        return ends.keep(read_end)
+        gate = socket.socket(fileno=outfit.gate)
+        attempt = _Attempt(order=order, ends=outfit.ours, gate=gate)
+        self._under_way[outfit.gate] = attempt
+        self._loop.add(outfit.gate, lambda: self._hear_gate(attempt))
 
     def _hear_gate(self, attempt: _Attempt) -> None:
         self._leave_gate(attempt)
@@ -288,10 +214,3 @@ class Spawner:
     def _fail(self, order: SpawnOrder, message: str) -> None:
         order.close()
         order.on_failed(message)
-
-
-def _open_log(spec: SpawnSpec) -> LogFile | None:
-    if spec.log_path is None:
-        return None
-    path = Path(spec.log_path)
-    return LogFile(path, max_bytes=spec.log_max_bytes, max_files=spec.log_max_files)
