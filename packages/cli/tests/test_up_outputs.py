@@ -50,3 +50,14 @@ def test_a_log_that_is_removed_meanwhile_is_passed_over(tmp_path: Path) -> None:
     (folder / "1.log").write_text(f"{STAMP} F still here\n")
     OutputFollower(tmp_path, lambda _: shown.append).show((POD,))
     assert shown == ["still here"]
+
+
+def test_what_else_ends_a_line_may_be_within_one(tmp_path: Path) -> None:
+    """A progress bar, a form feed: a guest prints what it likes."""
+    text = "50 %\r100 %\x0b\x0c\x1c\x85\u2028end"
+    shown: list[str] = []
+    folder = tmp_path / "pods" / "default_hello_u" / "app"
+    folder.mkdir(parents=True)
+    (folder / "0.log").write_text(f"{STAMP} F {text}\n{STAMP} F next\n", "utf-8", newline="")
+    OutputFollower(tmp_path, lambda _: shown.append).show((POD,))
+    assert shown == [text, "next"]

@@ -45,8 +45,9 @@ class OutputFollower:
             self._offsets[file] = source.tell() - len(data) + whole
         return [
             text
-            for raw in data[:whole].decode(errors="replace").splitlines()
-            if (text := self._joined(file, raw)) is not None
+            # A line ends by a newline alone: what a guest prints may hold all else that ends lines.
+            for raw in data[:whole].split(b"\n")[:-1]
+            if (text := self._joined(file, raw.decode(errors="replace"))) is not None
         ]
 
     def _joined(self, file: Path, raw: str) -> str | None:
