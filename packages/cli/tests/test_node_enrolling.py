@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from contract.ids import NodeName
@@ -86,3 +87,10 @@ async def test_a_name_whose_node_is_there_is_told(
     server.will("get", NOT_FOUND, FOUND)
     assert await enrol(options) == 0
     assert "The Node edge is there" in capsys.readouterr().err
+
+
+async def test_a_ca_that_is_no_text_is_told(options: EnrolOptions, tmp_path: Path) -> None:
+    authority = tmp_path / "ca.der"
+    authority.write_bytes(b"\x30\x82\xff")
+    with pytest.raises(CommandLineError, match="a CA is no PEM"):
+        await enrol(msgspec.structs.replace(options, nats_ca_file=authority))

@@ -13,18 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
+import msgspec
 import pytest
 
 from contract.ids import NodeName
 from contract.subjects import Role
 from wasmlet.__main__ import main
-from wasmlet.errors import UsageError
+from wasmlet.errors import CommandLineError, UsageError
 from wasmlet.node import joining
 from wasmlet.node.asking import word_from
 from wasmlet.node.enrolment import Enrolment, read_word
 from wasmlet.node.joining import JoinOptions, _write
 from wasmlet.node.machine_files import (
     EXECUTOR_USER,
+    KUBECONFIG,
     LOG_SERVER_USER,
     Machine,
     MachineFile,
@@ -41,6 +43,7 @@ ENROLMENT = Enrolment(
     nats_authority="-----BEGIN CERTIFICATE-----\nbus",
     bus_secret="long-and-random",
 )
+ENROL = ["enrol", "a", "--kubeconfig", "k", "--nats", "nats://n"]
 IDENTITY = b"-----BEGIN PRIVATE KEY-----\n"
 
 
@@ -135,6 +138,48 @@ def test_files_of_this_system_have_their_owners_whether_it_is_started_or_not(
     assert ("systemctl" in done) == options.start
 
 
+def test_a_link_that_a_service_puts_into_its_folder_leads_root_nowhere(tmp_path: Path) -> None:
+    """A machine that joins again writes where the service could write before."""
+    (tmp_path / "victim").write_text("whole")
+    folder = tmp_path / "executor"
+    folder.mkdir()
+    for name in (".token.partial", "token"):
+        (folder / name).symlink_to(tmp_path / "victim")
+    _write(folder / "token", MachineFile(content=b"new", mode=0o600), owned=False)
+    assert (tmp_path / "victim").read_text() == "whole"
+    assert (folder / "token").read_text() == "new"
+    assert not (folder / "token").is_symlink()
+
+
+def test_services_of_an_earlier_word_are_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They read their settings once, and `enable --now` leaves alone what runs."""
+    done: list[tuple[str, ...]] = []
+    monkeypatch.setattr(joining, "_run", lambda *command: done.append(command))
+    joining._start()
+    enabled, restarted = done[-2:]
+    assert (enabled[1], restarted[1]) == ("enable", "restart")
+    assert enabled[2:] == restarted[2:]
+    assert "wasmlet-executor.service" in restarted
+
+
+def test_a_cluster_whose_authority_every_machine_knows_needs_no_file(tmp_path: Path) -> None:
+    enrolment = msgspec.structs.replace(ENROLMENT, authority="")
+    made = files(enrolment, IDENTITY, Machine(root=f"{tmp_path}/"))
+    assert "etc/wasmlet/cluster-ca.crt" not in made
+    assert "certificate-authority" not in made[KUBECONFIG].content.decode()
+    assert "etc/wasmlet/bus-ca.crt" in made
+
+
+@pytest.mark.parametrize(("user", "said"), [(1000, "only root"), (0, "has no systemctl")])
+async def test_a_machine_that_cannot_start_the_services_keeps_its_word(
+    user: int, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    monkeypatch.setenv("PATH", "/nowhere")
+    with pytest.raises(CommandLineError, match=said):
+        await joining.join(ENROLMENT, JoinOptions(machine=Machine()))
+
+
 def test_folders_can_be_gone_through_whatever_roots_umask_is(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
@@ -186,11 +231,20 @@ def test_a_word_that_swells_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["enrol", "A_B", "--kubeconfig", "k", "--nats", "n"], "not a node name"),
-        (["enrol", "a" * 53, "--kubeconfig", "k", "--nats", "n"], "no node name of more than 52"),
-        (["enrol", "a", "--kubeconfig", "k", "--nats", "n", "--hours", "0"], "--hours"),
-        (["enrol", "a", "--kubeconfig", "/missing", "--nats", "n"], "cannot enrol a"),
+        (["enrol", "A_B", *ENROL[2:]], "not a node name"),
+        (
+            ["enrol", "a" * 53, *ENROL[2:]],
+            "no node name of more than 52",
+        ),
+        ([*ENROL, "--hours", "0"], "--hours"),
+        ([*ENROL, "--hours", "1e12"], "--hours"),
+        ([*ENROL, "--hours", "nan"], "--hours"),
+        ([*ENROL, "--kubeconfig", "/missing"], "cannot enrol a"),
+        ([*ENROL, "--nats", "n:4222"], "--nats: 'n:4222' is no tls://"),
+        ([*ENROL, "--nats", "tls://a,tls://b\nA=1"], "--nats: "),
         (["join", "word"], "no whole word"),
+        (["join", ENROLMENT.word(), "--address", "edge"], "--address: 'edge' does not"),
+        (["join", ENROLMENT.word(), "--kubelet-port", "-1"], "--kubelet-port: -1 is no port"),
         (["renew", "--root", "/missing"], "no identity of a node"),
     ],
 )

@@ -2,7 +2,8 @@
 
 import argparse
 import asyncio
-import math
+import ipaddress
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
     from wasmlet.node.joining import JoinOptions
 
 DEFAULT_GRACE_S = 30.0
+_BUS = re.compile(r"(?:nats|tls)://[^\s/@\"'\\]+")
+"""It goes into a file of variables, where quotes and the like mean something else."""
+MOST_GRACE_S = 365 * 24 * 3600.0
+MOST_HOURS = 365 * 24.0
+"""The identity that a word leads to holds for a year, too."""
 _DRAIN = """End all pods of a node for good, as before its machine shuts down.
 
 Each pod gets its own grace, at most --grace; it is then Failed, and what runs pods of its kind
@@ -146,8 +152,10 @@ def enrol_options_of(chosen: argparse.Namespace) -> "EnrolOptions":
         raise UsageError(str(error)) from error
     if len(node) > LONGEST_NAME:
         raise UsageError(f"a certificate holds no node name of more than {LONGEST_NAME} letters")
-    if not math.isfinite(chosen.hours) or chosen.hours <= 0:
-        raise UsageError("--hours must be more than 0")
+    if not all(map(_BUS.fullmatch, chosen.nats.split(","))):
+        raise UsageError(f"--nats: {chosen.nats!r} is no tls://HOST[:PORT] or nats://HOST[:PORT]")
+    if not 0 < chosen.hours <= MOST_HOURS:
+        raise UsageError(f"--hours must be more than 0, and at most {MOST_HOURS:g}")
     return EnrolOptions(
         node=node,
         kubeconfig=chosen.kubeconfig,
@@ -159,10 +167,16 @@ def enrol_options_of(chosen: argparse.Namespace) -> "EnrolOptions":
 
 
 def join_options_of(chosen: argparse.Namespace) -> "JoinOptions":
-    """Return the options of `join`."""
+    """Return the options of `join`, or raise `UsageError` with what is wrong."""
     from wasmlet.node.joining import JoinOptions
     from wasmlet.node.machine_files import Machine
 
+    if not 0 <= chosen.kubelet_port <= 65535:  # noqa: PLR2004 - the range of ports
+        raise UsageError(f"--kubelet-port: {chosen.kubelet_port} is no port")
+    try:
+        _ = chosen.address and ipaddress.ip_address(chosen.address)
+    except ValueError as error:
+        raise UsageError(f"--address: {error}") from error
     machine = Machine(
         root=_folder(chosen.root), address=chosen.address, kubelet_port=chosen.kubelet_port
     )
@@ -176,6 +190,6 @@ def _folder(root: Path) -> str:
 
 def options_of(chosen: argparse.Namespace) -> DrainOptions:
     """Return the options, or raise `UsageError` with what is wrong."""
-    if not math.isfinite(chosen.grace) or chosen.grace < 0:
-        raise UsageError("--grace must be 0 or more seconds")
+    if not 0 <= chosen.grace <= MOST_GRACE_S:
+        raise UsageError(f"--grace must be from 0 to {MOST_GRACE_S:.0f} seconds")
     return DrainOptions(node=chosen.node, data_dir=chosen.data_dir, grace_s=chosen.grace)

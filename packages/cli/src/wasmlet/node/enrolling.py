@@ -45,6 +45,8 @@ async def enrol(options: EnrolOptions) -> int:
             enrolment = _new(options)
             await _prepare(api, options, enrolment)
             known = await _is_there(api, f"/api/v1/nodes/{options.node}")
+    except UnicodeDecodeError as error:
+        raise CommandLineError(f"cannot enrol {options.node}: a CA is no PEM: {error}") from error
     except (KubekitError, OSError) as error:
         raise CommandLineError(f"cannot enrol {options.node}: {error}") from error
     if known:

@@ -31,7 +31,7 @@ class Enrolment(msgspec.Struct, frozen=True, kw_only=True):
     server: str
     """Of the API, `https://...`."""
     authority: str
-    """The cluster's CA, as PEM."""
+    """The cluster's CA, as PEM; empty: one that every machine knows."""
     token: str
     """A bootstrap token, `ID.SECRET`: for an hour, the right to ask for this node's identity."""
     nats_url: str

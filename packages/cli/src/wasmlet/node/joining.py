@@ -56,10 +56,10 @@ class JoinOptions(msgspec.Struct, frozen=True, kw_only=True):
 async def join(enrolment: Enrolment, options: JoinOptions) -> int:
     """Return 0 once the machine's services run, or, unless told to start them, are ready to."""
     if options.of_system:
+        _refuse_unfit_system()
         _refuse_hidden_python()
-    connection = Connection(
-        server=enrolment.server, authority=enrolment.authority.encode(), token=enrolment.token
-    )
+    authority = enrolment.authority.encode() or None
+    connection = Connection(server=enrolment.server, authority=authority, token=enrolment.token)
     try:
         async with connected(connection, user_agent="wasmlet") as api:
             identity = await _identity(api, enrolment.node, options.within_s)
@@ -92,6 +92,15 @@ def _others_may_pass() -> Iterator[None]:
         yield
     finally:
         os.umask(before)
+
+
+def _refuse_unfit_system() -> None:
+    """Raise `CommandLineError` before the word is used where its services could not be started."""
+    if os.geteuid() != 0:
+        raise CommandLineError("only root can make this machine a node")
+    for program in ("systemctl", "systemd-sysusers"):
+        if shutil.which(program) is None:
+            raise CommandLineError(f"this machine has no {program}: its services run by systemd")
 
 
 def _refuse_hidden_python() -> None:
@@ -151,17 +160,21 @@ async def _identity(api: Api, node: str, within_s: float) -> bytes:
 
 
 def _write(path: Path, file: MachineFile, *, owned: bool) -> None:
-    """Write in one step, never readable for others in between."""
+    """Write in one step, never readable for others in between.
+
+    The folder may be the service's own, who could have put a link there that leads elsewhere.
+    """
     folder_mode = 0o700 if file.owner else 0o755
     path.parent.mkdir(parents=True, exist_ok=True, mode=folder_mode)
     partial = path.with_name(f".{path.name}.partial")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, file.mode)
+    partial.unlink(missing_ok=True)
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file.mode)
     with os.fdopen(descriptor, "wb") as out:
         os.fchmod(out.fileno(), file.mode)
         out.write(file.content)
-    if owned and file.owner:
-        shutil.chown(partial, file.owner, file.owner)
-        shutil.chown(path.parent, file.owner, file.owner)
+        if owned and file.owner:
+            shutil.chown(out.fileno(), file.owner, file.owner)
+            shutil.chown(path.parent, file.owner, file.owner)
     partial.replace(path)
 
 
@@ -172,9 +185,11 @@ def _make_users(made: Mapping[str, MachineFile]) -> None:
 
 
 def _start() -> None:
+    """Start the services; those of an earlier word, which run already, go on by this one."""
     _run("systemctl", "daemon-reload")
     units = [*(f"{unit}.service" for unit in UNITS), "wasmlet-renew.timer"]
-    _run("systemctl", "enable", "--now", *units)
+    _run("systemctl", "enable", *units)
+    _run("systemctl", "restart", *units)
 
 
 def _run(*command: str) -> None:

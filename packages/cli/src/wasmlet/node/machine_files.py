@@ -64,7 +64,6 @@ def files(enrolment: Enrolment, identity: bytes, machine: Machine) -> dict[str, 
         "etc/wasmlet/executor/env": _of(EXECUTOR_USER, _env(_executor(enrolment, machine))),
         "etc/wasmlet/log-server/token": _of(LOG_SERVER_USER, enrolment.credential(Role.LOG_SERVER)),
         "etc/wasmlet/log-server/env": _of(LOG_SERVER_USER, _env(_log_server(enrolment, machine))),
-        "etc/wasmlet/cluster-ca.crt": MachineFile(content=enrolment.authority.encode()),
         IDENTITY: MachineFile(content=identity, mode=0o600, owner=LOG_SERVER_USER),
         KUBECONFIG: _of(LOG_SERVER_USER, _kubeconfig(enrolment, machine)),
         "usr/lib/sysusers.d/wasmlet.conf": _plain(_sysusers()),
@@ -73,10 +72,10 @@ def files(enrolment: Enrolment, identity: bytes, machine: Machine) -> dict[str, 
         "etc/systemd/system/wasmlet-renew.service": _plain(_renew_unit(machine)),
         "etc/systemd/system/wasmlet-renew.timer": _plain(_renew_timer()),
     }
-    if enrolment.nats_authority:
-        ca = MachineFile(content=enrolment.nats_authority.encode())
-        made["etc/wasmlet/bus-ca.crt"] = ca
-    return made
+    authorities = {"cluster": enrolment.authority, "bus": enrolment.nats_authority}
+    return made | {
+        f"etc/wasmlet/{whose}-ca.crt": _plain(pem) for whose, pem in authorities.items() if pem
+    }
 
 
 def _of(owner: str, text: str) -> MachineFile:
@@ -126,10 +125,9 @@ def _log_server(enrolment: Enrolment, machine: Machine) -> dict[str, str]:
 
 def _kubeconfig(enrolment: Enrolment, machine: Machine) -> str:
     identity = f"{machine.root}{IDENTITY}"
-    cluster = {
-        "server": enrolment.server,
-        "certificate-authority": f"{machine.root}etc/wasmlet/cluster-ca.crt",
-    }
+    cluster = {"server": enrolment.server}
+    if enrolment.authority:
+        cluster["certificate-authority"] = f"{machine.root}etc/wasmlet/cluster-ca.crt"
     user = {"client-certificate": identity, "client-key": identity}
     document = {
         "apiVersion": "v1",
