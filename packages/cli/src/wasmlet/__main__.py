@@ -1,7 +1,6 @@
 """`wasmlet`: parse the command line, run one command, end with its exit code."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -13,6 +12,7 @@ from wasmlet.check import arguments as check
 from wasmlet.doctor import arguments as doctor
 from wasmlet.errors import CommandLineError
 from wasmlet.node import arguments as node
+from wasmlet.telling import one_line, write_nowhere
 from wasmlet.up import arguments as up
 
 INTERRUPTED: Final = 130
@@ -52,10 +52,10 @@ def _code_of(chosen: argparse.Namespace) -> int:
         code = int(chosen.run(chosen))
         sys.stdout.flush()  # here, where its failure is heard of
     except CommandLineError as error:
-        sys.stderr.write(f"wasmlet: {error}\n")
+        sys.stderr.write(f"wasmlet: {one_line(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        write_nowhere()
         return UNREAD
     except KeyboardInterrupt:  # where a command has no end of its own yet, as while it begins
         return INTERRUPTED

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from wasmlet.errors import ServiceRefusedError
+from wasmlet.telling import say
 
 RESTART_FIRST_S = 0.5
 RESTART_MOST_S = 10.0
@@ -153,8 +154,7 @@ class Prefixer:
             label = f"\x1b[{number}m{label}\x1b[0m"
 
         def write(line: str) -> None:
-            sys.stdout.write(f"{label} {line}\n")
-            sys.stdout.flush()
+            say(f"{label} {line}")
 
         return write
 

