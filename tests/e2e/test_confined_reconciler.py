@@ -1,7 +1,9 @@
 """A reconciler that may read the objects of one namespace alone, by its settings and its roles."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,3 +114,41 @@ def test_a_confined_reconciler_has_its_rights_in_its_namespace_alone(
         for name in spaces
     }
     assert may == {CONFINED: "yes", ELSEWHERE: "no"}
+
+
+def test_a_wasmlet_up_beside_a_chart_that_confines_it_widens_no_right(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The chart shows itself by a ConfigMap; without it, an `up` applies the roles as they are."""
+    mark = ("configmap", "wasmlet-installation", "--namespace=wasmlet-system")
+    plane.kubectl("create", *mark)
+    beside = RunningWasmlet(plane, tmp_path / "up", node_name="beside")
+    try:
+        beside.start()
+    finally:
+        beside.stop()
+        plane.kubectl("delete", *mark)
+    asked = ("auth", "can-i", "get", "secrets", f"--namespace={ELSEWHERE}", RECONCILER)
+    assert plane.kubectl(*asked, check=False).stdout.strip() == "no"
+
+
+def test_a_wasmlet_up_takes_no_roles_from_an_installation_elsewhere(
+    plane: ControlPlane, tmp_path: Path
+) -> None:
+    name = ("clusterrolebinding", "wasmlet-node-registrar")
+
+    def serve(namespace: str) -> None:
+        path = "/subjects/0/namespace"
+        change = [{"op": "replace", "path": path, "value": namespace}]
+        plane.kubectl("patch", *name, "--type=json", f"--patch={json.dumps(change)}")
+
+    serve(ELSEWHERE)
+    beside = RunningWasmlet(plane, tmp_path / "up", node_name="apart")
+    try:
+        beside.start()
+        assert f"serve an installation in {ELSEWHERE}: every service uses" in beside.output()
+        (subject,) = plane.kubectl.get(*name)["subjects"]
+        assert subject["namespace"] == ELSEWHERE
+    finally:
+        beside.stop()
+        serve("wasmlet-system")

@@ -2,13 +2,18 @@
 
 The roles of `rbac.yaml` are applied, and each service gets a short-lived token of its own service
 account, renewed while `up` runs. So no service holds more than its role, whoever runs the command.
-Where the user may not do that, `up` says so and hands the given kubeconfig to the services.
 A reconciler that is confined to namespaces gets the right to read their objects there alone.
+
+A cluster has these roles once. Those of an installation by the chart stay as they are: in our
+namespace its service accounts serve `up`, too; where it has another, `up` has none. Then, and where
+the user may not create any, the services get the given kubeconfig.
 """
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,55 +22,97 @@ import yaml
 
 from contract.subjects import Role
 from kubekit.client import Api
-from kubekit.errors import ApiError, ForbiddenError
+from kubekit.errors import ApiError, ForbiddenError, NotFoundError
 from wasmlet.errors import CommandLineError
-from wasmlet.installation import NAMESPACE
+from wasmlet.installation import NAMESPACE, RELEASE
 from wasmlet.roles import apply, roles
 
 TOKEN_LIFETIME_S: Final = 24 * 3600
-RENEW_AFTER_S: Final = TOKEN_LIFETIME_S * 0.6
-RENEW_RETRY_S: Final = 60
+"""What is asked for; a cluster may have a shorter limit of its own."""
+RENEW_AT: Final = 0.6
+"""The part of its life after which a token is renewed."""
+LOOK_EVERY_S: Final = 60.0
 JOINING: Final = (Role.NODE_REGISTRAR, Role.POD_RECONCILER, Role.LOG_SERVER)
+_MARK: Final = f"/api/v1/namespaces/{NAMESPACE}/configmaps/{RELEASE}"
+_BINDING: Final = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/wasmlet-node-registrar"
+
+
+class NoTokensError(Exception):
+    """No service gets a credential of its own; the message says why."""
+
+
+def _since_boot() -> float:
+    """Seconds that nobody sets and that go on while the machine sleeps: tokens age by them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class ServiceTokens:
     """The kubeconfig file of each service, and the tokens that these files name."""
 
-    def __init__(self, api: Api, kubeconfig: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        api: Api,
+        kubeconfig: Path,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = _since_boot,
+        look_every_s: float = LOOK_EVERY_S,
+    ) -> None:
         self._api = api
         self._kubeconfig = kubeconfig
         self._folder = folder
+        self._clock = clock
+        self._look_every_s = look_every_s
+        self._renew_at = 0.0
 
-    async def issue(self, namespaces: Sequence[str] = ()) -> Mapping[Role, Path] | None:
-        """Apply the roles and return a kubeconfig per service; None where the user may not.
+    async def issue(self, namespaces: Sequence[str] = ()) -> Mapping[Role, Path]:
+        """Apply the roles, where they are nobody else's, and return a kubeconfig per service.
 
         With namespaces, only the objects of pods there may be read.
 
-        Raises `CommandLineError` when the cluster cannot be reached.
+        Raises `NoTokensError` where the user may not, or the roles serve another installation, and
+        `CommandLineError` when the cluster cannot be reached.
         """
         try:
-            for document in roles(namespaces=namespaces):
-                await apply(self._api, document)
+            if not await self._is_installed():
+                for document in roles(namespaces=namespaces):
+                    await apply(self._api, document)
             await self.renew()
-        except ForbiddenError:
-            return None
+        except ForbiddenError as error:
+            raise NoTokensError("this user may not create service accounts") from error
         except ApiError as error:
             raise CommandLineError(f"cannot prepare the cluster: {error}") from error
         return {role: self._write_kubeconfig(role) for role in JOINING}
 
+    async def _is_installed(self) -> bool:
+        """Say whether the chart keeps the roles; raise `NoTokensError` if for another namespace."""
+        if await self._found(_MARK) is not None:
+            return True
+        binding = await self._found(_BINDING) or {}
+        for subject in binding.get("subjects") or ():
+            if (other := subject.get("namespace")) != NAMESPACE:
+                raise NoTokensError(f"the roles of this cluster serve an installation in {other}")
+        return False
+
+    async def _found(self, path: str) -> Mapping[str, Any] | None:
+        try:
+            answer = await self._api.request("GET", path)
+        except NotFoundError:
+            return None
+        found: Mapping[str, Any] = msgspec.json.decode(answer.body)
+        return found
+
     async def keep_fresh(self) -> None:
         """Renew the tokens long before they end, for ever."""
-        pause: float = RENEW_AFTER_S
         while True:
-            await asyncio.sleep(pause)
-            try:
-                await self.renew()
-                pause = RENEW_AFTER_S
-            except ApiError:
-                pause = RENEW_RETRY_S
+            await asyncio.sleep(self._look_every_s)
+            if self._clock() >= self._renew_at:
+                with suppress(ApiError):  # until the next look
+                    await self.renew()
 
     async def renew(self) -> None:
         """Write a fresh token for each service."""
+        began, lifetime_s = self._clock(), TOKEN_LIFETIME_S
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -74,8 +121,10 @@ class ServiceTokens:
         for role in JOINING:
             path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{role}/token"
             answer = await self._api.request("POST", path, body=msgspec.json.encode(body))
-            token = msgspec.json.decode(answer.body)["status"]["token"]
-            _write_private(self._folder / f"{role}.token", token)
+            issued = msgspec.json.decode(answer.body)
+            _write_private(self._folder / f"{role}.token", issued["status"]["token"])
+            lifetime_s = min(lifetime_s, issued["spec"]["expirationSeconds"])
+        self._renew_at = began + lifetime_s * RENEW_AT
 
     def _write_kubeconfig(self, role: Role) -> Path:
         document = yaml.safe_load(self._kubeconfig.read_text())

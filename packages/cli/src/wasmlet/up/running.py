@@ -26,7 +26,7 @@ from wasmlet.up.arguments import UpOptions
 from wasmlet.up.child import Child, Prefixer
 from wasmlet.up.children import Children
 from wasmlet.up.folders import Folders, prepared
-from wasmlet.up.joining import JOINING, ServiceTokens
+from wasmlet.up.joining import JOINING, NoTokensError, ServiceTokens
 from wasmlet.up.outputs import OutputFollower
 from wasmlet.up.readiness import await_nodes_ready
 from wasmlet.up.services import Passwords, Surroundings, commands
@@ -129,10 +129,11 @@ class _Up:
             return {}
         api = await stack.enter_async_context(api_client(given, user_agent="wasmlet-up"))
         tokens = ServiceTokens(api, given, self.folders.run)
-        issued = await tokens.issue(self.options.namespaces)
         tasks.create_task(self._announce_nodes(given), name="ready")
-        if issued is None:
-            say(f"this user may not create service accounts: every service uses {given}")
+        try:
+            issued = await tokens.issue(self.options.namespaces)
+        except NoTokensError as error:
+            say(f"{error}: every service uses {given}")
             return dict.fromkeys(JOINING, given)
         tasks.create_task(tokens.keep_fresh(), name="tokens")
         return dict(issued)
