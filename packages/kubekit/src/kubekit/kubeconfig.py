@@ -11,6 +11,7 @@ import binascii
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -52,7 +53,10 @@ def read_kubeconfig(path: Path) -> Connection:
         raise KubeconfigError(f"kubeconfig {path}: {error}") from error
     if not isinstance(document, dict):
         raise KubeconfigError(f"kubeconfig {path}: it holds no mapping")
-    return parse_kubeconfig(document, path.absolute())
+    try:
+        return parse_kubeconfig(document, path.absolute())
+    except (AttributeError, TypeError, KeyError) as error:  # say a number for text
+        raise KubeconfigError(f"kubeconfig {path}: it is malformed: {error}") from error
 
 
 def parse_kubeconfig(document: Mapping[str, Any], path: Path) -> Connection:
@@ -68,7 +72,7 @@ def parse_kubeconfig(document: Mapping[str, Any], path: Path) -> Connection:
         )
     plugin = "exec" in user or "auth-provider" in user
     return Connection(
-        server=cluster["server"].rstrip("/"),
+        server=_address(cluster["server"], path),
         authority=_pem(cluster, "certificate-authority", path),
         certificate=_pem(user, "client-certificate", path),
         key=_pem(user, "client-key", path),
@@ -96,6 +100,17 @@ def in_cluster(environ: Mapping[str, str], folder: Path = SERVICE_ACCOUNT) -> Co
         authority=folder / "ca.crt",
         token_file=folder / "token",
     )
+
+
+def _address(server: str, path: Path) -> str:
+    try:
+        parts = urlsplit(server)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:  # a port that is none, half a bracket
+        is_one = False
+    if not is_one:
+        raise KubeconfigError(f"kubeconfig {path}: {server!r} is no server, want https://HOST:PORT")
+    return server.rstrip("/")
 
 
 def _loader(yaml: Any) -> Any:

@@ -4,6 +4,8 @@ from enum import StrEnum
 
 import msgspec
 
+from wasmlet.telling import one_line
+
 
 class Level(StrEnum):
     """How bad it is."""
@@ -24,7 +26,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     def line(self) -> str:
         """Return it as it is told."""
         advice = f": {self.advice}" if self.advice else ""
-        return f"{self.level:<8} {self.about}: {self.found}{advice}"
+        return one_line(f"{self.level:<8} {self.about}: {self.found}{advice}")
 
 
 def well(about: str, found: str) -> Finding:

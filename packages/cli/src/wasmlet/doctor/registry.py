@@ -24,7 +24,7 @@ def registry_finding(host: str, *, plain: bool) -> Finding:
     except ssl.SSLError as error:
         advice = "if it speaks plain HTTP, name it in WASMLET_INSECURE_REGISTRIES"
         return problem(about, f"it speaks no TLS ({error.reason})", advice)
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, UnicodeError) as error:  # the last: of a name
         reason = str(error) or type(error).__name__
         return problem(about, f"not reached ({reason})", "check its name, the port, and the way")
     if status in _SPEAKS:

@@ -76,6 +76,9 @@ async def _of_server(api: Api, options: DoctorOptions) -> AsyncIterator[Finding]
     except ApiError as error:
         yield problem("api server", str(error), "check its address, your credential, and the way")
         return
+    except (msgspec.MsgspecError, KeyError, TypeError, ValueError):
+        yield problem("api server", "its answer is no API server's", f"what is at {api.server}?")
+        return
     looks = (rights_findings, class_findings, service_findings, node_findings)
     for look in (*looks, kubelet_certificate_findings):
         try:

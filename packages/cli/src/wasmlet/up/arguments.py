@@ -117,7 +117,7 @@ def options_of(chosen: argparse.Namespace) -> UpOptions:
         manifests=_folder(chosen.manifests),
         until_complete=chosen.until_complete,
         data_dir=chosen.data_dir.absolute() if chosen.data_dir else None,
-        kubelet_port=_port(chosen.kubelet_port),
+        kubelet_port=_port(chosen.kubelet_port, chosen.nodes),
         node_labels=tuple(
             _matching(each, _LABEL, "--node-label K=V") for each in chosen.node_label
         ),
@@ -145,6 +145,8 @@ def _check_mode(chosen: argparse.Namespace) -> None:
         raise UsageError("without a cluster there is one node")
     if (chosen.nats is None) != (chosen.nats_passwords is None):
         raise UsageError("--nats URL and --nats-passwords DIR go together")
+    if chosen.nats_passwords is not None and not chosen.nats_passwords.is_dir():
+        raise UsageError(f"--nats-passwords: there is no folder {chosen.nats_passwords}")
 
 
 def _node_names(name: str | None, count: int) -> tuple[NodeName, ...]:
@@ -170,9 +172,10 @@ def _folder(path: Path | None) -> Path | None:
     return path.absolute() if path else None
 
 
-def _port(port: int) -> int:
-    if not 0 <= port <= 65535:  # noqa: PLR2004 - the range of ports
-        raise UsageError(f"--kubelet-port: {port} is no port")
+def _port(port: int, nodes: int) -> int:
+    for each in (port, port + nodes - 1 if port else 0):
+        if not 0 <= each <= 65535:  # noqa: PLR2004 - the range of ports
+            raise UsageError(f"--kubelet-port: {each} is no port")
     return port
 
 
