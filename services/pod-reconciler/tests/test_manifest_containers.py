@@ -64,3 +64,10 @@ def test_what_no_api_server_would_take_is_told(spec: dict[str, Any], problem: st
     with pytest.raises(ManifestError) as error:
         manifest_of(document(**spec), "p.yaml", FOLDER)
     assert problem in str(error.value)
+
+
+def test_empty_text_is_as_good_as_absent_as_in_the_api() -> None:
+    containers = [{"name": "main", "image": "i", "imagePullPolicy": "", "args": [""]}]
+    made = manifest_of(document(restartPolicy="", containers=containers), "p.yaml", FOLDER)
+    assert "restartPolicy" not in made.pod["spec"]
+    assert made.pod["spec"]["containers"] == [{"name": "main", "image": "i", "args": [""]}]

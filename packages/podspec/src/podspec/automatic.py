@@ -26,7 +26,9 @@ def _written_container(container: Any) -> Any:
 
 
 def _written_port(port: Any) -> Any:
-    if not isinstance(port, Mapping) or port.get("hostPort") != port.get("containerPort"):
+    if not isinstance(port, Mapping):
+        return port
+    if port.get("hostPort") not in (port.get("containerPort"), 0):  # 0 is none at all
         return port
     return {name: value for name, value in port.items() if name != "hostPort"}
 

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from podspec.automatic import without_automatic
+from podspec.empty import without_empty
 from podspec.fields import ITEM, TREE, Node
 from podspec.rows import Row, Verdict
 
@@ -48,7 +49,7 @@ def review(pod: Mapping[str, Any]) -> Review:
         refused.append(Finding("spec.containers", "at least one is required"))
     ignored: list[Finding] = []
     needed: list[Finding] = []
-    for met in _walk(TREE, {"metadata": pod.get("metadata"), "spec": written}, ""):
+    for met in _walk(TREE, without_empty({"metadata": pod.get("metadata"), "spec": written}), ""):
         if fault := met.fault or _fault(met):
             refused.extend(Finding(path, fault) for path in _written_paths(met))
         elif met.row is not None and _is_told(met):

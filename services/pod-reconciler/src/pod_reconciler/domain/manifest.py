@@ -18,6 +18,7 @@ from pod_reconciler.domain.forms import LABEL, SUBDOMAIN
 from pod_reconciler.domain.pod import Json, Pod, decoder
 from pod_reconciler.domain.references import api_references
 from pod_reconciler.errors import ManifestError
+from podspec.empty import without_empty
 
 FILE_SCHEME: Final = "file:"
 CONTAINER_FIELDS: Final = ("initContainers", "containers")
@@ -43,7 +44,7 @@ def manifest_of(document: object, source: str, folder: Path) -> Manifest:
     kind = f"{document.get('apiVersion')} {document.get('kind')}"
     if kind != "v1 Pod":
         raise ManifestError(source, f"only v1 Pods run from a folder, and this is a {kind}")
-    pod = _without_nulls(document)
+    pod = without_empty(_without_nulls(document))
     problem = next(_problems(pod), None)
     if problem is not None:
         raise ManifestError(source, problem)
