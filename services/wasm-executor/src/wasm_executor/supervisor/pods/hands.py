@@ -5,15 +5,12 @@ wrong in it.
 """
 
 import asyncio
-import signal
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import suppress
 
 import structlog
 
 from contract.ids import ContainerName
-from contract.messages.pod import ContainerPlan
 from servicekit.tracing import step
 from wasm_executor.domain.effects import (
     AbandonHook,
@@ -37,24 +34,20 @@ from wasm_executor.domain.inputs import (
     Input,
     MemoryExceeded,
     PreparationFailed,
-    RunEnded,
     RunStarted,
     VolumesPrepared,
 )
 from wasm_executor.domain.pod import Pod
-from wasm_executor.domain.verdicts import KILLED_CODE
-from wasm_executor.images.errors import ImageError
 from wasm_executor.images.records import PreparedImage
-from wasm_executor.keeper.errors import ContainerInUseError, UnknownContainerError
 from wasm_executor.supervisor import kubeletseries
 from wasm_executor.supervisor.execs.execing import Execs
 from wasm_executor.supervisor.logs.logfiles import drop_runs_before
 from wasm_executor.supervisor.memory import Watched
-from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.pods.checks import Checks
-from wasm_executor.supervisor.pods.httpplans import forks_of, is_served
-from wasm_executor.supervisor.pods.runs import RunKey, pod_log_folder
+from wasm_executor.supervisor.pods.httpplans import forks_of
+from wasm_executor.supervisor.pods.runends import RunEnds
+from wasm_executor.supervisor.pods.runs import RunKey, container_of, pod_log_folder
 from wasm_executor.supervisor.pods.starting import RunStart
 from wasm_executor.supervisor.pods.work import (
     Tell,
@@ -68,7 +61,6 @@ from wasm_executor.supervisor.pods.work import (
 log = structlog.get_logger()
 
 type Attended = PrepareVolumes | DropVolumes | RunProbe | RunHook | AbandonHook
-type Told = SignalRun | CloseStdin | PlaceDrainFile | ForgetRun
 
 
 class Hands:
@@ -86,6 +78,7 @@ class Hands:
         self._starts: dict[ContainerName, RunStart] = {}
         self._mounting: list[asyncio.Task[None]] = []
         self._checks = Checks(node, execs, pod, put, self._image_of)
+        self._ends = RunEnds(node, pod, put, self._checks, self._image_of)
 
     def drop_all(self) -> None:
         """Nobody waits for anything any more."""
@@ -104,11 +97,11 @@ class Hands:
             case AbandonStart():
                 await self._starts[effect.container].abandon()
             case AbandonRun():
-                await self._abandon(effect)
+                await self._ends.abandon(effect)
             case PrepareVolumes() | DropVolumes() | RunProbe() | RunHook() | AbandonHook():
                 self._attend(effect)
             case SignalRun() | CloseStdin() | PlaceDrainFile() | ForgetRun():
-                await self._command_keeper(effect)
+                await self._ends.tell(effect)
 
     def _attend(self, effect: Attended) -> None:
         match effect:
@@ -139,7 +132,10 @@ class Hands:
         self._put(outcome)
 
     async def _prepare(self, want: PrepareImage) -> Input:
-        container, pull = self._plan_of(want.container), kubeletseries.Pull(self._tell)
+        container, pull = (
+            container_of(self._pod.plan, want.container),
+            kubeletseries.Pull(self._tell),
+        )
         with step("image.prepare", {"k8s.container.name": want.container}) as span:
             outcome = await prepare_image(self._node, self._pod.plan, container, want, pull.tell)
             if isinstance(outcome, PreparationFailed):
@@ -157,7 +153,7 @@ class Hands:
         start = RunStart(
             self._node,
             self._pod.plan,
-            self._plan_of(want.container),
+            container_of(self._pod.plan, want.container),
             want,
             self._images[want.container],
             on_pid=lambda pid: self.watch_memory(want.container, want.run, pid),
@@ -193,7 +189,7 @@ class Hands:
 
     def watch_memory(self, container: ContainerName, run: int, pid: int) -> None:
         """Hold a container's process to its limit, if it has one, and to what all have."""
-        plan = self._plan_of(container)
+        plan = container_of(self._pod.plan, container)
         limit = plan.memory_limit_bytes
         exceeded = MemoryExceeded(container=container, run=run)
         key = self._key(container, run)
@@ -203,49 +199,6 @@ class Hands:
 
     def _key(self, container: ContainerName, run: int) -> str:
         return str(RunKey(self._pod.plan.uid, container, run))
-
-    def _plan_of(self, container: ContainerName) -> ContainerPlan:
-        return next(each for each in self._pod.plan.containers if each.name == container)
-
-    async def _command_keeper(
-        self, effect: SignalRun | CloseStdin | PlaceDrainFile | ForgetRun
-    ) -> None:
-        """An answer that there is no such run means that its end is on its way, or was taken."""
-        keeper = self._node.keeper
-        key = self._key(effect.container, effect.run)
-        with suppress(UnknownContainerError):
-            match effect:
-                case SignalRun():
-                    with kubeletseries.operation("stop_container"):
-                        await keeper.signal(key, effect.signum)
-                case CloseStdin() | PlaceDrainFile() if await self._serves(effect.container):
-                    await keeper.signal(key, signal.SIGTERM)
-                case CloseStdin():
-                    await keeper.close_stdin(key)
-                case PlaceDrainFile():
-                    container = self._plan_of(effect.container)
-                    place = self._node.last_words.place_drain_file
-                    if not place(self._pod.plan.uid, container, effect.run):
-                        await keeper.signal(key, signal.SIGTERM)
-                case ForgetRun():
-                    self._let_go(effect, key)
-                    with kubeletseries.operation("remove_container"):
-                        await keeper.forget(key)
-
-    async def _serves(self, container: ContainerName) -> bool:
-        """Say whether its runtime drains by itself: its requests end, and no guest is asked."""
-        try:
-            image = await self._image_of(container)
-        except ImageError:
-            return False
-        return is_served(self._pod.plan.runtime_handler, image.facts.world)
-
-    def _let_go(self, effect: ForgetRun, key: str) -> None:
-        """Hold nothing of a run that is over; what it said last is told by now."""
-        self._node.memory.unwatch(key)
-        self._checks.end(effect.container)
-        container = self._plan_of(effect.container)
-        self._node.worlds.drop(self._pod.plan.uid, container, effect.run)
 
     def _prepare_volumes(self, want: PrepareVolumes) -> None:
         """Bring the volumes to the plan in force; a task is over soon, so the last two are kept."""
@@ -274,18 +227,3 @@ class Hands:
             of = next(each for each in self._pod.containers if each.plan.name == container)
             known = self._images[container] = await image_of_run(self._node, self._pod.plan, of)
         return known
-
-    async def _abandon(self, effect: AbandonRun) -> None:
-        """The keeper drops a run that is dead, its log written or not; a live one it keeps."""
-        with suppress(ContainerInUseError, UnknownContainerError):
-            await self._node.keeper.forget(self._key(effect.container, effect.run))
-            present = now()
-            self._put(
-                RunEnded(
-                    container=effect.container,
-                    run=effect.run,
-                    exit_code=KILLED_CODE,
-                    at=present.wall,
-                    started_at=present.wall,
-                )
-            )

@@ -1,7 +1,6 @@
 """All pods of this executor by UID, and what concerns all of them at once."""
 
 import asyncio
-import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 
@@ -24,13 +23,13 @@ from wasm_executor.supervisor.execs.programs import Programs
 from wasm_executor.supervisor.moments import now
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.pods.beginning import Shown, begin
+from wasm_executor.supervisor.pods.clearing import Clearing
 from wasm_executor.supervisor.pods.lastwords import with_last_words
 from wasm_executor.supervisor.pods.planless import Planless, end_stray
 from wasm_executor.supervisor.pods.plans import StoredPlan
 from wasm_executor.supervisor.pods.podtask import PodTask
 from wasm_executor.supervisor.pods.runs import (
     RunKey,
-    pod_log_folder,
     present_of,
     run_ended,
     vanished,
@@ -49,8 +48,7 @@ class Roster:
         self._planless = Planless(node)
         programs = Programs(node.toolbox, ModuleFiles(node.images))
         self.execs = Execs(node, node.worlds, programs, sockets=node.settings.guest_sockets)
-        self._going: set[PodUid] = set()
-        """The pods of which all that is left is being removed."""
+        self._clearing = Clearing(node)
         self._adopted = False
         self._early: list[Exit] = []
         """Ends that were told before it was known whose they are."""
@@ -76,7 +74,8 @@ class Roster:
     def is_going(self, uid: PodUid) -> bool:
         """Say whether a pod is being forgotten: what comes for it now would go with it."""
         task = self._pods.get(uid)
-        return uid in self._going or (task is not None and task.pod.cause is Cause.FORGOTTEN)
+        is_forgotten = task is not None and task.pod.cause is Cause.FORGOTTEN
+        return is_forgotten or self._clearing.is_under_way(uid)
 
     def running(self) -> int:
         """Return how many pods have a running container."""
@@ -183,7 +182,7 @@ class Roster:
         # It may be forgotten while the node's name is lost.
         async with task.burial:
             if self._pods.get(uid) is task:
-                await self._drop(uid)
+                await self._clearing.clear(uid)
                 del self._pods[uid]
 
     async def forget_unknown(self, uid: PodUid, grace_s: float) -> None:
@@ -191,28 +190,11 @@ class Roster:
         if uid in self._node.checkpoint.records:
             await self._planless.end((uid,), grace_s)
             if uid not in self._pods:
-                await self._drop(uid)
+                await self._clearing.clear(uid)
 
     async def end_planless(self, grace_s: float) -> None:
         """End what runs without a plan; what is told of its end waits for the plan."""
         await self._planless.end(self._planless.uids(), grace_s)
-
-    async def _drop(self, uid: PodUid) -> None:
-        """Remove a pod's traces, its record last: a supervisor that dies here lists it again."""
-        node = self._node
-        record = node.checkpoint.records.get(uid)
-        self._going.add(uid)
-        try:
-            node.plans.drop(uid)
-            if record is not None:
-                folder = pod_log_folder(node.settings.log_root, record)
-                await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
-            await at_leisure(node.last_words.drop, uid)
-            await node.volumes.drop(uid)
-            node.checkpoint.drop(uid)
-        finally:
-            self._going.discard(uid)
-        log.info("pod.forgotten", pod_uid=uid)
 
     async def halt(self, *, drop: bool) -> None:
         """End everything that runs and wait for it; where the plan is lost, so is its grace.
@@ -231,7 +213,7 @@ class Roster:
             for task in pods:
                 await self.bury(task)
             for uid in tuple(self._node.checkpoint.records):
-                await self._drop(uid)
+                await self._clearing.clear(uid)
             await self._end_the_rest()
 
     async def _end_the_rest(self) -> None:

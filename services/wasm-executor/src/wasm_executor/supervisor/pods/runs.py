@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final, NamedTuple, Self
 
 from contract.ids import ContainerName, PodUid
-from contract.messages.pod import PodPlan
+from contract.messages.pod import ContainerPlan, PodPlan
 from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.inputs import RunEnded
 from wasm_executor.domain.moments import Moment
@@ -70,6 +70,11 @@ def present_of(process: ContainerProcess) -> Present:
         started_at=process.started_at,
         end=None if process.exit is None else run_ended(process.exit),
     )
+
+
+def container_of(plan: PodPlan, name: ContainerName) -> ContainerPlan:
+    """Return the part of a pod's plan that is a container's."""
+    return next(each for each in plan.containers if each.name == name)
 
 
 type NamedPod = PodPlan | PodRecord
