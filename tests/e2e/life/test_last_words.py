@@ -55,15 +55,14 @@ def test_a_message_is_read_where_its_path_says(pods: Pods, create: Make, speaks:
         "nested": "/var/log/app/end",
         "root": "/end",
         "relative": "the/end",
+        "climbing": "/var/../the/./last",
     }
-    spoken = {
-        name: speaks(name, file=path.rpartition("/")[2], said=f"at {path}")
-        for name, path in paths.items()
-    }
-    for name in ("nested", "root", "relative"):
+    seen_at = paths | {"relative": "/the/end", "climbing": "/the/last"}
+    spoken = {name: speaks(name, file=seen_at[name], said=f"at {name}") for name in paths}
+    for name in set(paths) - {"default"}:
         spoken[name]["terminationMessagePath"] = paths[name]
     create("paths", *spoken.values())
-    assert messages_of(pods, "paths") == {name: f"at {path}" for name, path in paths.items()}
+    assert messages_of(pods, "paths") == {name: f"at {name}" for name in paths}
 
 
 def test_a_message_tells_of_a_success_too_and_of_the_run_before(
