@@ -138,6 +138,27 @@ def test_an_ephemeral_container_is_added_to_a_running_pod(
     assert pods.get("debugged")["status"]["phase"] == "Running"
 
 
+def test_a_pod_takes_ephemeral_containers_in_any_order_and_can_be_deleted(
+    pods: Pods, api: Api, create: Make, play: Make
+) -> None:
+    create("twice", play("app", "sleep"))
+    pods.await_phase("twice", "Running")
+    path = f"/api/v1/namespaces/{pods.namespace}/pods/twice/ephemeralcontainers"
+    for name in ("first", "second"):
+        found = api.patch(path, {"spec": {"ephemeralContainers": [play(name, "say", name)]}})
+    names = [each["name"] for each in found["spec"]["ephemeralContainers"]]
+    assert names == ["second", "first"], "the API server puts it before those that there were"
+
+    def both_are_over() -> bool:
+        known = statuses(pods.get("twice"), "ephemeralContainerStatuses")
+        return all("terminated" in known[name]["state"] for name in names)
+
+    eventually(both_are_over)
+    assert pods.logs("twice", "--container=second") == "second\n"
+    pods.delete("twice")
+    eventually(lambda: pods.is_gone("twice"))
+
+
 def test_a_changed_image_restarts_its_container_alone(
     pods: Pods, api: Api, create: Make, play: Make, image: str
 ) -> None:

@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import msgspec
 import pytest
-from podclock import Clock, Driver, plan_of
+from podclock import Clock, Driver, container_of, plan_of, pod_of
 
 from contract.ids import ContainerName, PodUid
 from contract.messages.form import STATIC_TERM
-from contract.messages.pod import PodPlan, RestartPolicy
+from contract.messages.pod import ContainerRole, PodPlan, RestartPolicy
 from wasm_executor.domain.logs import NoLogError, has_ended, run_to_read
 from wasm_executor.domain.naming import flaw_of
-from wasm_executor.domain.ordering import Rank, Standing, standing
+from wasm_executor.domain.ordering import Rank, Standing, has_same_containers, standing
 
 LATER = msgspec.structs.replace(STATIC_TERM, created_at=STATIC_TERM.created_at + timedelta(days=1))
 KNOWN = Rank(term=STATIC_TERM, revision=5)
@@ -37,6 +37,29 @@ def test_plans_are_ordered_by_term_and_revision_and_compared_by_digest(
 
 def test_the_first_plan_of_a_pod_is_new() -> None:
     assert standing(None, "", KNOWN, "any") is Standing.NEW
+
+
+@pytest.mark.parametrize(
+    ("names", "same"),
+    [
+        (("app", "other", "e1"), True),
+        (("app", "other", "e2", "e1"), True),
+        (("app", "other"), True),
+        (("other", "app", "e1"), False),
+        (("app", "e1"), False),
+        (("app", "other", "third", "e1"), False),
+    ],
+)
+def test_only_ephemeral_containers_come_later_and_at_any_place(
+    names: tuple[str, ...], *, same: bool
+) -> None:
+    assert has_same_containers(named("app", "other", "e1"), named(*names)) is same
+
+
+def named(*names: str) -> PodPlan:
+    """Those with a number in their name are ephemeral."""
+    roles = {True: ContainerRole.EPHEMERAL, False: ContainerRole.APP}
+    return pod_of(*(container_of(each, role=roles[each[-1].isdecimal()]) for each in names))
 
 
 def renamed(**names: str) -> PodPlan:

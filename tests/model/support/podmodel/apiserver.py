@@ -51,7 +51,8 @@ class ApiServer:
 
     def add_ephemeral(self, uid: str) -> None:
         containers = self.pods[uid]["spec"].setdefault("ephemeralContainers", [])
-        containers.append({"name": f"e{len(containers)}", "image": "guest:1"})
+        # Before the others, where a strategic merge patch puts it that names it alone.
+        containers.insert(0, {"name": f"e{len(containers)}", "image": "guest:1"})
         self._respecified(uid)
 
     def set_deadline(self, uid: str, seconds: int) -> None:

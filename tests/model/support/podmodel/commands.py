@@ -11,7 +11,7 @@ from podmodel.disk import StoredPlan
 from podmodel.draining import meet
 from podmodel.executor import Executor
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
-from wasm_executor.domain.ordering import Rank, Standing, adds_only_ephemeral, standing
+from wasm_executor.domain.ordering import Rank, Standing, has_same_containers, standing
 
 OUT_OF_DATE: Final = 409
 
@@ -62,7 +62,7 @@ def _apply(executor: Executor, command: PodApply) -> PodAck:
     if live is None:
         executor.add(stored, command.last_status, command.started_at)
     elif how is Standing.NEW:
-        assert adds_only_ephemeral(live.stored.plan, plan)
+        assert has_same_containers(live.stored.plan, plan)
         live.stored = stored
         executor.tell(live, PlanArrived(plan=plan))
     elif how is Standing.SAME:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
+from contract.ids import ContainerName
 from contract.messages.form import Term
 from contract.messages.pod import ContainerRole, PodPlan
 
@@ -40,11 +41,29 @@ def standing(known: Rank | None, known_digest: str, arrived: Rank, arrived_diges
     return Standing.REPEATED if same else Standing.OUTDATED
 
 
-def adds_only_ephemeral(known: PodPlan, arrived: PodPlan) -> bool:
-    """Say whether the containers are the same but for ephemeral ones at the end."""
-    names = [(each.name, each.role) for each in known.containers]
-    arrived_names = [(each.name, each.role) for each in arrived.containers]
-    added = arrived.containers[len(names) :]
-    return arrived_names[: len(names)] == names and all(
-        each.role is ContainerRole.EPHEMERAL for each in added
-    )
+def has_same_containers(known: PodPlan, arrived: PodPlan) -> bool:
+    """Say whether the containers are the same but for ephemeral ones, which may come at any place.
+
+    A client that names the new one alone finds it before those that there were.
+    """
+    return _lasting(known) == _lasting(arrived)
+
+
+def with_ephemeral_of(known: PodPlan, arrived: PodPlan) -> PodPlan:
+    """Return a plan that lacks no ephemeral container: what has begun does not go with a plan.
+
+    A reconciler leaves out which it cannot plan, and another version of it may plan others.
+    """
+    names = {each.name for each in arrived.containers}
+    lacking = [each for each in known.containers if each.name not in names]
+    if not lacking:
+        return arrived
+    return msgspec.structs.replace(arrived, containers=(*arrived.containers, *lacking))
+
+
+def _lasting(plan: PodPlan) -> list[tuple[ContainerName, ContainerRole]]:
+    return [
+        (each.name, each.role)
+        for each in plan.containers
+        if each.role is not ContainerRole.EPHEMERAL
+    ]

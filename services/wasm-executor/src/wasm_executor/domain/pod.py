@@ -36,6 +36,7 @@ from wasm_executor.domain.inputs import (
 )
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.mounting import Mounting
+from wasm_executor.domain.ordering import with_ephemeral_of
 from wasm_executor.domain.recording import record_of
 from wasm_executor.domain.rounds import Rounds
 from wasm_executor.domain.showing import show
@@ -192,14 +193,16 @@ class Pod:
 
     def _apply(self, plan: PodPlan, now: Moment) -> None:
         """Take a changed plan: other images, an end, a deadline, new ephemeral containers."""
-        before, self._frame.plan = self._frame.plan, plan
+        before = self._frame.plan
+        self._frame.plan = with_ephemeral_of(before, plan)
         self._mounting.renew(before)
-        for container, changed in zip(self.containers, plan.containers, strict=False):
-            container.redefine(changed, now)
-        for added in plan.containers[len(self.containers) :]:
-            container = Container(self._frame, added)
-            self.containers.append(container)
-            self._by_name[added.name] = container
+        for each in self._frame.plan.containers:
+            container = self._by_name.get(each.name)
+            if container is not None:
+                container.redefine(each, now)
+                continue
+            self._by_name[each.name] = Container(self._frame, each)
+            self.containers.append(self._by_name[each.name])
         if plan.deletion is not None:
             self._end(Cause.DELETED, plan.deletion.grace_s, now)
 

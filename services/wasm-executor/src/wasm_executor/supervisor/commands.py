@@ -19,7 +19,7 @@ from contract.messages.report import Inventory, ReportAll
 from servicekit.errors import BusUnavailableError
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
-from wasm_executor.domain.ordering import Rank, Standing, adds_only_ephemeral, standing
+from wasm_executor.domain.ordering import Rank, Standing, has_same_containers, standing
 from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.pods.beginning import Shown
@@ -132,7 +132,7 @@ class Commands:
             self._roster.add(stored, shown)
             return
         self._require_room(task)
-        if not adds_only_ephemeral(task.stored.plan, stored.plan):
+        if not has_same_containers(task.stored.plan, stored.plan):
             raise CommandError(400, "the containers of a pod cannot change")
         self._store(stored)
         self._node.volumes.bring(command.uid, command.contents)
