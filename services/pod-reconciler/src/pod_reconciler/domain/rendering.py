@@ -20,8 +20,12 @@ from pod_reconciler.domain.times import api_time
 
 OWNERSHIP: Final = Ownership(fields=frozenset({"reason", "message"}))
 """What our status may clear: reason and message belong to the phase."""
-DISRUPTIONS: Final = frozenset({"Terminated", "Evicted"})
-"""The reasons of ends that are the node's doing, so that controllers may forgive them."""
+DISRUPTIONS: Final = frozenset({"Terminated"})
+"""The reasons of ends that are the node's doing, so that controllers may forgive them.
+
+A pod that is evicted here has more in an emptyDir than it allowed itself: that is its own doing, as
+under a kubelet, and a Job that forgave it would repeat it for ever.
+"""
 REFUSALS: Final = frozenset({"NodeShutdown"})
 """The reasons for which a node does not take a pod: nothing of it ever ran."""
 
