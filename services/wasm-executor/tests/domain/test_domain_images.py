@@ -1,5 +1,6 @@
 """What a container shows while its image cannot be had, and when it asks again."""
 
+import pytest
 from podclock import Clock, Driver, plan_of
 
 from contract.ids import ContainerName
@@ -36,6 +37,20 @@ def test_a_reason_without_back_off_stays_until_the_next_attempt(clock: Clock) ->
     driver.wait(9)
     assert driver.shown().state == Waiting(reason="InvalidImageName", message="no name")
     assert [type(each) for each in driver.wait(1.1)] == [PrepareImage]
+
+
+@pytest.mark.parametrize(
+    "reason", ["ErrImageNeverPull", "InvalidImageName", "CreateContainerError"]
+)
+def test_where_no_registry_was_asked_each_attempt_comes_after_the_same_time(
+    clock: Clock, reason: str
+) -> None:
+    driver = Driver(clock, plan_of())
+    driver.tell()
+    for _ in range(5):
+        driver.unprepared(reason, "not here")
+        assert driver.wait(9.9) == []
+        assert [type(each) for each in driver.wait(0.2)] == [PrepareImage]
 
 
 def test_an_image_that_came_at_last_forgets_its_back_off(clock: Clock) -> None:

@@ -5,12 +5,13 @@ import pytest
 from podclock import C, Clock, Driver, alive, container_of, next_driver, pod_of, record, sidecar_of
 
 from contract.messages.health import Probe, TcpSocket
-from contract.messages.pod import ContainerPlan, RestartPolicy
-from contract.messages.report import Waiting
+from contract.messages.pod import ContainerPlan, RestartPolicy, RestartRule
+from contract.messages.report import Running, Waiting
 from wasm_executor.domain.checks import ProbeKind, Verdict
 from wasm_executor.domain.effects import PrepareImage, RunProbe, SignalRun
 from wasm_executor.domain.health import FIRST_PROBE_AFTER_S
 from wasm_executor.domain.inputs import ProbeFinished
+from wasm_executor.domain.states import Phase
 
 PROBE = Probe(action=TcpSocket(port=80), period_s=10.0)
 STARTUP, READINESS, LIVENESS = ProbeKind.STARTUP, ProbeKind.READINESS, ProbeKind.LIVENESS
@@ -127,18 +128,65 @@ def test_a_container_that_fails_its_liveness_probe_is_ended_and_restarted_by_pol
     assert driver.pod.stopped is not again
 
 
-def test_the_second_kill_by_a_probe_backs_off(clock: Clock) -> None:
-    driver = begun(clock, liveness=msgspec.structs.replace(PROBE, failure_threshold=1))
-    first(driver)
+def killed_after(driver: Driver, ran_s: float) -> float:
+    """Let a probe end a run; return how long the next one waits, and begin that."""
+    driver.clock.turn(ran_s)
+    driver.tell()
     driver.probed(LIVENESS, FAILED)
     driver.ended(143)
+    waits_s = 0.0
+    if driver.phases()[C] is Phase.CRASH_BACK_OFF:
+        due = driver.pod.next_wake()
+        assert due is not None
+        waits_s = due - driver.clock.mono
+        driver.wait(waits_s)
     driver.run()
-    first(driver)
-    driver.probed(LIVENESS, FAILED)
-    driver.ended(143)
+    return waits_s
+
+
+@pytest.mark.parametrize(
+    ("ran_s", "waits"),
+    [(30.0, [0, 0, 0, 0, 40, 80, 160, 300, 0, 300]), (1.0, [0, 0, 10, 20, 40, 80])],
+)
+def test_a_kill_by_a_probe_waits_only_where_the_run_before_it_ended_not_long_ago(
+    clock: Clock, ran_s: float, waits: list[float]
+) -> None:
+    """The kubelet starts the next run in the step that kills, and looks at the end before.
+
+    That end is as long ago as the run was, and the wait before it: at most five minutes, and more
+    than five once they have been waited.
+    """
+    driver = begun(clock, liveness=msgspec.structs.replace(PROBE, failure_threshold=1))
+    waited = [killed_after(driver, ran_s) for _ in waits]
+    assert waited == pytest.approx(waits)
+
+
+def test_a_crash_after_a_kill_by_a_probe_is_the_first_one(clock: Clock) -> None:
+    driver = begun(clock, liveness=msgspec.structs.replace(PROBE, failure_threshold=1))
+    assert killed_after(driver, 1) == 0
+    driver.ended(1)
+    driver.run()
+    assert isinstance(driver.shown().state, Running)
+    driver.ended(1)
     state = driver.shown().state
     assert isinstance(state, Waiting)
-    assert state.reason == "CrashLoopBackOff"
+    assert state.message.startswith("back-off 10s restarting failed container")
+
+
+@pytest.mark.parametrize(("code", "again"), [(143, True), (0, False)])
+def test_a_container_that_never_restarts_is_asked_for_its_rules_when_a_probe_has_ended_it(
+    clock: Clock, code: int, *, again: bool
+) -> None:
+    never, rule = RestartPolicy.NEVER, RestartRule(exit_codes=(0,), negated=True)
+    probe = msgspec.structs.replace(PROBE, failure_threshold=1)
+    ruled = container_of(C, liveness=probe, restart_policy=never, restart_rules=(rule,))
+    driver = Driver(clock, pod_of(ruled, policy=never))
+    driver.begin()
+    first(driver)
+    driver.probed(LIVENESS, FAILED)
+    assert ("Killing", "Container c failed liveness probe") in driver.reasons()
+    driver.ended(code)
+    assert any(isinstance(each, PrepareImage) for each in driver.effects) is again
 
 
 def test_a_probe_s_own_grace_is_what_its_kill_gives(clock: Clock) -> None:

@@ -50,6 +50,25 @@ def after_crash(
     return _next(previous.delay_s, ended_at, rules)
 
 
+def after_kill(
+    previous: BackOff | None,
+    since_end_s: float,
+    since_update_s: float,
+    ended_at: datetime,
+    rules: BackOffRules,
+) -> Delay:
+    """Return the same for a run that a probe has ended: it waits for what was before it.
+
+    The kubelet starts the next run in the step that kills this one, and so looks at the end before:
+    that was `since_end_s` ago, and `since_update_s` after the previous back-off was over.
+    """
+    delay = after_crash(previous, since_update_s, ended_at, rules)
+    if since_end_s < delay.seconds:
+        return delay
+    following = BackOff(delay_s=delay.following.delay_s, updated_at=ended_at)
+    return Delay(seconds=0.0, following=following)
+
+
 def after_image_failure(previous: BackOff | None, at: datetime, rules: BackOffRules) -> Delay:
     """Return how long a failed attempt at an image waits for the next."""
     first_s = min(rules.initial_s, rules.max_s)

@@ -72,13 +72,15 @@ class Container(Core):
             self.stopping.replace(now)
 
     def begin(self) -> None:
+        self.begun = True
         self._prepare_after(Event.BEGUN)
 
     def begin_anew(self) -> None:
         """Wait for the first turn once more."""
         if self.phase is Phase.ENDED:
             self.move(Event.RESET)
-            self.tried, self.due = False, True
+            self.begun = self.tried = False
+            self.due = True
             self.pause.shown = RESTARTING_ALL
 
     def image_prepared(self, news: ImagePrepared, now: Moment) -> None:
@@ -116,17 +118,13 @@ class Container(Core):
             self.frame.tell(occurrences.not_created(self.plan, now, news.message))
         self.tried = True
         self.move(Event.PREPARATION_FAILED)
-        if news.reason == CONFIG_ERROR:  # the kubelet looks again with each sync, and tells it
-            delay_s = self.frame.rules.images.initial_s
-        else:
-            delay_s = self.retries.after_image_failure(now)
         shown = Waiting(reason=news.reason, message=news.message)
-        if news.back_off_message is None:
-            self.pause.hold(shown, delay_s, now)
-        else:
-            afterwards = Waiting(reason=IMAGE_BACK_OFF, message=news.back_off_message)
-            shown_s = self.frame.rules.error_shown_s
-            self.pause.hold_then(shown, afterwards, shown_s, delay_s, now)
+        if news.back_off_message is None:  # the kubelet looks again with each sync, and tells it
+            self.pause.hold(shown, self.frame.rules.images.initial_s, now)
+            return
+        afterwards = Waiting(reason=IMAGE_BACK_OFF, message=news.back_off_message)
+        delay_s = self.retries.after_image_failure(now)
+        self.pause.hold_then(shown, afterwards, self.frame.rules.error_shown_s, delay_s, now)
 
     def started(self, news: RunStarted, now: Moment) -> None:
         if self.phase is not Phase.STARTING or news.run != self.history.run:
@@ -160,7 +158,7 @@ class Container(Core):
             self.move(Event.NOT_STARTED_FOR_GOOD)
             return
         self.move(Event.NOT_STARTED)
-        delay_s = self.retries.after_crash(now.wall, now.mono)
+        delay_s = self.retries.after_end(now.wall, now.mono)
         shown = Waiting(reason=RUN_ERROR, message=news.message)
         self._show_first(shown, delay_s, max(delay_s, self.frame.rules.error_shown_s), now)
 
@@ -202,8 +200,9 @@ class Container(Core):
         if news.run == self.history.run and self.phase is Phase.STARTING:
             self._early_end = news  # the answer to the spawn says what it was
             return
-        self.frame.want(ForgetRun(container=self.plan.name, run=news.run))
-        if news.run != self.history.run or self.phase not in ALIVE:
+        again = news.run != self.history.run or self.phase not in ALIVE
+        self.frame.want(ForgetRun(container=self.plan.name, run=news.run, again=again))
+        if again:
             return
         memory = self.stopping.memory_exceeded
         self._keep_end(verdicts.ended(news, self.history.current_id, memory))
@@ -265,7 +264,7 @@ class Container(Core):
     def _after_end(self, news: RunEnded, now: Moment) -> None:
         following = self.stopping.decided or self._after(news.exit_code)
         replaced, goes_on = self.stopping.replaced, self.stopping.goes_on(news)
-        unhooked = self.stopping.unhooked
+        unhooked, condemned = self.stopping.unhooked, self.stopping.condemned
         self.stopping.forget()
         if following is not After.RESTART or self.frame.starts_nothing:
             self.due = goes_on
@@ -279,11 +278,11 @@ class Container(Core):
                 self.pause.shown = first_waiting(self.frame.plan)
             self._prepare_after(Event.ENDED_RESTARTS)
         else:
-            self._restart_after_crash(news, unhooked, now)
+            ended_mono = now.mono - now.passed_since(news.at, news.at_mono)
+            delay_s = self.retries.after_end(news.at, ended_mono, condemned=condemned)
+            self._restart_after_crash(delay_s, unhooked, now)
 
-    def _restart_after_crash(self, news: RunEnded, shown: Waiting | None, now: Moment) -> None:
-        ended_mono = now.mono - now.passed_since(news.at, news.at_mono)
-        delay_s = self.retries.after_crash(news.at, ended_mono)
+    def _restart_after_crash(self, delay_s: float, shown: Waiting | None, now: Moment) -> None:
         if delay_s <= 0:
             self.pause.shown = shown
             self._prepare_after(Event.ENDED_RESTARTS)

@@ -25,6 +25,8 @@ class Core:
         """It has ended, and no later life of the executor begins it again."""
         self.due = False
         """It is to run once more, whatever the policy says of its latest end."""
+        self.begun = False
+        """Its turn has come, in the pod's present round."""
         self.tried = False
         """Its first attempt is over: the next container's turn has come."""
 

@@ -107,6 +107,8 @@ class ForgetRun(Effect, frozen=True, kw_only=True):
 
     container: ContainerName
     run: int
+    again: bool = False
+    """It was accounted for before: what is asked of the container now is asked of another run."""
 
 
 class AbandonRun(Effect, frozen=True, kw_only=True):

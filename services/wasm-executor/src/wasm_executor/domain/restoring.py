@@ -75,6 +75,7 @@ def restore(
         if past.underway and not same_life:
             past = _without_lost(plan, wanted, past, run, now)
         container = _with_history(frame, wanted, past, now)
+        container.begun = same_life and past.run >= 0 and not past.due
         containers.append(container)
         if past.underway and not (same_life and run is None):
             news.extend(_resume(container, past, run, now, same_life=same_life))

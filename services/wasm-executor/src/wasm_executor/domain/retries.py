@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from wasm_executor.domain.backoff import BackOff, after_crash, after_image_failure
+from wasm_executor.domain.backoff import BackOff, after_crash, after_image_failure, after_kill
 from wasm_executor.domain.frame import Rules
 from wasm_executor.domain.moments import Moment
 
@@ -14,6 +14,8 @@ class Retries:
         self._rules = rules
         self.crash: BackOff | None = None
         self._crash_over_at = 0.0
+        self._ended_at: float | None = None
+        """On the monotonic clock: when the latest run ended that is known of."""
         self._image: BackOff | None = None
 
     @property
@@ -33,12 +35,22 @@ class Retries:
         if over_mono is None:
             ahead_s = (crash.updated_at - now.wall).total_seconds()
             over_mono = now.mono + min(ahead_s, crash.delay_s)
-        self._crash_over_at = over_mono
+        self._crash_over_at = self._ended_at = over_mono
 
-    def after_crash(self, ended_at: datetime, ended_mono: float) -> float:
-        """Return how long the run that ended then, by both clocks, waits for the next."""
-        since_s = ended_mono - self._crash_over_at
-        delay = after_crash(self.crash, since_s, ended_at, self._rules.restarts)
+    def after_end(self, ended_at: datetime, ended_mono: float, *, condemned: bool = False) -> float:
+        """Return how long the run that ended then, by both clocks, waits for the next.
+
+        `condemned` says that a probe has ended it.
+        """
+        before, self._ended_at = self._ended_at, ended_mono
+        rules = self._rules.restarts
+        if not condemned:
+            delay = after_crash(self.crash, ended_mono - self._crash_over_at, ended_at, rules)
+        elif before is not None:
+            since_s = before - self._crash_over_at
+            delay = after_kill(self.crash, ended_mono - before, since_s, ended_at, rules)
+        else:
+            return 0.0
         self.crash = delay.following
         self._crash_over_at = ended_mono + delay.seconds
         return delay.seconds

@@ -49,6 +49,8 @@ class Stopping:
         """Another image takes its place, whatever the policy says."""
         self.decided: After | None = None
         """What follows on its end, where its exit code is not to say."""
+        self.condemned = False
+        """A probe says that it has to go."""
         self.memory_exceeded = False
         self.unhooked: Waiting | None = None
         """What is to be shown of its postStart hook, if it ends because that has failed."""
@@ -82,7 +84,7 @@ class Stopping:
     def forget(self) -> None:
         """The next run is another matter."""
         self._departure = self.decided = None
-        self.replaced = self.memory_exceeded = False
+        self.replaced = self.condemned = self.memory_exceeded = False
         self.unhooked = None
 
     # Who wants it
@@ -135,7 +137,9 @@ class Stopping:
         """A startup or liveness probe says that it has to go."""
         core = self._of
         restarts = verdicts.replaces_killed(core.frame.plan, core.plan)
-        self.decided = After.RESTART if restarts else After.OVER
+        self.condemned = True
+        # Where the policy does not, its rules may restart it yet, by the code that it ends with.
+        self.decided = After.RESTART if restarts else None
         text = occurrences.condemned(core.plan, kind, restarts=restarts)
         grace_s = dict(probes_of(core.plan))[kind].termination_grace_s
         self._end_alone(text, grace_s, now)

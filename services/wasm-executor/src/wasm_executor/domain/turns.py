@@ -1,9 +1,10 @@
 """In which order the containers of a pod begin and end: the kubelet's, as pure functions.
 
 Init containers begin one after the other: each when the one before has succeeded, or, where that
-is a sidecar, has started. App containers follow, each when the one before has had its first
-attempt. Ephemeral ones begin when they are added. At the end sidecars wait for all app containers,
-and for the sidecars behind them.
+is a sidecar, has started. What has let the next one begin holds back nobody any more: a sidecar
+that is down is started again beside the others. App containers follow, each when the one before has
+had its first attempt. Ephemeral ones begin when they are added. At the end sidecars wait for all
+app containers, and for the sidecars behind them.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,12 +20,11 @@ def may_begin(containers: Sequence[Container]) -> Iterator[Container]:
     for each in containers:
         if each.plan.role is ContainerRole.EPHEMERAL and each.phase is Phase.PENDING:
             yield each
-    for each in containers:
-        if each.plan.role is ContainerRole.EPHEMERAL:
-            return
+    lasting = [each for each in containers if each.plan.role is not ContainerRole.EPHEMERAL]
+    for place, each in enumerate(lasting, start=1):
         if each.phase is Phase.PENDING:
             yield each
-        if not _lets_next_begin(each):
+        if not (_lets_next_begin(each) or any(later.begun for later in lasting[place:])):
             return
 
 

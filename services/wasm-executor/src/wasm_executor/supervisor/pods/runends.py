@@ -88,7 +88,8 @@ class RunEnds:
     def _let_go(self, effect: ForgetRun, key: str) -> None:
         """Hold nothing of a run that is over; what it said last is told by now."""
         self._node.memory.unwatch(key)
-        self._checks.end(effect.container)
+        if not effect.again:
+            self._checks.end(effect.container)
         container = container_of(self._pod.plan, effect.container)
         self._node.worlds.drop(self._pod.plan.uid, container, effect.run)
 
