@@ -1,9 +1,10 @@
 """One container's process, from its fork to its exit.
 
 It starts as a copy of the zygote: a spare, which binds its life to the keeper's, gives up what it
-does not need and waits for an order. With one it tells the keeper that it is there; only when the
-keeper has recorded it does it read its plan, so that no guest ever runs that a next keeper could
-not find. It leaves by `os._exit`: the interpreter's own way out would run the zygote's cleanups.
+does not need and waits for an order. With one it tells the keeper that it is there, and while that
+records it, it reads its plan and gives up what is not in it. Only when it is recorded does it say
+anything or go on, so that no guest ever runs that a next keeper could not find. It leaves by
+`os._exit`: the interpreter's own way out would run the zygote's cleanups.
 """
 
 import os
@@ -40,6 +41,10 @@ MAX_TEXT: Final = 4096
 """What a termination message may hold."""
 
 
+class NotLetInError(Exception):
+    """The keeper has not recorded this container, and will not."""
+
+
 def await_order_and_live(
     orders: socket.socket,
     life: int,
@@ -67,9 +72,12 @@ def await_order_and_live(
 
 def _begin(fds: Descriptors, runtimes: Mapping[str, Runtime], *, own_root: bool) -> int:
     _shed(fds)
-    if not _is_let_in(fds.gate):
+    gate = socket.socket(fileno=fds.gate)
+    gate.sendall(HELLO)
+    try:
+        return live(fds.plan, fds.outcome, runtimes, gate, own_root=own_root)
+    except NotLetInError:
         return BROKEN_CODE
-    return live(fds.plan, fds.outcome, runtimes, own_root=own_root)
 
 
 def _is_bound_to(keeper_pid: int) -> bool:
@@ -93,21 +101,26 @@ def _shed(fds: Descriptors) -> None:
     close_all_but((fds.plan, fds.outcome, fds.gate))
 
 
-def _is_let_in(gate_fd: int) -> bool:
-    with socket.socket(fileno=gate_fd) as gate:
-        gate.sendall(HELLO)
-        return gate.recv(len(GO)) == GO
-
-
 def live(
-    plan_fd: int, outcome: int, runtimes: Mapping[str, Runtime], *, own_root: bool = False
+    plan_fd: int,
+    outcome: int,
+    runtimes: Mapping[str, Runtime],
+    gate: socket.socket,
+    *,
+    own_root: bool = False,
 ) -> int:
-    """Read the plan, give up all that is not in it, and be the guest; return the exit code."""
+    """Read the plan, give up all that is not in it, and be the guest; return the exit code.
+
+    Raise `NotLetInError`, with nothing said, where the keeper does not open the gate.
+    """
     with socket.socket(fileno=plan_fd) as supervisor:
         try:
-            plan = _plan(supervisor)
-            runtime = _runtime_of(plan, runtimes)
-            plan = confine(plan, getattr(runtime, "needs", NOTHING), own_root=own_root)
+            try:
+                plan = _plan(supervisor)
+                runtime = _runtime_of(plan, runtimes)
+                plan = confine(plan, getattr(runtime, "needs", NOTHING), own_root=own_root)
+            finally:
+                _pass(gate)  # also with bad news: who is not recorded cannot be heard
             return runtime.run(plan, lambda: _report(supervisor, None))
         except msgspec.DecodeError as error:
             failure = StartFailure(reason=StartFailureReason.INVALID_PLAN, message=str(error))
@@ -119,6 +132,12 @@ def live(
         _leave(Outcome(failure=failure), outcome)
         _report(supervisor, failure)
     return START_ERROR_CODE
+
+
+def _pass(gate: socket.socket) -> None:
+    with gate:
+        if gate.recv(len(GO)) != GO:
+            raise NotLetInError
 
 
 def _plan(supervisor: socket.socket) -> ProcessPlan:

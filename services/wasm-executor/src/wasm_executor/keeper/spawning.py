@@ -30,6 +30,7 @@ from wasm_executor.zygote.wire import GO, PLAIN, REHEARSED, SPAWN
 ATTEMPTS: Final = 5
 WINDOW: Final = 32
 """Spawns under way at once; it bounds the descriptors in flight, which the kernel counts."""
+ENDED_EARLY: Final = "the process ended before its guest could start"
 ASKER_ENDED: Final = "the supervisor that asked for it ended"
 ENVIRONMENT: Final = {
     "LANG": "C.UTF-8",
@@ -169,8 +170,7 @@ class Spawner:
     def _hear_gate(self, attempt: _Attempt) -> None:
         self._leave_gate(attempt)
         try:
-            if not self._handed_over(attempt):
-                self._try_again(attempt)
+            self._hand_over(attempt)
         except OSError as error:  # it cannot be recorded, so it must not go on
             self._discard(attempt)
             self._fail(attempt.order, str(error))
@@ -180,12 +180,16 @@ class Spawner:
         self._loop.remove(attempt.gate.fileno())
         del self._under_way[attempt.gate.fileno()]
 
-    def _handed_over(self, attempt: _Attempt) -> bool:
-        """Give the container to whoever ordered it; False if there is none."""
-        pid = greeting(attempt.gate)
-        ticks = start_ticks(pid) if pid is not None else None
-        if pid is None or ticks is None:
-            return False
+    def _hand_over(self, attempt: _Attempt) -> None:
+        """Give the container to whoever ordered it, or see to it that there will be one."""
+        if (pid := greeting(attempt.gate)) is None:
+            self._try_again(attempt)
+            return
+        ticks = start_ticks(pid)
+        if ticks is None:  # it ended when it had begun to read its plan, which is there only once
+            self._discard(attempt)
+            self._fail(attempt.order, ENDED_EARLY)
+            return
         born = Born(
             order=attempt.order,
             pid=pid,
@@ -195,7 +199,6 @@ class Spawner:
         )
         attempt.order.on_born(born)
         attempt.order.close()
-        return True
 
     def _try_again(self, attempt: _Attempt) -> None:
         self._discard(attempt)
@@ -204,7 +207,7 @@ class Spawner:
         if order.attempts < ATTEMPTS:
             self._waiting.appendleft(order)
         else:
-            self._fail(order, "the process ended before its guest could start")
+            self._fail(order, ENDED_EARLY)
 
     def _discard(self, attempt: _Attempt) -> None:
         """A container whose gate closes unopened ends."""

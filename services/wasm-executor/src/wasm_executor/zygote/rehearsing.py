@@ -186,9 +186,11 @@ def _starts(stage: OnStage, plan: ProcessPlan) -> bool:
 
     def start() -> None:
         supervisor, container = socket.socketpair()
-        with supervisor, open(os.devnull, "wb") as outcome:  # noqa: PTH123 - a descriptor
+        keeper, gate = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with supervisor, keeper, open(os.devnull, "wb") as outcome:  # noqa: PTH123 - a descriptor
             supervisor.sendall(framed(plan))
-            codes.append(live(container.detach(), outcome.fileno(), {REHEARSED: stage}))
+            keeper.sendall(GO)
+            codes.append(live(container.detach(), outcome.fileno(), {REHEARSED: stage}, gate))
 
     thread = threading.Thread(target=start)
     thread.start()

@@ -1,8 +1,8 @@
 """What keeper, zygote and a new container say to each other.
 
 The keeper's SPAWN carries what the container will hold and says nothing else; whichever spare
-takes it is the container. It says HELLO at its gate, and goes on at GO: by then the keeper has
-recorded it.
+takes it is the container. It says HELLO at its gate, prepares itself, and goes on at GO: by then
+the keeper has recorded it.
 """
 
 import os
