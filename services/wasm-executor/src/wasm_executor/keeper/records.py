@@ -21,6 +21,8 @@ KILLED: Final = 128 + signal.SIGKILL
 DEATH_TIMEOUT_MS: Final = 10_000
 _START_TIME_FIELD: Final = 19
 """Of /proc/pid/stat, counted after the command's closing bracket."""
+_STAT_BYTES: Final = 4096
+"""More than 52 numbers have."""
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,14 +41,14 @@ class Records:
 
     def save(self, process: ContainerProcess, start_ticks: int = 0) -> None:
         """Write or replace the container's record, whole or not at all."""
-        path = self._records / _file_name(process.key)
-        temporary = path.with_suffix(".new")
+        path = f"{self._records}/{_file_name(process.key)}"
+        temporary = f"{path}.new"
         record = Record(process=process, start_ticks=start_ticks)
         try:
-            temporary.write_bytes(msgspec.json.encode(record))
-            temporary.rename(path)
+            _write(temporary, msgspec.json.encode(record))
+            os.rename(temporary, path)  # noqa: PTH104 - on the way of every start; no Path is made
         except OSError:
-            temporary.unlink(missing_ok=True)
+            Path(temporary).unlink(missing_ok=True)
             raise
 
     def save_end(self, process: ContainerProcess) -> None:
@@ -62,7 +64,7 @@ class Records:
 
     def open_outcome(self, key: str) -> int:
         """Return a descriptor on an empty file for what an exit code cannot say."""
-        path = self._outcomes / _file_name(key)
+        path = f"{self._outcomes}/{_file_name(key)}"
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
 
     def outcome(self, key: str) -> Outcome:
@@ -94,9 +96,15 @@ class Records:
 def start_ticks(pid: int) -> int | None:
     """When the process started, in the kernel's ticks; None if there is none."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
+        descriptor = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return None
+    try:
+        stat = os.read(descriptor, _STAT_BYTES)
+    except ProcessLookupError:
+        return None
+    finally:
+        os.close(descriptor)
     return int(stat.rpartition(b")")[2].split()[_START_TIME_FIELD])
 
 
@@ -129,6 +137,16 @@ def _ended(process: ContainerProcess) -> ContainerProcess:
         started_at=process.started_at,
     )
     return msgspec.structs.replace(process, exit=killed)
+
+
+def _write(path: str, content: bytes) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        # A file system that is nearly full takes a part and says so only at the next write.
+        while content:
+            content = content[os.write(descriptor, content) :]
+    finally:
+        os.close(descriptor)
 
 
 def _file_name(key: str) -> str:
