@@ -134,6 +134,9 @@ def _copy(source: str, target: str) -> None:
 
 def _write(path: str, content: bytes) -> None:
     descriptor = os.open(path, _WRITE, _FILE_MODE)
-    with open(descriptor, "wb") as file:  # noqa: PTH123 - it is a descriptor
+    try:
         os.fchmod(descriptor, _FILE_MODE)
-        file.write(content)
+        while content:
+            content = content[os.write(descriptor, content) :]
+    finally:
+        os.close(descriptor)
