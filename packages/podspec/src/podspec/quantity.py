@@ -7,6 +7,7 @@ up (some is not none), and more than 2^63-1 is cut to that.
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 from typing import Any, Final
 
 from podspec.errors import QuantityError
@@ -38,14 +39,24 @@ _LENGTH_LIMIT: Final = 1000
 
 def parse_quantity(value: Any) -> Fraction:
     """The amount; YAML and JSON may give a number instead of a string, which means the same."""
-    text = str(value) if isinstance(value, int | float | str) else ""
     # str(True) does not match either, so a boolean is no quantity.
+    amount = _amount_of(str(value)) if isinstance(value, int | float | str) else None
+    if amount is None:
+        raise QuantityError(value)
+    return amount
+
+
+@lru_cache(maxsize=1024)
+def _amount_of(text: str) -> Fraction | None:
+    """The same few are asked for with each pod: a node's capacity, the requests of its template."""
     match = _GRAMMAR.fullmatch(text) if len(text) <= _LENGTH_LIMIT else None
     if match is None or not (match["whole"] or match["part"]):
-        raise QuantityError(value)
+        return None
+    factor = _factor(match)
+    if factor is None:
+        return None
     digits = Fraction(int((match["whole"] or "") + (match["part"] or "")))
-    amount = digits / 10 ** len(match["part"] or "") * _factor(match, value)
-    amount = min(_at_least_nano(amount), MAXIMUM)
+    amount = min(_at_least_nano(digits / 10 ** len(match["part"] or "") * factor), MAXIMUM)
     return -amount if match["sign"] == "-" else amount
 
 
@@ -59,12 +70,10 @@ def milli_units(amount: Fraction) -> int:
     return math.ceil(amount * 1000)
 
 
-def _factor(match: re.Match[str], value: Any) -> Fraction:
+def _factor(match: re.Match[str]) -> Fraction | None:
     if match["exponent"] is not None:
         exponent = int(match["exponent"])
-        if abs(exponent) > _EXPONENT_LIMIT:
-            raise QuantityError(value)
-        return Fraction(10) ** exponent
+        return Fraction(10) ** exponent if abs(exponent) <= _EXPONENT_LIMIT else None
     suffix = match["suffix"]
     return Fraction(2) ** _BINARY[suffix] if suffix in _BINARY else Fraction(10) ** _DECIMAL[suffix]
 
