@@ -27,7 +27,6 @@ RUNTIME_USER: Final = 65532
 CONTROL_PLANE: Final = "control-plane"
 NATS: Final = "nats"
 EXECUTORS: Final = "executors"
-DATA_FOLDERS: Final = ("etcd", "registry")
 CLUSTER_SERVICES: Final = (Role.NODE_REGISTRAR, Role.POD_RECONCILER, Role.LOG_SERVER)
 NAMESPACE: Final = "wasmlet-system"
 INSIDE: Final = "https://kube-apiserver:6443"

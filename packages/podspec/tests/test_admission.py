@@ -163,8 +163,8 @@ def test_a_refused_field_rejects_the_pod_by_name(make_pod: MakePod) -> None:
 
     assert rejection is not None
     assert rejection.reason == "PodFeatureUnsupported"
-    assert rejection.status_message == (
-        "Pod was rejected: spec.containers[0].securityContext.privileged: "
+    assert rejection.message == (
+        "spec.containers[0].securityContext.privileged: "
         "a guest cannot be given its node's rights; "
         "spec.initContainers[0].lifecycle.stopSignal: a guest has no signals"
     )

@@ -4,7 +4,6 @@ The rows are written down by topic; here they become one tree, against which a p
 """
 
 import re
-from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -56,8 +55,3 @@ def grow(rows: tuple[Row, ...]) -> Node:
 
 
 TREE: Final = grow(TABLE)
-
-
-def rows_by_path() -> Mapping[str, Row]:
-    """The table by path, for documentation and checks."""
-    return {row.path: row for row in TABLE}

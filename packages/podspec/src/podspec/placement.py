@@ -20,11 +20,6 @@ class Rejection(msgspec.Struct, frozen=True):
     reason: str
     message: str
 
-    @property
-    def status_message(self) -> str:
-        """The pod's status.message."""
-        return f"Pod was rejected: {self.message}"
-
 
 class NodeFacts(msgspec.Struct, frozen=True, kw_only=True):
     """What admission has to know of the Node. `allocatable` as in its status: quantities."""

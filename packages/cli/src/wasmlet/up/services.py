@@ -1,6 +1,5 @@
 """Which processes an `up` consists of, and what each of them is told."""
 
-import socket
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -144,10 +143,3 @@ def _log_server(around: Surroundings) -> dict[str, str]:
 
 def _chosen(options: UpOptions, service: str) -> Iterator[tuple[str, str]]:
     return ((name, value) for each, name, value in options.settings if each == service)
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
