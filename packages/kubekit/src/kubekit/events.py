@@ -28,7 +28,7 @@ QUEUE_SIZE: Final = 4000
 QPS: Final = 50.0
 BURST: Final = 100
 STAND_BACK_S: Final = 0.05
-TRICKLE_S: Final = 0.1
+TRICKLE_S: Final = 0.5
 """How long one Event waits for a quiet moment at most."""
 # With the back-off's delays this is some four minutes of an absent API server.
 MAX_TRIES: Final = 12
