@@ -54,6 +54,13 @@ def test_a_changed_module_is_built_beside_the_old_one(module: GoModule, settings
     assert Path(old.path("renamed")).is_file()
 
 
+def test_a_changed_source_is_built_anew(module: GoModule, settings: Settings) -> None:
+    built(module, settings)
+    (module.folder / "cmd" / "server" / "main.go").write_text(SOURCE.replace('"built"', '"anew"'))
+    ran = subprocess.run([built(module, settings).path("renamed")], capture_output=True, check=True)
+    assert ran.stderr == b"anew\n"
+
+
 def test_a_failed_build_says_why_and_leaves_nothing(module: GoModule, settings: Settings) -> None:
     (module.folder / "cmd" / "server" / "main.go").write_text("package main\n\nfunc main() { x }\n")
     with pytest.raises(BuildError, match="undefined: x"):

@@ -1,7 +1,8 @@
 """Builds the control plane's Go programs once, into a cache outside the checkout.
 
-A build takes minutes, so its result is kept by the hash of go.mod and go.sum. It appears whole or
-not at all (a folder renamed into place), and two builds side by side take turns by a file lock.
+A build takes minutes, so its result is kept by the hash of go.mod, go.sum and the module's own
+sources, where it has any. It appears whole or not at all (a folder renamed into place), and two
+builds side by side take turns by a file lock.
 """
 
 import fcntl
@@ -36,7 +37,9 @@ class GoModule(msgspec.Struct, frozen=True, kw_only=True):
     renamed: dict[str, str] = {}  # as `go build` names it -> as everybody calls it
 
     def digest(self) -> str:
-        text = (self.folder / "go.mod").read_bytes() + (self.folder / "go.sum").read_bytes()
+        sources = sorted(self.folder.rglob("*.go"))
+        files = (self.folder / "go.mod", self.folder / "go.sum", *sources)
+        text = b"".join(each.read_bytes() for each in files)
         return hashlib.sha256(text).hexdigest()[:16]
 
 
