@@ -204,13 +204,14 @@ class NodeDesk:
         return 0.0
 
     def _acting_after(self, step: Step) -> Step:
-        """A step may make something due in another lane."""
+        """A step may make something due in another lane; one that had nothing to do does not."""
 
         async def acting_step(uid: PodUid) -> float | None:
             with self._starts.of(uid).here():
                 pause_s = await step(uid)
-            self._starts.look_at(uid)
-            self._act(uid)
+            if pause_s is not None:
+                self._starts.look_at(uid)
+                self._act(uid)
             return pause_s
 
         return acting_step
