@@ -61,3 +61,23 @@ def test_what_else_ends_a_line_may_be_within_one(tmp_path: Path) -> None:
     (folder / "0.log").write_text(f"{STAMP} F {text}\n{STAMP} F next\n", "utf-8", newline="")
     OutputFollower(tmp_path, lambda _: shown.append).show((POD,))
     assert shown == [text, "next"]
+
+
+def test_nothing_is_lost_where_a_log_is_rotated_between_two_looks(tmp_path: Path) -> None:
+    shown: list[str] = []
+    folder = tmp_path / "pods" / "default_hello_u" / "app"
+    folder.mkdir(parents=True)
+    log = folder / "0.log"
+    follower = OutputFollower(tmp_path, lambda _: shown.append)
+    log.write_text(f"{STAMP} F one\n")
+    follower.show((POD,))
+    with log.open("a") as out:
+        out.write(f"{STAMP} F tw")
+        out.flush()
+        follower.show((POD,))
+        out.write("o\n")
+    log.rename(folder / "0.log.20260102-030405")
+    follower.show((POD,))
+    log.write_text(f"{STAMP} F three\n{STAMP} F four\n")
+    follower.show((POD,))
+    assert shown == ["one", "two", "three", "four"]

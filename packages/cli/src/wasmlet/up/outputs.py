@@ -1,5 +1,6 @@
 """What static pods print, shown on the terminal as it comes, from their log files."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -17,7 +18,9 @@ class OutputFollower:
     def __init__(self, logs: Path, writer: Callable[[str], Callable[[str], None]]) -> None:
         self._logs = logs
         self._writer = writer
-        self._offsets: dict[Path, int] = {}
+        self._read: dict[Path, tuple[int, int]] = {}
+        """Which file this was (its inode), and how much of it is shown."""
+        self._unfinished: dict[Path, bytes] = {}
         self._partial: dict[Path, str] = {}
 
     def show(self, pods: tuple[StaticPod, ...]) -> None:
@@ -35,20 +38,28 @@ class OutputFollower:
                     self._writer(name)(line)
 
     def _new_lines(self, file: Path) -> list[str]:
-        with file.open("rb") as source:
-            size = source.seek(0, 2)
-            # A file that has shrunk is a new one: the log was rotated.
-            start = self._offsets.get(file, 0)
-            source.seek(start if start <= size else 0)
-            data = source.read()
-            whole = data.rfind(b"\n") + 1
-            self._offsets[file] = source.tell() - len(data) + whole
+        new = self._new_content(file)
+        data = self._unfinished.pop(file, b"") + new
+        # A line ends by a newline alone: what a guest prints may hold all else that ends lines.
+        *whole, self._unfinished[file] = data.split(b"\n")
         return [
             text
-            # A line ends by a newline alone: what a guest prints may hold all else that ends lines.
-            for raw in data[:whole].split(b"\n")[:-1]
+            for raw in whole
             if (text := self._joined(file, raw.decode(errors="replace"))) is not None
         ]
+
+    def _new_content(self, file: Path) -> bytes:
+        """Read on where the last look ended; of a log that was rotated, the rest before the new."""
+        before = b""
+        with file.open("rb") as source:
+            found, size = os.fstat(source.fileno()).st_ino, source.seek(0, os.SEEK_END)
+            known, offset = self._read.get(file, (found, 0))
+            if known != found:
+                before = _rest_of_rotated(file, known, offset)
+            source.seek(offset if known == found and offset <= size else 0)
+            data = source.read()
+            self._read[file] = found, source.tell()
+        return before + data
 
     def _joined(self, file: Path, raw: str) -> str | None:
         """Return a whole line, joined from its parts; None while parts are missing."""
@@ -58,6 +69,15 @@ class OutputFollower:
             self._partial[file] = text
             return None
         return text
+
+
+def _rest_of_rotated(file: Path, inode: int, offset: int) -> bytes:
+    for rotated in file.parent.glob(f"{file.name}.*"):
+        if rotated.stat().st_ino == inode:
+            with rotated.open("rb") as source:
+                source.seek(offset)
+                return source.read()
+    return b""  # it is removed already
 
 
 def _run_number(file: Path) -> int:
