@@ -39,10 +39,8 @@ def test_a_reason_without_back_off_stays_until_the_next_attempt(clock: Clock) ->
     assert [type(each) for each in driver.wait(1.1)] == [PrepareImage]
 
 
-@pytest.mark.parametrize(
-    "reason", ["ErrImageNeverPull", "InvalidImageName", "CreateContainerError"]
-)
-def test_where_no_registry_was_asked_each_attempt_comes_after_the_same_time(
+@pytest.mark.parametrize("reason", ["ErrImageNeverPull", "InvalidImageName"])
+def test_what_costs_nothing_to_look_for_is_looked_for_at_the_same_pace(
     clock: Clock, reason: str
 ) -> None:
     driver = Driver(clock, plan_of())

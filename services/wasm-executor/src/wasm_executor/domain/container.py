@@ -118,12 +118,12 @@ class Container(Core):
             self.frame.tell(occurrences.not_created(self.plan, now, news.message))
         self.tried = True
         self.move(Event.PREPARATION_FAILED)
+        delay_s = self.retries.after_preparation(news.reason, now)
         shown = Waiting(reason=news.reason, message=news.message)
-        if news.back_off_message is None:  # the kubelet looks again with each sync, and tells it
-            self.pause.hold(shown, self.frame.rules.images.initial_s, now)
+        if news.back_off_message is None:
+            self.pause.hold(shown, delay_s, now)
             return
         afterwards = Waiting(reason=IMAGE_BACK_OFF, message=news.back_off_message)
-        delay_s = self.retries.after_image_failure(now)
         self.pause.hold_then(shown, afterwards, self.frame.rules.error_shown_s, delay_s, now)
 
     def started(self, news: RunStarted, now: Moment) -> None:

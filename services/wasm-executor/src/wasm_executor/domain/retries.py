@@ -1,10 +1,16 @@
 """What one container waits before its next attempts, counted where no one can set the clock."""
 
 from datetime import datetime
+from typing import Final
 
 from wasm_executor.domain.backoff import BackOff, after_crash, after_image_failure, after_kill
 from wasm_executor.domain.frame import Rules
 from wasm_executor.domain.moments import Moment
+
+LOOKED_FOR: Final = frozenset(
+    {"CreateContainerConfigError", "ErrImageNeverPull", "InvalidImageName"}
+)
+"""Looked for with each sync by a kubelet, and told: it costs neither a pull nor a compilation."""
 
 
 class Retries:
@@ -59,8 +65,10 @@ class Retries:
         """Return what is left of the wait after the latest crash."""
         return max(0.0, self._crash_over_at - now.mono)
 
-    def after_image_failure(self, now: Moment) -> float:
-        """Return how long the attempt that has just failed waits for the next."""
+    def after_preparation(self, reason: str, now: Moment) -> float:
+        """Return how long the attempt that has just failed, for this reason, waits for the next."""
+        if reason in LOOKED_FOR:
+            return self._rules.images.initial_s
         delay = after_image_failure(self._image, now.wall, self._rules.images)
         self._image = delay.following
         return delay.seconds
