@@ -42,8 +42,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int | pytest.ExitC
 
 
 def record(config: pytest.Config, code: int | None) -> None:
-    if config.cache is not None:
-        config.cache.set(EXIT_CODE, code)
+    if (cache := getattr(config, "cache", None)) is not None:  # `-p no:cacheprovider` makes none
+        cache.set(EXIT_CODE, code)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
