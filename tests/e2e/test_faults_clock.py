@@ -28,7 +28,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from controlplane import ControlPlane
 
 pytestmark = [
-    pytest.mark.debian,
+    pytest.mark.slow,
     pytest.mark.skipif(COMPILER is None, reason="needs a C compiler, such as Debian's gcc"),
     pytest.mark.timeout(120),
 ]

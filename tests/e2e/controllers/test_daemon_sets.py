@@ -92,8 +92,10 @@ def test_an_agent_that_tolerates_everything_fails_here_until_it_names_its_os(
     workloads.kubectl("patch", "daemonset", NAME, "-p", json.dumps(linux))
     # Its controller deletes failed pods and makes new ones: for a moment there is none at all.
     eventually(
-        lambda: workloads.status(Kind.DAEMON_SET, NAME)["desiredNumberScheduled"] == 0
-        and not workloads.pods.all()
+        lambda: (
+            workloads.status(Kind.DAEMON_SET, NAME)["desiredNumberScheduled"] == 0
+            and not workloads.pods.all()
+        )
     )
 
 
