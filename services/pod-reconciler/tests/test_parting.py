@@ -93,6 +93,15 @@ def test_a_deletion_reaches_the_node_with_its_grace_and_all_that_can_be_planned(
     assert hastened.grace_s == 2
 
 
+def test_what_allows_no_plan_is_told_once() -> None:
+    view, record = under_the_next_leader(faulty_json(FAULTS[0]))
+    (told,) = record.untold_faults
+    assert told.startswith("spec.containers[0].resources.limits.memory: ")
+    record.untold_faults = ()
+    see(view, deleted(faulty_json(FAULTS[0])))
+    assert record.untold_faults == ()
+
+
 def test_without_its_volumes_a_pod_ends_by_its_names() -> None:
     fault = {"volumeMounts": [{"name": "large", "mountPath": "/large"}]}
     large = {"name": "large", "emptyDir": {"sizeLimit": "much"}}

@@ -254,7 +254,7 @@ class NodeDesk:
     def _tell_withheld(self, uid: PodUid) -> None:
         """Say what a kubelet says of an ephemeral container, or a Secret, that cannot be had.
 
-        And of which annotations a pod's plan could not be made, and what it cannot begin without.
+        And of what a pod's plan could not be made, and what it cannot begin without.
         """
         record = self.view.records.get(uid)
         if record is not None and record.has_untold_wait:
@@ -265,7 +265,7 @@ class NodeDesk:
             self._tell(record, LACK_REASON, lack_message(record.lacking_secrets), is_warning=True)
         if record is not None and record.untold_faults:
             faults, record.untold_faults = "; ".join(record.untold_faults), ()
-            log.warning("annotation.ignored", node=self.node, pod_uid=uid, reason=faults)
+            log.warning("fields.ignored", node=self.node, pod_uid=uid, reason=faults)
             self._tell(record, IGNORED_REASON, faults, is_warning=True)
         if record is not None and record.untold:
             news, record.untold = record.untold, {}

@@ -149,6 +149,8 @@ class Decider:
         try:
             made = planned_anyway(record, around)
         except PlanError as error:
+            if not record.is_new:
+                record.ignores({error.field: str(error)})  # it goes on as it did before
             self._refuse(record, FEATURE_REASON, str(error))
             self._part_with(record, around)
             return

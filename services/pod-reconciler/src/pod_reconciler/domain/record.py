@@ -77,7 +77,7 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
     annotations: Mapping[str, str] = {}
     """Those that the plan was made by."""
     faults: Mapping[str, str] = {}
-    """The annotations that the plan was not made by, with the reason."""
+    """What the plan was not made by, an annotation or a field, with the reason."""
     untold_faults: tuple[str, ...] = ()
     """The reasons of which nobody has been told."""
     plan_basis: object = None
@@ -215,7 +215,7 @@ class PodRecord(msgspec.Struct, kw_only=True, eq=False):
             self.lacking_secrets, self.has_untold_lack = names, bool(names)
 
     def ignores(self, faults: Mapping[str, str]) -> None:
-        """Take note of annotations without effect; others than before are to be told."""
+        """Take note of what has no effect, by its field; others than before are to be told."""
         self.untold_faults += tuple(
             problem for name, problem in faults.items() if self.faults.get(name) != problem
         )
