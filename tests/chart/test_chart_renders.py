@@ -235,6 +235,18 @@ def test_a_value_that_means_nothing_is_refused(helm: Helm, option: str) -> None:
     assert "don't meet the specifications of the schema" in said
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("adminPorts.logServer=10250", "nodePool.kubeletPort.port are ports of one pod"),
+        ("nats.monitorPort=4222", "nats.routePort are ports of one pod"),
+        ("nodePool.priorityClass.name=", "priorityClass.name is needed"),
+    ],
+)
+def test_values_that_contradict_each_other_are_refused(helm: Helm, option: str, said: str) -> None:
+    assert said in helm("template", "wasmlet", str(CHART), "--set", option, check=False)
+
+
 def test_the_schema_leaves_no_object_open() -> None:
     open_ones = list(_open_objects(json.loads((CHART / "values.schema.json").read_text()), "$"))
     assert open_ones == []

@@ -21,6 +21,14 @@ helm.sh/chart: {{ .root.Chart.Name }}-{{ .root.Chart.Version }}
 {{- if and (kindIs "float64" .) (eq . (floor .)) }}{{ int64 . }}{{ else }}{{ . }}{{ end }}
 {{- end }}
 
+{{/* Two listeners of one pod on one port: the second would never start. */}}
+{{- define "wasmlet.onePod" -}}
+{{- $ports := values . }}
+{{- if ne (len ($ports | uniq)) (len $ports) }}
+{{- fail (printf "%s are ports of one pod: give each another" (keys . | sortAlpha | join ", ")) }}
+{{- end }}
+{{- end }}
+
 {{- define "wasmlet.image" -}}
 {{- $image := .root.Values.image }}
 {{- if .of.digest -}}
