@@ -2,15 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from chart.definitions import cert_managers_definitions, operators_definitions
+from chart.definitions import cert_managers_definitions, establish, operators_definitions
 from chart.helm import CHART, NAMESPACE, VALUES, Helm
 from chart.objects import named, pods
-from e2e.expectations import eventually
 
 from controlplane import ControlPlane, build_helm
 
@@ -34,20 +32,11 @@ def cluster(plane: ControlPlane, helm: Helm) -> ControlPlane:
     for confined in ("shop", "garden"):
         plane.kubectl("create", "namespace", confined)
     operators = operators_definitions("podmonitors", "prometheusrules")
-    for definition in (*operators, *cert_managers_definitions("certificates")):
-        # Created, for an apply would keep the whole text as an annotation, which is too long.
-        plane.kubectl("create", "-f", str(definition))
-        eventually(partial(is_established, plane, definition))
+    establish(plane, *operators, *cert_managers_definitions("certificates"))
     objects = helm.render("-f", str(CHART / "ci" / "observed-values.yaml"))
     first = [each for each in objects if each["kind"] in NEEDED_FIRST]
     plane.kubectl.create(*first, WASM)
     return plane
-
-
-def is_established(plane: ControlPlane, definition: Path) -> bool:
-    """Say it as `kubectl wait` does, which fails where there are no conditions at all yet."""
-    wait = ("wait", "--for=condition=Established", "-f", str(definition))
-    return plane.kubectl(*wait, check=False).returncode == 0
 
 
 def as_pod(name: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -7,8 +7,12 @@ import pytest
 import yaml
 from chart.helm import NAMESPACE, Helm
 from chart.machine import HOST, Machine
+from chart.opened import Followed
 from e2e import guests
+from e2e.api import Api
+from e2e.expectations import eventually
 from e2e.images import Images
+from e2e.pods import Pods, pod
 
 from controlplane import ControlPlane, Tuning, build_helm
 from controlplane.ports import free_ports
@@ -75,3 +79,17 @@ def own_values(images: Images, tmp_path_factory: pytest.TempPathFactory) -> Path
     path = tmp_path_factory.mktemp("values") / "values.yaml"
     path.write_text(yaml.safe_dump(values))
     return path
+
+
+@pytest.fixture
+def followed(cluster: ControlPlane, api: Api, images: Images, tmp_path: Path) -> Iterator[Followed]:
+    """A log that is followed, of a pod in a namespace that is not the chart's."""
+    api.create("/api/v1/namespaces", {"metadata": {"name": "users"}})
+    eventually(lambda: api.find("/api/v1/namespaces/users/serviceaccounts/default"))
+    pods = Pods(cluster, api, "users")
+    pods.create(pod("counts", images.push(guests.counts(100), "counts-while-followed")))
+    pods.await_phase("counts", "Running")
+    out = tmp_path / "followed"
+    with Followed(cluster.kubectl, out, namespace="users", pod="counts") as followed:
+        yield followed
+    pods.remove_all()

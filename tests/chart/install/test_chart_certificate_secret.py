@@ -1,24 +1,18 @@
 """An installation whose kubelet port shows what the user has put into a Secret."""
 
 import base64
-import hashlib
 import os
-import re
-import ssl
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from chart.helm import CHART, NAMESPACE, RELEASE, Helm, installing
 from chart.machine import NODE, Machine, is_ready
-from e2e import guests
+from chart.opened import Followed, shown
 from e2e.api import Api
 from e2e.expectations import eventually
-from e2e.images import Images
-from e2e.pods import Pods, pod
 
 from contract.ids import NodeName
 from controlplane import ControlPlane
@@ -82,45 +76,6 @@ def installed(helm: Helm, pair: Pair, own_values: Path) -> str:
     return first
 
 
-def shown(api: Api) -> str:
-    """The fingerprint of what the kubelet port shows."""
-    status = api.get(f"/api/v1/nodes/{NODE}")["status"]
-    port = status["daemonEndpoints"]["kubeletEndpoint"]["Port"]
-    (address,) = (e["address"] for e in status["addresses"] if e["type"] == "InternalIP")
-    pem = ssl.get_server_certificate((address, port))
-    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
-
-
-@pytest.fixture
-def followed(
-    cluster: ControlPlane, api: Api, images: Images, tmp_path: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """A log that is followed, and where its lines go."""
-    api.create("/api/v1/namespaces", {"metadata": {"name": "users"}})
-    eventually(lambda: api.find("/api/v1/namespaces/users/serviceaccounts/default"))
-    pods = Pods(cluster, api, "users")
-    manifest = pod("counts", images.push(guests.counts(100), "counts-beside-a-secret"))
-    pods.create(manifest)
-    pods.await_phase("counts", "Running")
-    kubectl = cluster.kubectl
-    out = tmp_path / "followed"
-    with out.open("wb") as file:
-        following = subprocess.Popen(
-            kubectl.command("logs", "-f", "--namespace=users", "counts"),
-            env=kubectl.environment,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-        )
-    yield following, out
-    following.kill()
-    following.wait()
-    pods.remove_all()
-
-
-def numbers(out: Path) -> list[int]:
-    return [int(n) for n in re.findall(r"\d+", out.read_text().rpartition("\n")[0])]
-
-
 def doctor(cluster: ControlPlane) -> str:
     config = ("--kubeconfig", str(cluster.admin_kubeconfig), "--namespace", NAMESPACE)
     command = [sys.executable, "-m", "wasmlet", "doctor", "--no-kernel", *config]
@@ -128,18 +83,13 @@ def doctor(cluster: ControlPlane) -> str:
 
 
 def test_a_secret_that_changes_is_taken_up_under_a_followed_log(
-    installed: str, api: Api, pair: Pair, followed: tuple[subprocess.Popen[bytes], Path]
+    installed: str, api: Api, pair: Pair, followed: Followed
 ) -> None:
-    following, out = followed
     assert shown(api) == installed
-    eventually(lambda: len(numbers(out)) > 3)
+    eventually(lambda: len(followed.numbers()) > 3)
     renewed = pair.renew()
     eventually(lambda: shown(api) == renewed, within_s=60)
-    seen = len(numbers(out))
-    eventually(lambda: len(numbers(out)) > seen + 10)
-    assert following.poll() is None
-    counted = numbers(out)
-    assert counted == list(range(counted[0], counted[0] + len(counted)))
+    assert followed.goes_on()
     assert is_ready(api)
 
 

@@ -2,8 +2,12 @@
 
 import json
 import subprocess
+from functools import partial
 from pathlib import Path
 
+from e2e.expectations import eventually
+
+from controlplane import ControlPlane
 from controlplane.building import MODULES
 from controlplane.golang import build_environment, usable_go
 
@@ -21,6 +25,20 @@ def cert_managers_definitions(*plurals: str) -> list[Path]:
     """cert-manager's, a file each."""
     folder = _downloaded(CERT_MANAGER) / "deploy" / "crds"
     return [folder / f"cert-manager.io_{plural}.yaml" for plural in plurals]
+
+
+def establish(plane: ControlPlane, *definitions: Path) -> None:
+    """Bring them in; returns when their objects can be created."""
+    for definition in definitions:
+        # Created, for an apply would keep the whole text as an annotation, which is too long.
+        plane.kubectl("create", "-f", str(definition))
+        eventually(partial(_is_established, plane, definition))
+
+
+def _is_established(plane: ControlPlane, definition: Path) -> bool:
+    """Say it as `kubectl wait` does, which fails where there are no conditions at all yet."""
+    wait = ("wait", "--for=condition=Established", "-f", str(definition))
+    return plane.kubectl(*wait, check=False).returncode == 0
 
 
 def _downloaded(module: str) -> Path:

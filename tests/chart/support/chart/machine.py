@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from e2e.api import STRATEGIC_MERGE, Api
 
 from chart.localpod import LocalPod, Surroundings
+from chart.volumes import absent
 from controlplane import ControlPlane
 
 HOST = "machine-1"
@@ -89,7 +90,8 @@ class Machine:
             if "deletionTimestamp" in pod["metadata"]:
                 self._end(api, pod)
             elif uid not in self.pods:
-                self._start(api, pod)
+                if not absent(api, pod):
+                    self._start(api, pod)
             else:
                 self.pods[uid].run()
                 self._report(api, self.pods[uid])

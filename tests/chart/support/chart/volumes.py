@@ -124,6 +124,19 @@ class Volumes:
         return f"/api/v1/namespaces/{self._pod['metadata']['namespace']}"
 
 
+def absent(api: Api, pod: dict[str, Any]) -> set[str]:
+    """Paths of what its volumes need and is not there: a kubelet waits for it, and so do we."""
+    volumes = pod["spec"].get("volumes", [])
+    secrets = [each["secret"] for each in volumes if "secret" in each]
+    sources = [
+        source for each in volumes for source in each.get("projected", {}).get("sources", [])
+    ]
+    needed = {f"secrets/{of['secretName']}" for of in secrets if not of.get("optional", False)}
+    needed |= {f"configmaps/{of['configMap']['name']}" for of in sources if "configMap" in of}
+    root = f"/api/v1/namespaces/{pod['metadata']['namespace']}"
+    return {path for path in needed if api.find(f"{root}/{path}") is None}
+
+
 def _items(
     data: dict[str, bytes], source: dict[str, Any], mode: int
 ) -> Iterator[tuple[str, bytes, int]]:
