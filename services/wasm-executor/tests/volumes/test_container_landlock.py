@@ -18,6 +18,7 @@ from wasm_executor.container.plan import Artifact, ArtifactKind, Preopen, Proces
 from wasm_executor.container.process import live
 from wasm_executor.runtimes.errors import GuestNotStartedError
 from wasm_executor.runtimes.wasi import WasiRuntime
+from wasm_executor.zygote.wire import GO
 
 pytestmark = pytest.mark.skipif(
     landlock_abi() < LEAST_ABI, reason="this kernel has no Landlock, or too old a one"
@@ -215,8 +216,10 @@ def test_process_of_a_container_opens_nothing_outside_when_its_guest_has_broken_
     def inside() -> None:
         ours, its = socket.socketpair()
         ours.sendall(framed(plan))
+        keeper, gate = socket.socketpair()
+        keeper.sendall(GO)
         outcome = os.memfd_create("outcome")
-        assert live(its.detach(), outcome, {"escaped": Escaped(*wanted)}) == 0
+        assert live(its.detach(), outcome, {"escaped": Escaped(*wanted)}, gate) == 0
         assert os.pread(outcome, 100, 0) == b""
 
     in_a_fork(inside)
