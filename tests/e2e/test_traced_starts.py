@@ -18,6 +18,7 @@ from e2e.images import Images
 from e2e.pods import Pods, pod
 from e2e.processes import Process
 from e2e.running_wasmlet import RunningWasmlet, joined
+from e2e.starts import PARENTS
 from nats.aio.msg import Msg
 from trace_collector import Collector, ReceivedSpan
 
@@ -38,20 +39,6 @@ HEARD = (
 """The message, who hears it, and from whom the test has a password to do the same."""
 RECORDER = "google/_upb"
 """The compiled part of what records traces: who has imported that has it in its memory."""
-PARENTS = {
-    "pod.admit": "pod.start",
-    "sources.read": "pod.start",
-    "pod.plan": "pod.start",
-    "bus.apply": "pod.start",
-    "status.write": "pod.start",
-    "pod.run": "bus.apply",
-    "volumes.make": "pod.run",
-    "image.prepare": "pod.run",
-    "image.pull": "image.prepare",
-    "image.compile": "image.prepare",
-    "container.create": "pod.run",
-    "container.start": "pod.run",
-}
 IN_ORDER = (
     ("pod.start", "pod.admit", "sources.read", "pod.plan", "bus.apply", "pod.run"),
     ("pod.run", "image.prepare", "image.pull", "image.compile", "container.create"),
