@@ -1,7 +1,6 @@
 """`wasmlet check`: what is said of manifests, where, and with which exit code."""
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,45 +8,14 @@ from typing import Any
 
 import pytest
 import yaml
+from check_runs import FINE, ODD, REFUSED, Checked, Json, pod, write
 
 from wasmlet.__main__ import main
 
-type Json = dict[str, Any]
-
-FINE: Json = {"containers": [{"name": "main", "image": "i"}]}
-ODD: Json = FINE | {"hostPID": True}
 LAUGHS = b"kind: Pod\na0: &a0 [x]\n" + b"".join(
     f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]\n".encode()
     for level in range(1, 10)
 )
-REFUSED = "spec.hostPID: refused: a guest sees no processes"
-
-
-class Checked:
-    """A run of the command in this process."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: object) -> None:
-        self.exit_code = main(["check", *map(str, arguments)])
-        captured = capsys.readouterr()
-        self.lines = captured.out.splitlines()
-        self.unplaced = [re.sub(r"^([^:]+):[0-9]+: ", r"\1: ", line) for line in self.lines]
-        """The same without the number of the line in the manifest."""
-        self.errors = captured.err.splitlines()
-
-
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def write(name: str, *documents: Json) -> str:
-    Path(name).write_text(yaml.safe_dump_all(documents), encoding="utf-8")
-    return name
-
-
-def pod(spec: Json, name: str = "p") -> Json:
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec}
 
 
 @pytest.mark.usefixtures("folder")
@@ -156,70 +124,6 @@ def test_each_document_of_each_file_is_judged_and_empty_ones_count(
     checked = Checked(capsys, "-o", "json", "a.yaml", write("b.yaml", pod(ODD, "q")))
     found = json.loads("\n".join(checked.lines))["findings"]
     assert [(each["file"], each["document"]) for each in found] == [("a.yaml", 3), ("b.yaml", 1)]
-
-
-LINED = """\
-# no field
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: d}
-spec:
-  template:
-    metadata:
-      annotations:
-        wasmlet.dev/alowed-hosts: a.example  # field
-    spec:
-      <<: &odd
-        hostPID: true  # field
-      containers:
-        - name: main
-          image: i
-          env:
-            - name: A
-            - name: B
-              imagine: 1  # field
----
-apiVersion: v1
-kind: List
-items:
-  - {apiVersion: v1, kind: Pod, metadata: {name: p}, spec: {containers: [{name: c}]}}
-  - apiVersion: v1
-    kind: Pod
-    metadata: {name: q}
-    spec:  # field
-  - apiVersion: v1  # field
-    kind: Secret
-"""
-
-
-@pytest.mark.usefixtures("folder")
-def test_the_number_behind_a_file_is_the_line_of_the_field(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Path("a.yaml").write_text(LINED, encoding="utf-8")
-    marked = [
-        number for number, line in enumerate(LINED.splitlines(), start=1) if "# field" in line
-    ]
-    told = Checked(capsys, "a.yaml").lines[:-1]
-    assert sorted(int(line.split(":")[1]) for line in told) == marked
-    assert f"a.yaml:12: Deployment/d spec.template.{REFUSED}" in told
-
-
-@pytest.mark.parametrize("indent", ["\t", "  "])
-@pytest.mark.usefixtures("folder")
-def test_fields_of_json_have_lines_too(capsys: pytest.CaptureFixture[str], indent: str) -> None:
-    text = json.dumps(pod(ODD), indent=indent)
-    Path("a.json").write_text(text, encoding="utf-8")
-    line = next(n for n, each in enumerate(text.splitlines(), start=1) if "hostPID" in each)
-    assert Checked(capsys, "a.json").lines[0] == f"a.json:{line}: Pod/p {REFUSED}"
-
-
-@pytest.mark.usefixtures("folder")
-def test_a_field_of_json_that_is_no_yaml_is_told_without_a_line(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    Path("a.json").write_text(json.dumps(pod(ODD, "\x7f"), ensure_ascii=False), encoding="utf-8")
-    assert Checked(capsys, "a.json").lines[0] == f"a.json: Pod/\x7f {REFUSED}"
 
 
 @pytest.mark.parametrize(
