@@ -1,5 +1,6 @@
 """The figures: start one by one, start in a burst, status writes, and what deletion takes."""
 
+import math
 import time
 from collections.abc import Mapping
 from typing import Final
@@ -144,4 +145,4 @@ def burst_names(subject: Subject, pods: int) -> list[str]:
 
 def quantile(ordered: list[float], share: float) -> float:
     """Return what this share of the sorted values does not exceed."""
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 1)
+    return round(ordered[max(0, math.ceil(len(ordered) * share) - 1)], 1)
