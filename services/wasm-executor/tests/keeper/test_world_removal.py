@@ -15,7 +15,7 @@ from contract.digests import plan_digest
 from contract.errors import CommandError
 from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.form import STATIC_TERM, Incarnation
-from contract.messages.pod import ContainerPlan, PodApply, PodForget, PodPlan
+from contract.messages.pod import ContainerPlan, ContainerRole, PodApply, PodForget, PodPlan
 from contract.messages.volume import EmptyDir, Mount, VolumePlan
 from wasm_executor.domain.checkpoint import PodRecord
 from wasm_executor.domain.effects import ForgetRun
@@ -45,6 +45,11 @@ PLAN = PodPlan(
 AT = datetime(2026, 1, 31, 12, 0, tzinfo=UTC)
 
 
+PAST = PodRecord(
+    uid=UID, namespace="default", name="p", started_at=AT, start_count=1, containers=()
+)
+
+
 @asynccontextmanager
 async def node_on(keeper: KeeperProcess) -> AsyncIterator[Node]:
     """A supervisor's means, on a real keeper; no image is ever there."""
@@ -68,6 +73,22 @@ async def node_on(keeper: KeeperProcess) -> AsyncIterator[Node]:
             yield node
         for task in tuple(tasks._tasks):
             task.cancel()
+
+
+def applying(node: Node, plan: PodPlan, revision: int = 1) -> PodApply:
+    return PodApply(
+        uid=UID,
+        incarnation=node.identity.incarnation,
+        term=STATIC_TERM,
+        revision=revision,
+        plan_digest=plan_digest(plan),
+        plan=plan,
+    )
+
+
+def forgetting_on(node: Node) -> PodForget:
+    life = node.identity.incarnation
+    return PodForget(uid=UID, incarnation=life, term=STATIC_TERM, grace_s=0.0)
 
 
 @contextmanager
@@ -116,20 +137,8 @@ async def test_a_pod_that_comes_back_waits_until_nothing_is_left_of_it(
     async with node_on(keeper) as node:
         roster = Roster(node)
         commands = Commands(node, roster)
-        past = PodRecord(
-            uid=UID, namespace="default", name="p", started_at=AT, start_count=1, containers=()
-        )
-        node.checkpoint.keep(past)
-        life = node.identity.incarnation
-        apply = PodApply(
-            uid=UID,
-            incarnation=life,
-            term=STATIC_TERM,
-            revision=1,
-            plan_digest=plan_digest(PLAN),
-            plan=PLAN,
-        )
-        forget = PodForget(uid=UID, incarnation=life, term=STATIC_TERM, grace_s=0.0)
+        node.checkpoint.keep(PAST)
+        apply, forget = applying(node, PLAN), forgetting_on(node)
         with others_leave_a_lot():
             forgetting = node.tasks.create_task(commands.forget(NODE, forget))
             while removing._SLOW._work_queue.empty():
@@ -141,3 +150,45 @@ async def test_a_pod_that_comes_back_waits_until_nothing_is_left_of_it(
         ack = await commands.apply(NODE, msgspec.structs.replace(apply, revision=2))
         assert ack.changed
         assert roster.get(UID) is not None
+
+
+async def test_who_asks_again_while_a_pod_is_being_removed_removes_nothing_of_its_successor(
+    keeper: KeeperProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A reconciler repeats the word that a slow disk left without an answer."""
+    async with node_on(keeper) as node:
+        commands = Commands(node, Roster(node))
+        node.checkpoint.keep(PAST)
+        removed = 0
+        drop = node.volumes.drop
+
+        async def counted(uid: PodUid) -> None:
+            nonlocal removed
+            removed += 1
+            await drop(uid)
+
+        monkeypatch.setattr(node.volumes, "drop", counted)
+        with others_leave_a_lot():
+            asked = [
+                node.tasks.create_task(commands.forget(NODE, forgetting_on(node))) for _ in range(2)
+            ]
+            while removing._SLOW._work_queue.empty():
+                await asyncio.sleep(0.001)
+        for each in asked:
+            await each
+        assert removed == 1
+        assert UID not in node.checkpoint.records
+
+
+async def test_a_plan_that_leaves_out_an_ephemeral_container_takes_it_from_no_later_supervisor(
+    keeper: KeeperProcess,
+) -> None:
+    debug = ContainerPlan(name=ContainerName("debug"), image="x", role=ContainerRole.EPHEMERAL)
+    debugged = msgspec.structs.replace(PLAN, containers=(MOUNTED, debug))
+    async with node_on(keeper) as node:
+        commands = Commands(node, Roster(node))
+        for revision, plan in enumerate((debugged, PLAN, PLAN), start=1):
+            await commands.apply(NODE, applying(node, plan, revision))
+        (stored,) = node.plans.load()
+        assert [each.name for each in stored.plan.containers] == [C, debug.name]
+        assert stored.rank.revision == 3

@@ -19,7 +19,13 @@ from contract.messages.report import Inventory, ReportAll
 from servicekit.errors import BusUnavailableError
 from wasm_executor.domain.inputs import Forgotten, PlanArrived
 from wasm_executor.domain.naming import flaw_of
-from wasm_executor.domain.ordering import Rank, Standing, has_same_containers, standing
+from wasm_executor.domain.ordering import (
+    Rank,
+    Standing,
+    has_same_containers,
+    standing,
+    with_ephemeral_of,
+)
 from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.supervisor.node import Node
 from wasm_executor.supervisor.pods.beginning import Shown
@@ -62,8 +68,9 @@ class Commands:
                 return self._ack(command, changed=True)
             case Standing.SAME:
                 assert task is not None
-                self._store(stored)
-                task.stored = stored
+                again = msgspec.structs.replace(task.stored, rank=rank)
+                self._store(again)
+                task.stored = again
                 task.confirm()
             case Standing.REPEATED:
                 pass
@@ -134,6 +141,8 @@ class Commands:
         self._require_room(task)
         if not has_same_containers(task.stored.plan, stored.plan):
             raise CommandError(400, "the containers of a pod cannot change")
+        whole = with_ephemeral_of(task.stored.plan, stored.plan)
+        stored = msgspec.structs.replace(stored, plan=whole)
         self._store(stored)
         self._node.volumes.bring(command.uid, command.contents)
         task.stored = stored
