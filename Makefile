@@ -73,8 +73,13 @@ join: setup ## Join that cluster as a node; REGISTRY=host:port (plain HTTP), NOD
 		--kubelet-port 0 --nodes $(NODES) \
 		$(if $(REGISTRY),--insecure-registry $(REGISTRY)) $(ARGS)
 
+.PHONY: fresh-records
+fresh-records:
+	@# What failed in a run of before is nothing to this one.
+	@rm -rf .pytest_cache/test-*
+
 .PHONY: test
-test: setup ## All tests: units, services, and end to end on a real control plane
+test: fresh-records setup ## All tests: units, services, and end to end on a real control plane
 	@$(PYTHON) -m controlplane build >/dev/null
 	@# All four mostly wait, so three run side by side; each shows its report when it is over.
 	@$(MAKE) --no-print-directory --jobs=3 --keep-going --output-sync=target \
@@ -107,7 +112,7 @@ guest-compiler: setup
 	@UV_PYTHON="$$(sh dev/find-python)" $(UV) sync --locked --inexact --all-packages --group guests --quiet
 
 .PHONY: test-slow
-test-slow: guest-compiler ## What takes long, or needs Debian's packages; DEADLINE=epoch s starts no more then
+test-slow: fresh-records guest-compiler ## What takes long, or needs Debian's packages; DEADLINE=epoch s starts no more then
 	@$(PYTHON) -m controlplane build >/dev/null
 	@$(PART) -m "slow or debian" $(if $(DEADLINE),--deadline $(DEADLINE))
 

@@ -20,7 +20,7 @@ from controlplane import ControlPlane
 type Make = Callable[..., dict[str, Any]]
 
 NODE = "impatient"
-DELAY_S, MOST_S, RESET_S = 1, 2, 3
+DELAY_S, MOST_S, RESET_S = 2, 3, 3
 EVERY_MS = 50
 
 

@@ -151,7 +151,9 @@ def test_a_pod_takes_ephemeral_containers_in_any_order_and_can_be_deleted(
 
     def both_are_over() -> bool:
         known = statuses(pods.get("twice"), "ephemeralContainerStatuses")
-        return all("terminated" in known[name]["state"] for name in names)
+        return set(known) == set(names) and all(
+            "terminated" in each["state"] for each in known.values()
+        )
 
     eventually(both_are_over)
     assert pods.logs("twice", "--container=second") == "second\n"
@@ -264,14 +266,14 @@ def test_a_rule_restarts_one_container_for_its_exit_code(
     rule = {"action": "Restart", "exitCodes": {"operator": operator, "values": [7]}}
     ruled = {"restartPolicy": "Never", "restartPolicyRules": [rule]}
     create("ruled", play("app", "exit7", **ruled), play("other", "exit3", **ruled))
+    (once,) = {"app", "other"} - {again}
 
     def settled() -> dict[str, Any]:
         found = statuses(pods.get("ruled"))
         assert found[again]["restartCount"] >= 1
+        assert "terminated" in found[once]["state"]
         return found
 
     found = eventually(settled)
-    (once,) = set(found) - {again}
     assert found[once]["restartCount"] == 0
-    assert "terminated" in found[once]["state"]
     assert pods.get("ruled")["status"]["phase"] == "Running"
