@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
+from kubekit import events
 from kubekit.client import connected
 from kubekit.events import QUEUE_SIZE, TRICKLE_S, EventRecorder, EventSender, ObjectRef
 from kubekit.kubeconfig import Connection
@@ -156,3 +157,22 @@ async def test_events_trickle_while_something_else_is_on_its_way_and_flow_afterw
     assert times[1] - times[0] >= TRICKLE_S * 0.9
     assert times[2] - times[1] >= TRICKLE_S * 0.9
     assert times[7] - times[3] < 4 * TRICKLE_S / 2
+
+
+async def test_what_goes_on_and_on_holds_no_event_back_for_good(
+    server: RecordedServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "RUSH_S", TRICKLE_S / 5)
+    server.will("POST", *[OK] * 8)
+    async with sending(server) as sender:
+        sender.stand_back()
+        emit(sender, *[str(number) for number in range(8)])
+
+        def all_are_sent_though_it_stands_back() -> bool:
+            sender.stand_back()
+            return sender.tally.sent == 8
+
+        await until(all_are_sent_though_it_stands_back)
+
+    times = [asked.at for asked in server.asked]
+    assert times[7] - times[0] < 4 * TRICKLE_S, "standing back, they take seven times that"

@@ -30,6 +30,8 @@ BURST: Final = 100
 STAND_BACK_S: Final = 0.05
 TRICKLE_S: Final = 0.5
 """How long one Event waits for a quiet moment at most."""
+RUSH_S: Final = 10.0
+"""For how long they wait: what goes on for longer is no rush, and its Events are wanted, too."""
 # With the back-off's delays this is some four minutes of an absent API server.
 MAX_TRIES: Final = 12
 
@@ -54,11 +56,17 @@ class EventSender:
         self._correlator = Correlator()
         self._budget = TokenBucket(qps, burst, time.monotonic())
         self._stands_back_until = 0.0
+        self._asked_at = 0.0
+        self._asked_since = 0.0
         self.tally: Final = EventTally()
 
     def stand_back(self) -> None:
         """Users wait for something else of this process: let that go first for a moment."""
-        self._stands_back_until = time.monotonic() + STAND_BACK_S
+        now = time.monotonic()
+        if now - self._asked_at > STAND_BACK_S:
+            self._asked_since = now
+        self._asked_at = now
+        self._stands_back_until = min(now + STAND_BACK_S, self._asked_since + RUSH_S)
 
     def put(self, what: Occurrence) -> None:
         """Queue it, or drop and count it; never waits."""
