@@ -1,5 +1,6 @@
 """The port of a node that has ended is closed; the others stay, however silent they are."""
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from log_server_world import NODE, OTHER, World, eventually, free_ports, world
 from prometheus_client import REGISTRY
 
 from contract.ids import NodeName
+from log_server import app
 
 CHECK: dict[str, Any] = {"node_check_s": 0.2}
 
@@ -59,6 +61,22 @@ async def test_a_port_that_was_let_go_of_is_the_next_nodes(tmp_path: Path) -> No
         await eventually(lambda: NodeName("n3") in here.server.listeners)
         assert here.listener(NodeName("n3")).port == port
         assert here.listener(OTHER).port == port + 1
+
+
+async def test_the_only_node_comes_back_though_its_port_is_taken_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "RETRY_S", 0.05)
+    async with world(tmp_path, kubelet_port=free_ports(1), **CHECK) as here:
+        port = here.listener().port
+        here.peers.control.ended.add(NODE)
+        await eventually(lambda: not here.server.listeners)
+        assert here.server.unready() == "no node is granted"
+        with socket.create_server(("127.0.0.1", port)):
+            await here.peers.control.grant(NODE)
+            await eventually(lambda: "cannot listen on" in (here.server.unready() or ""))
+        await eventually(lambda: here.server.unready() is None)
+        assert here.listener().port == port
 
 
 async def test_a_node_that_is_silent_keeps_its_port(tmp_path: Path) -> None:

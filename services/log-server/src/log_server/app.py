@@ -54,7 +54,8 @@ class LogServer:
         self._client_ca: str | None = None
         self.listeners: dict[NodeName, Listener] = {}
         self._closed: dict[NodeName, str] = {}
-        """Why a node has no listener yet, while others have theirs."""
+        """Why a node has no listener yet, after others had theirs."""
+        self._has_opened = False
         self._positions: dict[NodeName, int] = {}
         self._serving: dict[NodeName, asyncio.Task[None]] = {}
 
@@ -62,8 +63,9 @@ class LogServer:
         """Say why this service cannot do its work now, None when it can."""
         if not self._bus.ready:
             return "NATS is away"
+        unopened = next(iter(self._closed.values()), None)
         if not self.listeners:
-            return "no node is granted"
+            return unopened or "no node is granted"
         if not all(listener.serving for listener in self.listeners.values()):
             return "a listener is starting"
         if self._certificates.problem is not None:
@@ -71,7 +73,6 @@ class LogServer:
         shown = [each.tls.certificate for each in self.listeners.values()]
         if any(each.expires_at <= time.time() for each in shown):
             return "the certificate of the kubelet port has expired"
-        unopened = next(iter(self._closed.values()), None)
         return unopened if self._api is None else unopened or self._api.problem
 
     async def run(self) -> None:
@@ -120,12 +121,12 @@ class LogServer:
             tasks.create_task(self._announce(node, listener, news), name=f"announce-{node}")
 
     async def _opened(self, node: NodeName, port: int) -> Listener:
-        """Raises an error where no node is served yet: then a setting, or a file, is wrong."""
+        """Raises an error where none was ever opened: then a setting, or a file, is wrong."""
         while True:
             try:
                 listener = self._open(node, port)
             except (ListenError, CertificateError) as error:
-                if not self.listeners:
+                if not self._has_opened:
                     raise
                 self._closed[node] = str(error)
                 log.warning("listener.missed", node=node, reason=str(error), retry_in_s=RETRY_S)
@@ -141,6 +142,7 @@ class LogServer:
         limits = limits_of(self._settings)
         listener = Listener(guard, tls, self._bind_address(), port, limits)
         self.listeners[node] = listener
+        self._has_opened = True
         LISTENERS.set(len(self.listeners))
         log.info("listener.opened", node=node, address=self._address, port=listener.port)
         return listener
