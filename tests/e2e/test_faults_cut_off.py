@@ -103,6 +103,7 @@ def test_a_node_that_is_cut_off_goes_on_restarting_probing_and_terminating(
     counts = guests.counts(50, up_to=RUN_MS // 50, exit_code=1)
     begin("crashing", part("main", node.images.push(counts, "cut-off-crash")), **always)
     pods.delete("ending")
+    eventually(lambda: ("Killing", "Stopping container main") in pods.events("ending"))
     nats.kill()
     assert ending.lives, "else it did not end while nobody could be told"
     assert bounded.lives
