@@ -148,12 +148,13 @@ class ObjectCache:
 
     async def _renew(self, key: PlacedKey, entry: _Entry) -> None:
         async with self._slots:
-            entry.asked_at_s = time.monotonic()
-            value = await self._ask(key, entry)
+            asked_at_s = time.monotonic()
+            value = await self._ask(key, entry)  # it may be cancelled, which changes nothing
         freshness = self._freshness
         is_well = isinstance(value, Content) and value is not entry.value
         wait_s = freshness.period_s if is_well else min(freshness.retry_s, freshness.period_s)
-        entry.due_s = entry.asked_at_s + wait_s * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - no secret
+        entry.asked_at_s = asked_at_s
+        entry.due_s = asked_at_s + wait_s * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311 - no secret
         before, entry.value = entry.value, value
         if before is not None and before != value:
             for notify in tuple(entry.users.values()):
