@@ -25,9 +25,10 @@ Every field that Kubernetes knows, and what becomes of it here:
   a message that names the field, in the status and in an Event.
 
 A field is named by its path: `[]` stands for each item of a list, `*` for each key of a map; a row
-speaks for everything below it. Null, an empty value and the values listed as *no use* are as good
-as absent. A field that no row names is refused. `wasmlet check FILE` says all this of a manifest
-before it is applied; [pods](pods.md) tells it in prose.
+speaks for everything below it. Null, an empty map or list, empty text where an API server has a
+default for it, and the values listed as *no use* are as good as absent. A field that no row names
+is refused. `wasmlet check FILE` says all this of a manifest before it is applied; [pods](pods.md)
+tells it in prose.
 
 This page is made from the table in `packages/podspec` by `make docs`.
 """

@@ -11,6 +11,8 @@ from podspec.reviewing import Review, review
 type Pod = dict[str, Any]
 type MakePod = Callable[..., Pod]
 
+NAME = {"fieldPath": "metadata.name"}
+
 
 @pytest.mark.parametrize(
     "spec",
@@ -20,15 +22,37 @@ type MakePod = Callable[..., Pod]
         {"container": {"imagePullPolicy": ""}},
         {"container": {"terminationMessagePolicy": ""}},
         {"container": {"readinessProbe": {"httpGet": {"port": 80, "scheme": ""}}}},
-        {"container": {"volumeMounts": [{"name": "v", "mountPath": "/v", "mountPropagation": ""}]}},
         {"container": {"ports": [{"name": "http", "hostIP": "", "hostPort": 0}]}},
-        {"container": {"securityContext": {"seccompProfile": {"type": ""}}}},
-        {"securityContext": {"appArmorProfile": {"localhostProfile": ""}}},
+        {
+            "container": {
+                "env": [{"name": "A", "valueFrom": {"fieldRef": NAME | {"apiVersion": ""}}}]
+            }
+        },
+        {"volumes": [{"name": "v", "image": {"reference": "i", "pullPolicy": ""}}]},
     ],
     ids=str,
 )
 def test_it_is_neither_refused_nor_told(make_pod: MakePod, spec: dict[str, Any]) -> None:
     assert review(make_pod(**spec)) == Review()
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        {"env": [{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": ""}}}]},
+        {"env": [{"name": "A", "valueFrom": {"resourceFieldRef": {"resource": ""}}}]},
+        {"restartPolicy": ""},
+        {"restartPolicyRules": [{"action": "", "exitCodes": {"operator": "In", "values": [1]}}]},
+        {"restartPolicyRules": [{"action": "Restart", "exitCodes": {"operator": ""}}]},
+        {"securityContext": {"privileged": ""}},
+        {"volumeMounts": [{"name": "v", "mountPath": "/v", "mountPropagation": ""}]},
+    ],
+    ids=str,
+)
+def test_where_an_api_server_refuses_it_so_do_we(
+    make_pod: MakePod, container: dict[str, Any]
+) -> None:
+    assert len(review(make_pod(container=container)).refused) == 1
 
 
 def test_where_it_has_a_meaning_it_stays(make_pod: MakePod) -> None:
