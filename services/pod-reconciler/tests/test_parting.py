@@ -21,12 +21,15 @@ from reconciler_samples import (
 from contract.messages.pod import ContainerRole, Drain, PodPlan
 from pod_reconciler.domain.duties import CommandDue, command_due
 from pod_reconciler.domain.lifecycle import PodState
+from pod_reconciler.domain.material import Content, Kind, Lack, Material, ObjectKey
+from pod_reconciler.domain.planning import TOOLBOX_ANNOTATION
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.tracking import NodeView
 
 DRAIN = "wasmlet.dev/drain"
 HOOK = {"preStop": {"httpGet": {"port": 8080, "path": "/bye"}}}
 MOUNT = {"name": "scratch", "mountPath": "/scratch"}
+LOGIN = b'{"auths": {"registry.example": {"username": "u", "password": "p"}}}'
 FAULTS: list[dict[str, Any]] = [
     {"resources": {"limits": {"memory": "much"}}},
     {"terminationMessagePolicy": "Sometimes"},
@@ -93,6 +96,20 @@ def test_a_deletion_reaches_the_node_with_its_grace_and_all_that_can_be_planned(
     assert hastened.grace_s == 2
 
 
+def test_what_a_hook_runs_by_is_in_the_plan_that_ends_its_pod() -> None:
+    json = faulty_json(FAULTS[0], imagePullSecrets=[{"name": "login"}])
+    json["metadata"]["annotations"][TOOLBOX_ANNOTATION] = "registry.example/tools:1"
+    view, record = under_the_next_leader(json)
+    login = Content(type="kubernetes.io/dockerconfigjson", data={".dockerconfigjson": LOGIN})
+    objects = {ObjectKey(Kind.SECRET, "login"): login}
+    view.on_material(record.uid, Material(handler="wagi", objects=objects))
+    see(view, deleted(json))
+    plan = end_of(view, record)
+    assert (plan.runtime_handler, plan.toolbox) == ("wagi", "registry.example/tools:1")
+    assert [each.location for each in plan.pull_keys] == ["registry.example"]
+    assert plan.naming is not None
+
+
 def test_what_allows_no_plan_is_told_once() -> None:
     view, record = under_the_next_leader(faulty_json(FAULTS[0]))
     (told,) = record.untold_faults
@@ -108,8 +125,10 @@ def test_without_its_volumes_a_pod_ends_by_its_names() -> None:
     json = faulty_json(fault)
     json["spec"]["volumes"].append(large)
     view, record = under_the_next_leader(json)
+    view.on_material(record.uid, Material(handler="wagi"))
     see(view, deleted(json))
     plan = end_of(view, record)
+    assert plan.runtime_handler == "wagi", "it says how a guest is asked to end"
     assert plan.volumes == ()
     assert [each.mounts for each in plan.containers] == [(), ()]
 
@@ -159,3 +178,23 @@ def test_a_pod_that_its_node_has_lost_is_over_without_a_plan() -> None:
     view.on_granted(msgspec.structs.replace(GRANT, holder=NEXT_LIFE))
     view.on_inventory(inventory(life=NEXT_LIFE))
     assert state_of(record) is PodState.STOPPED
+
+
+def test_a_pod_that_its_node_has_lost_says_that_nobody_tells_its_class() -> None:
+    refused = Lack(problem='failed to lookup RuntimeClass "w": 403')
+    view, json = live_view(), pod_json(runtimeClassName="w")
+    json["status"] = {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    record = see(view, json, handler=refused)
+    assert state_of(record) is PodState.ADMITTED
+    assert record.awaited == f"Failed to create pod sandbox: {refused.problem}"
+    assert record.has_untold_wait
+    view.on_material(record.uid, Material(handler="wasi"))
+    assert record.awaited == ""
+    assert command_due(view, record) is CommandDue.APPLY
+
+
+def test_a_pod_that_its_node_has_awaits_no_class() -> None:
+    view = live_view(report_of("u-1", container(running())))
+    record = see(view, pod_json(runtimeClassName="w"), handler=Lack(problem="403"))
+    assert record.plan is None
+    assert record.awaited == ""

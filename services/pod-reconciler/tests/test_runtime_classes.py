@@ -142,3 +142,21 @@ async def test_the_next_leader_writes_what_becomes_of_a_pod_whose_class_nobody_t
         deletion = await until(lambda: executor.deletion_of("u-1"))
         assert deletion is not None
         assert deletion.grace_s == 7
+
+
+async def test_a_pod_that_its_node_has_lost_says_what_it_waits_for(
+    api: PodApi, registrar: Registrar, executor: Executor, reconciler: StartReconciler
+) -> None:
+    """The status in the API says Running, and would go on to: nobody else tells."""
+    api.runtime_classes[CLASS] = "wasi"
+    refusing_classes(api, 403)
+    pod = api_pod("lost", "u-1", NODE, runtimeClassName=CLASS)
+    pod["status"] |= {"phase": "Running", "startTime": "2026-01-01T00:00:00Z"}
+    api.create(pod)
+    async with reconciler(**AWAY):
+        await registrar.grant()
+        event = (await until(lambda: api.events))[0]
+        assert event["reason"] == "FailedCreatePodSandBox"
+        assert f"failed to lookup RuntimeClass {CLASS}: 403" in event["message"]
+        api.gate = lambda _: None
+        await until(lambda: "u-1" in executor.plans)

@@ -67,10 +67,12 @@ class Decider:
     ) -> None:
         match record.state:
             case PodState.SEEN if known or record.runs_already:
+                self._see_if_it_waits(record, around, known=known)
                 self._admit(record, around)
             case PodState.SEEN:
                 self._take_on(record, around, facts)
             case PodState.ADMITTED:
+                self._see_if_it_waits(record, around, known=known)
                 self._plan(record, around)
             case PodState.ENDED:
                 self._stop(record, around)
@@ -116,16 +118,25 @@ class Decider:
 
     def _take_on(self, record: PodRecord, around: Surroundings, facts: NodeFacts | None) -> None:
         """Admit a pod that is new, once it is known which runtime it asks for."""
+        self._see_if_it_waits(record, around, known=False)
         handler = around.material.handler
         if isinstance(handler, Lack):
-            record.waits_for(f"Failed to create pod sandbox: {handler.problem}")
             return
-        record.waits_for("")
         record.refusal = without_runtime(handler, facts)
         if record.refusal is not None:
             self._turn_away(record)
             return
         self._admit(record, around)
+
+    def _see_if_it_waits(self, record: PodRecord, around: Surroundings, *, known: bool) -> None:
+        """Take note of a pod that its node does not have and that cannot be planned yet.
+
+        Such a one may have been started before: its node was set up anew.
+        """
+        handler, awaited = around.material.handler, ""
+        if isinstance(handler, Lack) and record.plan is None and not known:
+            awaited = f"Failed to create pod sandbox: {handler.problem}"
+        record.waits_for(awaited)
 
     def _admit(self, record: PodRecord, around: Surroundings) -> None:
         """Plan it for the first time: what cannot be planned is refused after all."""
