@@ -3,9 +3,9 @@
 import msgspec
 from podclock import C, Clock, Driver, container_of, next_driver, pod_of, record
 
-from contract.messages.pod import PodPlan, RestartPolicy
+from contract.messages.pod import Deletion, PodPlan, RestartPolicy
 from contract.messages.report import Running, Waiting
-from contract.messages.volume import EmptyDir, VolumePlan
+from contract.messages.volume import EmptyDir, Mount, VolumePlan
 from wasm_executor.domain.effects import DropVolumes, PrepareImage, PrepareVolumes
 from wasm_executor.domain.inputs import Halted, PlanArrived, VolumesFailed, VolumesPrepared
 from wasm_executor.domain.states import Phase
@@ -182,3 +182,19 @@ def test_a_pod_that_ends_while_its_volumes_are_made_has_them_dropped_behind_that
     driver.delete(30)
     driver.tell(VolumesPrepared(attempt=1))
     assert dropped(driver) == 1
+
+
+def test_a_pod_that_is_ended_by_its_name_alone_keeps_no_volumes_either(clock: Clock) -> None:
+    """Another reconciler that cannot plan it names neither volumes nor mounts."""
+    mounted = container_of(C, mounts=(Mount(volume="scratch", path="/scratch"),))
+    plan = msgspec.structs.replace(pod_of(mounted), volumes=(SCRATCH,))
+    driver = Driver(clock, plan)
+    driver.tell()
+    driver.tell(VolumesPrepared(attempt=1))
+    driver.run()
+    end = Deletion(requested_at=clock.now.wall, grace_s=30)
+    bare = msgspec.structs.replace(pod_of(container_of(C)), deletion=end)
+    driver.tell(PlanArrived(plan=bare))
+    assert driver.pod.plan.containers == (mounted,), "what was mounted holds its last words"
+    driver.ended(143)
+    assert (dropped(driver), attempts(driver)) == (1, [])

@@ -2,7 +2,17 @@
 
 import msgspec
 import pytest
-from podclock import C, Clock, Driver, container_of, pod_of, sidecar_of
+from podclock import (
+    C,
+    Clock,
+    Driver,
+    alive,
+    container_of,
+    next_driver,
+    pod_of,
+    record,
+    sidecar_of,
+)
 from probed_life import (
     FAILED,
     LIVENESS,
@@ -57,12 +67,13 @@ def killed_after(driver: Driver, ran_s: float) -> float:
     return waits_s
 
 
+@pytest.mark.parametrize("lives", ["one", "a new one each time"])
 @pytest.mark.parametrize(
     ("ran_s", "waits"),
     [(30.0, [0, 0, 0, 0, 40, 80, 160, 300, 0, 300]), (1.0, [0, 0, 10, 20, 40, 80])],
 )
 def test_a_kill_by_a_probe_waits_only_where_the_run_before_it_ended_not_long_ago(
-    clock: Clock, ran_s: float, waits: list[float]
+    clock: Clock, ran_s: float, waits: list[float], lives: str
 ) -> None:
     """The kubelet starts the next run in the step that kills, and looks at the end before.
 
@@ -70,7 +81,11 @@ def test_a_kill_by_a_probe_waits_only_where_the_run_before_it_ended_not_long_ago
     than five once they have been waited.
     """
     driver = begun(clock, liveness=msgspec.structs.replace(PROBE, failure_threshold=1))
-    waited = [killed_after(driver, ran_s) for _ in waits]
+    waited = []
+    for run in range(1, len(waits) + 1):
+        waited.append(killed_after(driver, ran_s))
+        if lives != "one":  # of supervisors
+            driver = next_driver(clock, driver.pod.plan, record(driver), alive(clock, run))
     assert waited == pytest.approx(waits)
 
 

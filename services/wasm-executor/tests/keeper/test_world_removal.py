@@ -15,10 +15,20 @@ from contract.digests import plan_digest
 from contract.errors import CommandError
 from contract.ids import ContainerName, NodeName, PodUid
 from contract.messages.form import STATIC_TERM, Incarnation
-from contract.messages.pod import ContainerPlan, ContainerRole, PodApply, PodForget, PodPlan
+from contract.messages.health import Sleep
+from contract.messages.pod import (
+    ContainerPlan,
+    ContainerRole,
+    Deletion,
+    PodApply,
+    PodForget,
+    PodPlan,
+)
 from contract.messages.volume import EmptyDir, Mount, VolumePlan
 from wasm_executor.domain.checkpoint import PodRecord
-from wasm_executor.domain.effects import ForgetRun
+from wasm_executor.domain.checks import HookKind
+from wasm_executor.domain.effects import ForgetRun, RunHook
+from wasm_executor.domain.inputs import HookFinished, Input
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.pod import Pod
 from wasm_executor.images.puller import ImageService
@@ -192,3 +202,41 @@ async def test_a_plan_that_leaves_out_an_ephemeral_container_takes_it_from_no_la
         (stored,) = node.plans.load()
         assert [each.name for each in stored.plan.containers] == [C, debug.name]
         assert stored.rank.revision == 3
+
+
+async def test_a_pod_that_ends_by_its_name_alone_has_its_volumes_dropped_by_a_later_supervisor_too(
+    keeper: KeeperProcess,
+) -> None:
+    """Another reconciler that cannot plan it names neither volumes nor mounts."""
+    bare = msgspec.structs.replace(
+        PLAN,
+        containers=(msgspec.structs.replace(MOUNTED, mounts=()),),
+        volumes=(),
+        deletion=Deletion(requested_at=AT, grace_s=30),
+    )
+    async with node_on(keeper) as node:
+        commands = Commands(node, Roster(node))
+        for revision, plan in enumerate((PLAN, bare), start=1):
+            await commands.apply(NODE, applying(node, plan, revision))
+        (stored,) = node.plans.load()
+        assert stored.plan == msgspec.structs.replace(PLAN, deletion=bare.deletion)
+        assert stored.digest == plan_digest(bare)
+
+
+@pytest.mark.parametrize("again", [True, False])
+async def test_what_is_asked_of_a_run_ends_with_that_run_and_with_no_older_one(
+    keeper: KeeperProcess, *, again: bool
+) -> None:
+    async with node_on(keeper) as node:
+        pod = Pod.new(PLAN, node.rules, Moment(wall=AT, mono=0.0))
+        heard: list[Input] = []
+        hands = Hands(node, Roster(node).execs, pod, heard.append, lambda _: None)
+        others = set(asyncio.all_tasks())
+        hook = RunHook(container=C, run=1, kind=HookKind.POST_START, hook=Sleep(seconds=0.1))
+        await hands.do(hook)
+        await asyncio.sleep(0)  # it begins
+        (asked,) = asyncio.all_tasks() - others
+        await hands.do(ForgetRun(container=C, run=0 if again else 1, again=again))
+        await asyncio.wait({asked}, timeout=5)
+        assert asked.cancelled() is not again
+        assert [type(each) for each in heard] == ([HookFinished] if again else [])

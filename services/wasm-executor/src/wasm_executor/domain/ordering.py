@@ -49,16 +49,36 @@ def has_same_containers(known: PodPlan, arrived: PodPlan) -> bool:
     return _lasting(known) == _lasting(arrived)
 
 
-def with_ephemeral_of(known: PodPlan, arrived: PodPlan) -> PodPlan:
-    """Return a plan that lacks no ephemeral container: what has begun does not go with a plan.
+def completed(known: PodPlan, arrived: PodPlan) -> PodPlan:
+    """Return a plan with what its pod has, though a reconciler that cannot plan it leaves that out.
 
-    A reconciler leaves out which it cannot plan, and another version of it may plan others.
+    What has begun does not go with a plan. What was made for the pod goes at its end, if it is
+    known until then.
     """
+    return _with_volumes_of(known, _with_ephemeral_of(known, arrived))
+
+
+def _with_ephemeral_of(known: PodPlan, arrived: PodPlan) -> PodPlan:
     names = {each.name for each in arrived.containers}
     lacking = [each for each in known.containers if each.name not in names]
     if not lacking:
         return arrived
     return msgspec.structs.replace(arrived, containers=(*arrived.containers, *lacking))
+
+
+def _with_volumes_of(known: PodPlan, arrived: PodPlan) -> PodPlan:
+    """A plan that ends a pod may name it alone: neither volumes nor mounts ever change to none."""
+    if arrived.deletion is None:
+        return arrived
+    mounts = {each.name: each.mounts for each in known.containers}
+    return msgspec.structs.replace(
+        arrived,
+        volumes=arrived.volumes or known.volumes,
+        containers=tuple(
+            msgspec.structs.replace(each, mounts=each.mounts or mounts.get(each.name, ()))
+            for each in arrived.containers
+        ),
+    )
 
 
 def _lasting(plan: PodPlan) -> list[tuple[ContainerName, ContainerRole]]:

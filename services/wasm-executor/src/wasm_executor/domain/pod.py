@@ -36,7 +36,7 @@ from wasm_executor.domain.inputs import (
 )
 from wasm_executor.domain.moments import Moment
 from wasm_executor.domain.mounting import Mounting
-from wasm_executor.domain.ordering import with_ephemeral_of
+from wasm_executor.domain.ordering import completed
 from wasm_executor.domain.recording import record_of
 from wasm_executor.domain.rounds import Rounds
 from wasm_executor.domain.showing import show
@@ -194,7 +194,7 @@ class Pod:
     def _apply(self, plan: PodPlan, now: Moment) -> None:
         """Take a changed plan: other images, an end, a deadline, new ephemeral containers."""
         before = self._frame.plan
-        self._frame.plan = with_ephemeral_of(before, plan)
+        self._frame.plan = completed(before, plan)
         self._mounting.renew(before)
         for each in self._frame.plan.containers:
             container = self._by_name.get(each.name)

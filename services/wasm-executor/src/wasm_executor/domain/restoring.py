@@ -109,7 +109,7 @@ def _with_history(
 ) -> Container:
     container = Container(frame, plan)
     container.history.recall(past)
-    container.retries.recall(past.crash, past.crash_over_mono, now)
+    container.retries.recall(past, now)
     container.tried = past.run >= 0
     container.due = past.due
     return container

@@ -3,7 +3,9 @@
 from datetime import datetime
 from typing import Final
 
+from contract.messages.report import Terminated
 from wasm_executor.domain.backoff import BackOff, after_crash, after_image_failure, after_kill
+from wasm_executor.domain.checkpoint import ContainerRecord
 from wasm_executor.domain.frame import Rules
 from wasm_executor.domain.moments import Moment
 
@@ -29,19 +31,23 @@ class Retries:
         """When the crash back-off is over, if there is one."""
         return None if self.crash is None else self._crash_over_at
 
-    def recall(self, crash: BackOff | None, over_mono: float | None, now: Moment) -> None:
+    def recall(self, past: ContainerRecord, now: Moment) -> None:
         """Take up what was written down.
 
         Of an earlier life there is the wall clock alone. If that was set, it may cost one delay:
-        no back-off is over later than its delay from now.
+        no back-off is over later than its delay from now, and no run ended later than now.
         """
-        self.crash = crash
-        if crash is None:
+        self.crash, end = past.crash, past.latest_end
+        if self.crash is None:
+            if end is not None:
+                self._ended_at = now.mono - now.passed_since(end.finished_at)
             return
+        over_mono = past.crash_over_mono
         if over_mono is None:
-            ahead_s = (crash.updated_at - now.wall).total_seconds()
-            over_mono = now.mono + min(ahead_s, crash.delay_s)
-        self._crash_over_at = self._ended_at = over_mono
+            ahead_s = (self.crash.updated_at - now.wall).total_seconds()
+            over_mono = now.mono + min(ahead_s, self.crash.delay_s)
+        self._crash_over_at = over_mono
+        self._ended_at = over_mono - _waited_s(self.crash, end)
 
     def after_end(self, ended_at: datetime, ended_mono: float, *, condemned: bool = False) -> float:
         """Return how long the run that ended then, by both clocks, waits for the next.
@@ -79,3 +85,12 @@ class Retries:
     def forget(self) -> None:
         """Another image is another matter."""
         self.crash = self._image = None
+
+
+def _waited_s(crash: BackOff, end: Terminated | None) -> float:
+    """Return what this back-off had the run wait that ended last; 0 where nobody can say."""
+    if end is None:
+        return 0.0
+    delay_s = (crash.updated_at - end.finished_at).total_seconds()
+    # A clock that was set between the two makes a delay that no back-off ever gave.
+    return delay_s if 0 < delay_s <= crash.delay_s else 0.0

@@ -22,9 +22,9 @@ from wasm_executor.domain.naming import flaw_of
 from wasm_executor.domain.ordering import (
     Rank,
     Standing,
+    completed,
     has_same_containers,
     standing,
-    with_ephemeral_of,
 )
 from wasm_executor.errors import PlanNotStoredError
 from wasm_executor.supervisor.node import Node
@@ -141,7 +141,7 @@ class Commands:
         self._require_room(task)
         if not has_same_containers(task.stored.plan, stored.plan):
             raise CommandError(400, "the containers of a pod cannot change")
-        whole = with_ephemeral_of(task.stored.plan, stored.plan)
+        whole = completed(task.stored.plan, stored.plan)
         stored = msgspec.structs.replace(stored, plan=whole)
         self._store(stored)
         self._node.volumes.bring(command.uid, command.contents)
