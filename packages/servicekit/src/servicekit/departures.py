@@ -29,20 +29,23 @@ type LetGo = Callable[[NodeName], Awaitable[None]]
 class Departures:
     """Asks about each node of which no grant was heard for `quiet_s`, and again after as long."""
 
-    def __init__(self, bus: Bus, quiet_s: float) -> None:
+    def __init__(
+        self, bus: Bus, quiet_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._bus = bus
         self._quiet_s = quiet_s
+        self._clock = clock
         self._due_at: dict[NodeName, float] = {}
 
     def heard(self, node: NodeName) -> None:
         """Note that a node is granted."""
-        self._due_at[node] = time.monotonic() + self._quiet_s
+        self._due_at[node] = self._clock() + self._quiet_s
 
     async def run(self, let_go: LetGo) -> None:
         """Have each node that has ended let go of, until cancelled. It may come back later."""
         while True:
             await asyncio.sleep(self._quiet_s / _LOOKS)
-            now = time.monotonic()
+            now = self._clock()
             for node in [node for node, due_at in self._due_at.items() if due_at <= now]:
                 if await self._has_ended(node):
                     del self._due_at[node]
@@ -50,7 +53,7 @@ class Departures:
                     await let_go(node)
 
     async def _has_ended(self, node: NodeName) -> bool:
-        due_at = self._due_at[node] = time.monotonic() + self._quiet_s
+        due_at = self._due_at[node] = self._clock() + self._quiet_s
         try:
             answer = await self._bus.request(node, NodeCheck(node=node))
         except (BusUnavailableError, ContractError) as error:
