@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from check_runs import ODD, REFUSED, Checked, pod
 
 LINED = """\
@@ -66,5 +67,28 @@ def test_fields_of_json_have_lines_too(capsys: pytest.CaptureFixture[str], inden
 def test_a_field_of_json_that_is_no_yaml_is_told_without_a_line(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    Path("a.json").write_text(json.dumps(pod(ODD, "\x7f"), ensure_ascii=False), encoding="utf-8")
+    text = json.dumps(pod(ODD, "\x7f"), ensure_ascii=False, indent=1)
+    Path("a.json").write_text(text, encoding="utf-8")
     assert Checked(capsys, "a.json").lines[0] == f"a.json: Pod/\x7f {REFUSED}"
+
+
+@pytest.mark.skipif(not yaml.__with_libyaml__, reason="PyYAML is built without libyaml")
+@pytest.mark.usefixtures("folder")
+def test_the_lines_of_a_large_list_are_found_by_the_faster_loader(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`kubectl get pods -A -o json` of a large cluster took a minute by the other."""
+    text = json.dumps(pod(ODD), indent=1)
+    Path("a.json").write_text(text, encoding="utf-8")
+    monkeypatch.delattr(yaml.composer.Composer, "get_single_node")  # of the other
+    line = next(n for n, each in enumerate(text.splitlines(), start=1) if "hostPID" in each)
+    assert Checked(capsys, "a.json").lines[0] == f"a.json:{line}: Pod/p {REFUSED}"
+
+
+@pytest.mark.usefixtures("folder")
+def test_json_of_one_line_needs_no_second_reading(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("a.json").write_text(json.dumps(pod(ODD)) + "\n", encoding="utf-8")
+    monkeypatch.delattr(yaml, "compose")
+    assert Checked(capsys, "a.json").lines[0] == f"a.json:1: Pod/p {REFUSED}"

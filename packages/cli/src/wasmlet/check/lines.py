@@ -24,6 +24,11 @@ class Lines:
         """The lines of what is composed already."""
         return cls(lambda: root)
 
+    @classmethod
+    def of_one_line(cls) -> Self:
+        """The lines of a text that has only one."""
+        return cls(lambda: yaml.ScalarNode("", "", yaml.Mark("", 0, 0, 0, None, 0)))
+
     @cached_property
     def _root(self) -> yaml.Node | None:
         try:
