@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from contract.staticstatus import StaticContainer, StaticPod, StaticStatus
 from wasmlet.up.outputs import OutputFollower
 from wasmlet.up.status import read_status
@@ -81,3 +83,29 @@ def test_nothing_is_lost_where_a_log_is_rotated_between_two_looks(tmp_path: Path
     log.write_text(f"{STAMP} F three\n{STAMP} F four\n")
     follower.show((POD,))
     assert shown == ["one", "two", "three", "four"]
+
+
+def removed(log: Path) -> None:
+    log.rename(log.with_name("kept"))  # its inode is not to be the next file's
+
+
+def cut_off(log: Path) -> None:
+    log.write_bytes(b"")
+
+
+@pytest.mark.parametrize("end", [removed, cut_off])
+@pytest.mark.parametrize("rest", ["F tw", "P tw\n"])
+def test_half_a_line_whose_rest_is_gone_is_not_put_before_another(
+    tmp_path: Path, end: Callable[[Path], None], rest: str
+) -> None:
+    shown: list[str] = []
+    folder = tmp_path / "pods" / "default_hello_u" / "app"
+    folder.mkdir(parents=True)
+    log = folder / "0.log"
+    follower = OutputFollower(tmp_path, lambda _: shown.append)
+    log.write_text(f"{STAMP} F one\n{STAMP} {rest}")
+    follower.show((POD,))
+    end(log)
+    log.write_text(f"{STAMP} F three\n")
+    follower.show((POD,))
+    assert shown == ["one", "three"]

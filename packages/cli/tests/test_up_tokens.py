@@ -82,8 +82,28 @@ async def test_roles_of_a_chart_elsewhere_are_not_taken_from_it(
 async def test_who_may_not_make_accounts_is_told(
     server: RecordedServer, api: Api, tmp_path: Path
 ) -> None:
-    server.will("get", status_reply(403, "Forbidden"))
+    server.will("get", NOT_FOUND, NOT_FOUND)
+    server.will("POST", status_reply(403, "Forbidden"))
     with pytest.raises(NoTokensError, match="may not create service accounts"):
+        await tokens_of(api, tmp_path).issue()
+
+
+@pytest.mark.parametrize("before", [[], [NOT_FOUND]])
+async def test_who_may_not_look_for_an_installation_is_told_that(
+    server: RecordedServer, api: Api, tmp_path: Path, before: list[Reply]
+) -> None:
+    """The roles may be a chart's: they are not applied over it."""
+    server.will("get", *before, status_reply(403, "Forbidden"))
+    with pytest.raises(NoTokensError, match="may not see whether"):
+        await tokens_of(api, tmp_path).issue()
+    assert not server.of("PATCH") + server.of("POST")
+
+
+async def test_roles_that_serve_a_user_are_told_by_its_name(
+    server: RecordedServer, api: Api, tmp_path: Path
+) -> None:
+    server.will("get", NOT_FOUND, json_reply({"subjects": [{"kind": "User", "name": "ann"}]}))
+    with pytest.raises(NoTokensError, match="serve the User ann"):
         await tokens_of(api, tmp_path).issue()
 
 

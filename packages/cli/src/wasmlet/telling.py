@@ -4,20 +4,29 @@ A terminal may be closed and a pipe's reader may end, such as the `tee` that the
 nodes and their services are to be stopped in order all the same, and go on if nobody stops them.
 """
 
+import errno
 import os
 import sys
+from typing import Final
+
+_NOBODY_READS: Final = (errno.EPIPE, errno.EIO, errno.EBADF)
+"""A pipe whose reader has ended, a terminal that is closed, no stdout at all."""
 
 
 def say(line: str) -> None:
-    """Write a line; where nobody can read it any more, drop it and all that follow."""
+    """Write a line; where nobody can read it any more, drop it and all that follow.
+
+    A line that cannot be written now, say to a disk that is full, ends nothing either.
+    """
     # What a guest prints may be more than the terminal's encoding has.
     encoding = sys.stdout.encoding or "utf-8"
     text = line.encode(encoding, "backslashreplace").decode(encoding)
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except OSError:
-        write_nowhere()
+    except OSError as error:
+        if error.errno in _NOBODY_READS:
+            write_nowhere()
 
 
 def one_line(text: str) -> str:

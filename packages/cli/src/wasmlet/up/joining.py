@@ -6,7 +6,7 @@ A reconciler that is confined to namespaces gets the right to read their objects
 
 A cluster has these roles once. Those of an installation by the chart stay as they are: in our
 namespace its service accounts serve `up`, too; where it has another, `up` has none. Then, and where
-the user may not create any, the services get the given kubeconfig.
+the user may not create any, or not look, the services get the given kubeconfig.
 """
 
 import asyncio
@@ -74,7 +74,14 @@ class ServiceTokens:
         `CommandLineError` when the cluster cannot be reached.
         """
         try:
-            if not await self._is_installed():
+            installed = await self._is_installed()
+        except ForbiddenError as error:
+            problem = "this user may not see whether the cluster has an installation of its own"
+            raise NoTokensError(problem) from error
+        except ApiError as error:
+            raise CommandLineError(f"cannot prepare the cluster: {error}") from error
+        try:
+            if not installed:
                 for document in roles(namespaces=namespaces):
                     await apply(self._api, document)
             await self.renew()
@@ -90,7 +97,10 @@ class ServiceTokens:
             return True
         binding = await self._found(_BINDING) or {}
         for subject in binding.get("subjects") or ():
-            if (other := subject.get("namespace")) != NAMESPACE:
+            if (other := subject.get("namespace")) is None:
+                whom = f"{subject.get('kind')} {subject.get('name')}"
+                raise NoTokensError(f"the roles of this cluster serve the {whom}")
+            if other != NAMESPACE:
                 raise NoTokensError(f"the roles of this cluster serve an installation in {other}")
         return False
 

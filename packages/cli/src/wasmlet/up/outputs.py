@@ -38,7 +38,7 @@ class OutputFollower:
                     self._writer(name)(line)
 
     def _new_lines(self, file: Path) -> list[str]:
-        new = self._new_content(file)
+        new = self._new_content(file)  # it may drop what is unfinished
         data = self._unfinished.pop(file, b"") + new
         # A line ends by a newline alone: what a guest prints may hold all else that ends lines.
         *whole, self._unfinished[file] = data.split(b"\n")
@@ -50,16 +50,21 @@ class OutputFollower:
 
     def _new_content(self, file: Path) -> bytes:
         """Read on where the last look ended; of a log that was rotated, the rest before the new."""
-        before = b""
+        before: bytes | None = b""
         with file.open("rb") as source:
             found, size = os.fstat(source.fileno()).st_ino, source.seek(0, os.SEEK_END)
             known, offset = self._read.get(file, (found, 0))
             if known != found:
                 before = _rest_of_rotated(file, known, offset)
+            elif offset > size:  # cut off in its place
+                before = None
+            if before is None:
+                self._unfinished.pop(file, None)
+                self._partial.pop(file, None)
             source.seek(offset if known == found and offset <= size else 0)
             data = source.read()
             self._read[file] = found, source.tell()
-        return before + data
+        return (before or b"") + data
 
     def _joined(self, file: Path, raw: str) -> str | None:
         """Return a whole line, joined from its parts; None while parts are missing."""
@@ -71,13 +76,14 @@ class OutputFollower:
         return text
 
 
-def _rest_of_rotated(file: Path, inode: int, offset: int) -> bytes:
+def _rest_of_rotated(file: Path, inode: int, offset: int) -> bytes | None:
+    """What was not read yet of a log that has another name now; None if it is removed already."""
     for rotated in file.parent.glob(f"{file.name}.*"):
         if rotated.stat().st_ino == inode:
             with rotated.open("rb") as source:
                 source.seek(offset)
                 return source.read()
-    return b""  # it is removed already
+    return None
 
 
 def _run_number(file: Path) -> int:
