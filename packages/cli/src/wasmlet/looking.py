@@ -110,10 +110,7 @@ def _file_in(layer: bytes, path: str) -> bytes | None:
     try:
         with tarfile.open(fileobj=_unpacked(layer), mode="r|") as archive:
             for entry in archive:
-                if (
-                    posixpath.normpath(f"/{entry.name}").replace("//", "/") == path
-                    and entry.isreg()
-                ):
+                if _absolute(entry.name) == path and entry.isreg():
                     file = archive.extractfile(entry)
                     return None if file is None else file.read(_MOST_BYTES)
     except _BROKEN as error:
