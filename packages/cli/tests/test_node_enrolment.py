@@ -19,7 +19,7 @@ import pytest
 from contract.ids import NodeName
 from contract.subjects import Role
 from wasmlet.__main__ import main
-from wasmlet.errors import CommandLineError, UsageError
+from wasmlet.errors import UsageError
 from wasmlet.node import joining
 from wasmlet.node.asking import word_from
 from wasmlet.node.enrolment import Enrolment, read_word
@@ -151,33 +151,12 @@ def test_a_link_that_a_service_puts_into_its_folder_leads_root_nowhere(tmp_path:
     assert not (folder / "token").is_symlink()
 
 
-def test_services_of_an_earlier_word_are_started_anew(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They read their settings once, and `enable --now` leaves alone what runs."""
-    done: list[tuple[str, ...]] = []
-    monkeypatch.setattr(joining, "_run", lambda *command: done.append(command))
-    joining._start()
-    enabled, restarted = done[-2:]
-    assert (enabled[1], restarted[1]) == ("enable", "restart")
-    assert enabled[2:] == restarted[2:]
-    assert "wasmlet-executor.service" in restarted
-
-
 def test_a_cluster_whose_authority_every_machine_knows_needs_no_file(tmp_path: Path) -> None:
     enrolment = msgspec.structs.replace(ENROLMENT, authority="")
     made = files(enrolment, IDENTITY, Machine(root=f"{tmp_path}/"))
     assert "etc/wasmlet/cluster-ca.crt" not in made
     assert "certificate-authority" not in made[KUBECONFIG].content.decode()
     assert "etc/wasmlet/bus-ca.crt" in made
-
-
-@pytest.mark.parametrize(("user", "said"), [(1000, "only root"), (0, "has no systemctl")])
-async def test_a_machine_that_cannot_start_the_services_keeps_its_word(
-    user: int, said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: user)
-    monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(CommandLineError, match=said):
-        await joining.join(ENROLMENT, JoinOptions(machine=Machine()))
 
 
 def test_folders_can_be_gone_through_whatever_roots_umask_is(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from kubekit.signingrequests import KUBELET_CLIENT, Wanted, signed
 from wasmlet.errors import CommandLineError
 from wasmlet.node.enrolment import Enrolment
 from wasmlet.node.machine_files import (
+    EXECUTOR_READS,
     IDENTITY,
     KUBECONFIG,
     UNITS,
@@ -36,6 +37,8 @@ from wasmlet.node.machine_files import (
 )
 
 LIFETIME_S: Final = 365 * 24 * 3600.0
+CHANGED: Final = "etc/wasmlet/executor-changed"
+"""A mark: the executor has not been started since what it reads has changed."""
 RENEW_AT: Final = 0.7
 """The part of its life after which an identity is renewed; it is looked at each day."""
 
@@ -56,7 +59,7 @@ class JoinOptions(msgspec.Struct, frozen=True, kw_only=True):
 async def join(enrolment: Enrolment, options: JoinOptions) -> int:
     """Return 0 once the machine's services run, or, unless told to start them, are ready to."""
     if options.of_system:
-        _refuse_unfit_system()
+        _refuse_unfit_system(options)
         _refuse_hidden_python()
     authority = enrolment.authority.encode() or None
     connection = Connection(server=enrolment.server, authority=authority, token=enrolment.token)
@@ -76,12 +79,20 @@ async def join(enrolment: Enrolment, options: JoinOptions) -> int:
 
 
 def _install(made: Mapping[str, MachineFile], options: JoinOptions) -> None:
+    root = Path(options.machine.root)
     if options.of_system:
         _make_users(made)
+        # Before the first is written: what fails half-way is known by it to who tries again.
+        if not all(_holds(root / path, made[path]) for path in EXECUTOR_READS if path in made):
+            _write(root / CHANGED, MachineFile(content=b""), owned=False)
     for path, file in made.items():
-        _write(Path(options.machine.root) / path, file, owned=options.of_system)
+        _write(root / path, file, owned=options.of_system)
     if options.of_system and options.start:
-        _start()
+        _start(root / CHANGED)
+
+
+def _holds(path: Path, file: MachineFile) -> bool:
+    return path.is_file() and path.read_bytes() == file.content
 
 
 @contextmanager
@@ -94,11 +105,12 @@ def _others_may_pass() -> Iterator[None]:
         os.umask(before)
 
 
-def _refuse_unfit_system() -> None:
+def _refuse_unfit_system(options: JoinOptions) -> None:
     """Raise `CommandLineError` before the word is used where its services could not be started."""
+    programs = ["systemd-sysusers", *(["systemctl"] if options.start else [])]
     if os.geteuid() != 0:
         raise CommandLineError("only root can make this machine a node")
-    for program in ("systemctl", "systemd-sysusers"):
+    for program in programs:
         if shutil.which(program) is None:
             raise CommandLineError(f"this machine has no {program}: its services run by systemd")
 
@@ -184,12 +196,23 @@ def _make_users(made: Mapping[str, MachineFile]) -> None:
     _run("systemd-sysusers", f"/{path}")
 
 
-def _start() -> None:
-    """Start the services; those of an earlier word, which run already, go on by this one."""
+def _start(changed: Path) -> None:
+    """Start the services; those of an earlier word, which run already, go on by this one.
+
+    The executor's pods end with it, so it is started anew only for what has changed.
+    """
     _run("systemctl", "daemon-reload")
-    units = [*(f"{unit}.service" for unit in UNITS), "wasmlet-renew.timer"]
-    _run("systemctl", "enable", *units)
-    _run("systemctl", "restart", *units)
+    executor, *others = (*(f"{unit}.service" for unit in UNITS), "wasmlet-renew.timer")
+    _run("systemctl", "enable", executor, *others)
+    if changed.exists() and _is_active(executor):
+        sys.stdout.write(f"{executor} starts anew, as its settings changed, and its pods with it\n")
+    _run("systemctl", "restart" if changed.exists() else "start", executor)
+    changed.unlink(missing_ok=True)
+    _run("systemctl", "restart", *others)
+
+
+def _is_active(unit: str) -> bool:
+    return subprocess.run(("systemctl", "is-active", "--quiet", unit), check=False).returncode == 0
 
 
 def _run(*command: str) -> None:

@@ -19,6 +19,13 @@ IDENTITY: Final = "etc/wasmlet/log-server/node.pem"
 KUBECONFIG: Final = "etc/wasmlet/log-server/kubeconfig"
 _HIDDEN: Final = ("/home/", "/root/", "/run/user/")
 UNITS: Final = ("wasmlet-executor", "wasmlet-log-server")
+EXECUTOR_READS: Final = (
+    "etc/wasmlet/executor/token",
+    "etc/wasmlet/executor/env",
+    "etc/wasmlet/bus-ca.crt",
+    "etc/systemd/system/wasmlet-executor.service",
+)
+"""What the executor is started anew for where it has changed, and with it its pods."""
 _HARDENED: Final = """\
 NoNewPrivileges=yes
 ProtectSystem=strict
