@@ -92,6 +92,17 @@ async def test_following_crosses_rotations_and_ends_with_the_run(tmp_path: Path)
         assert [int(line) for line in text.splitlines()] == list(range(31000, 40000))
 
 
+async def test_a_log_is_read_in_the_midst_of_its_rotation(tmp_path: Path) -> None:
+    """For a moment the file that is written has its old name no more, and nobody its new one."""
+    async with executor_rig(tmp_path) as rig:
+        plan = rig.plan("counter", "10", restart_policy=RestartPolicy.NEVER)
+        await rig.peer.apply(plan)
+        await rig.peer.stopped(plan)
+        (log,) = (tmp_path / "logs").glob("pods/*/c/0.log")
+        log.rename(log.with_name(f"{log.name}.20260131-120000"))
+        assert [int(line) for line in (await rig.peer.log(plan)).splitlines()] == list(range(10))
+
+
 async def test_a_long_poll_answers_when_a_line_comes_and_when_none_does(tmp_path: Path) -> None:
     async with executor_rig(tmp_path) as rig:
         plan = rig.plan("drain", stdin=True)

@@ -68,6 +68,11 @@ def _files_by_run(folder: Path) -> dict[int, list[Path]]:
     return found
 
 
+def has_begun(log: Path) -> bool:
+    """Say whether a run has a log. In the midst of a rotation all of it has other names. Blocks."""
+    return log.exists() or bool(rotated_files(log))
+
+
 def _files(log: Path) -> list[Path]:
     """Return a run's files, oldest first."""
     return [*rotated_files(log), log]

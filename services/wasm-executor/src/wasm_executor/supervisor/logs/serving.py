@@ -28,6 +28,7 @@ from wasm_executor.domain.logs import (
 from wasm_executor.supervisor.logs.logfiles import (
     START,
     Place,
+    has_begun,
     kept_runs,
     place_of_tail,
     read_on,
@@ -77,7 +78,7 @@ class Logs:
             raise CommandError(refusal.code, refusal.text) from refusal
         name = ContainerName(command.container)
         log = log_path(self._node.settings.log_root, pod, name, run)
-        if not await asyncio.to_thread(log.exists):
+        if not await asyncio.to_thread(has_begun, log):
             text = f'failed to open log file "{log}": open {log}: no such file or directory'
             raise CommandError(400, text)
         place = START
