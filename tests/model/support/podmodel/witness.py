@@ -102,6 +102,10 @@ class Witness:
         spec = self.container(key.uid, key.container)
         fate.unhooked = "postStart" not in spec.get("lifecycle", {})
         fate.passed = "startupProbe" not in spec
+        if before is not None and not before.reset:
+            # Whom it let pass once it does not hold back by going down again.
+            fate.unhooked |= before.unhooked
+            fate.passed |= before.passed
 
     def _may_follow(self, key: Key, before: Fate) -> bool:
         uid, name = key.uid, key.container

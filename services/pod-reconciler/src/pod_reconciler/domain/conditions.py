@@ -93,6 +93,18 @@ def with_times_of(attempted: Json | None, rendered: Json, shown: Json) -> Json:
     return status
 
 
+def with_others_of(shown: Json, told: Json) -> Json:
+    """Return a status that was told once with others' conditions as they are now."""
+    known = {each["type"]: each for each in shown.get("conditions") or ()}
+    conditions: list[Json] = []
+    for each in told.get("conditions") or ():
+        if each["type"] in OWNED or each["type"] == DISRUPTION_TARGET:
+            conditions.append(each)
+        elif each["type"] in known:
+            conditions.append(known[each["type"]])
+    return {**told, "conditions": conditions}
+
+
 def _with_time_of(told: Json | None, condition: Json, before: Json | None) -> Json:
     is_news = before is None or before["status"] != condition["status"]
     if told is None or not is_news or told["status"] != condition["status"]:

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from pod_reconciler.domain.conditions import with_times_of
+from pod_reconciler.domain.conditions import with_others_of, with_times_of
 from pod_reconciler.domain.pod import Json
 from pod_reconciler.domain.record import PodRecord
 from pod_reconciler.domain.rendering import render, render_refused
@@ -21,6 +21,6 @@ def _rendered(view: NodeView, record: PodRecord, now: datetime) -> Json:
     if refusal is not None:
         return render_refused(pod, refusal.reason, refusal.message, now)
     if record.unsure_end is not None:
-        return record.unsure_end
+        return with_others_of(pod.status, record.unsure_end)
     assert record.report is not None, "nothing is due before the node has reported"
     return render(pod, record.report, view.surroundings, now, withheld=record.withheld)
